@@ -1,0 +1,356 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""The ``Airflow`` client a tool receives: Airflow's REST API as the caller, errors as ``ToolError``."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import unquote
+
+import httpx
+
+from airflow_provider_mcp.errors import ErrorCode, ToolError
+
+MAX_SUGGESTIONS = 3
+
+_SAFE_METHODS = frozenset({"GET", "HEAD"})
+# POST operations that read: batch listings and dry runs, by their path below the API's root.
+_READING_POSTS = re.compile(r"dags/[^/]+/dagRuns(/[^/]+/taskInstances)?/list|.+/dry_run")
+# Operations that are dry runs by a switch in their body.
+_SWITCHED_DRY_RUNS = re.compile(r"dags/[^/]+/(clearTaskInstances|dagRuns/[^/]+/clear|updateTaskInstancesState)")
+
+_CODES: Mapping[int, ErrorCode] = {
+    400: "invalid_argument",
+    401: "permission_denied",
+    403: "permission_denied",
+    404: "not_found",
+    405: "unsupported",
+    409: "conflict",
+    413: "invalid_argument",
+    422: "invalid_argument",
+    429: "rate_limited",
+    501: "unsupported",
+    502: "unavailable",
+    503: "unavailable",
+    504: "unavailable",
+}
+_ACTIONS = {"GET": "read", "HEAD": "read", "POST": "create", "PUT": "edit", "PATCH": "edit", "DELETE": "delete"}
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls, as Airflow's auth manager knows them."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Site:
+    """What a tool may know about the Airflow it runs in.
+
+    :param version: Airflow's version, for example ``3.3.2``.
+    :param page_url: From ``(dag_id, dag_run_id, task_id, map_index)``, of which only the first is
+        required, to the address of Airflow's page about it.
+    """
+
+    version: str
+    page_url: Callable[..., str]
+
+
+class Airflow(httpx.AsyncClient):
+    """Airflow's REST API in Airflow 3's terms, as the caller.
+
+    Paths are relative to the API's root (``dags/{dag_id}``): build them with ``path()``. A 4xx or 5xx
+    answer raises :class:`ToolError`. A client opened for reading refuses everything that writes.
+    """
+
+    def __init__(
+        self,
+        *,
+        transport: httpx.AsyncBaseTransport,
+        base_url: str,
+        site: Site,
+        caller: Caller,
+        access: Literal["read", "write"],
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(
+            transport=transport,
+            base_url=base_url,
+            headers={"Accept-Encoding": "identity", "Accept": "application/json", **(headers or {})},
+            trust_env=False,
+            timeout=50,
+        )
+        self.site = site
+        self.caller = caller
+        self.access = access
+        self._calls = transport
+
+    def page_url(
+        self, dag_id: str, dag_run_id: str | None = None, task_id: str | None = None, map_index: int = -1
+    ) -> str:
+        """Return the address of Airflow's page about a Dag, a run or a task instance."""
+        return self.site.page_url(dag_id, dag_run_id, task_id, map_index)
+
+    def for_thread(self) -> AirflowSync:
+        """Return the same client for a function that runs in a worker thread."""
+        return AirflowSync(self)
+
+    def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
+        refuse_escape(url)
+        return super().build_request(method, url, **options)
+
+    async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+        refuse_write(self.access, request, self.base_url.path)
+        response = await super().send(request, **options)
+        if response.status_code >= 300:
+            await response.aread()
+            raise error_of(response, self.base_url.path)
+        return response
+
+
+class AirflowSync(httpx.Client):
+    """:class:`Airflow` for a plain ``def`` tool, which runs in a worker thread."""
+
+    def __init__(self, airflow: Airflow) -> None:
+        super().__init__(
+            transport=_FromThread(airflow._calls),
+            base_url=airflow.base_url,
+            headers=airflow.headers,
+            trust_env=False,
+            timeout=airflow.timeout,
+        )
+        self.site = airflow.site
+        self.caller = airflow.caller
+        self.access = airflow.access
+
+    def page_url(
+        self, dag_id: str, dag_run_id: str | None = None, task_id: str | None = None, map_index: int = -1
+    ) -> str:
+        """Return the address of Airflow's page about a Dag, a run or a task instance."""
+        return self.site.page_url(dag_id, dag_run_id, task_id, map_index)
+
+    def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
+        refuse_escape(url)
+        return super().build_request(method, url, **options)
+
+    def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+        refuse_write(self.access, request, self.base_url.path)
+        response = super().send(request, **options)
+        if response.status_code >= 300:
+            response.read()
+            raise error_of(response, self.base_url.path)
+        return response
+
+
+class _FromThread(httpx.BaseTransport):
+    """Send from a worker thread by the transport that lives on the event loop."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        import anyio.from_thread
+
+        status, headers, body = anyio.from_thread.run(self._exchange, request)
+        return httpx.Response(status, headers=headers, content=body)
+
+    async def _exchange(self, request: httpx.Request) -> tuple[int, httpx.Headers, bytes]:
+        response = await self._transport.handle_async_request(request)
+        return response.status_code, response.headers, await response.aread()
+
+
+def refuse_escape(url: httpx.URL | str) -> None:
+    """Refuse an address that would leave the REST API.
+
+    :raises ToolError: ``invalid_argument`` for another host or for a path with ``..``.
+    """
+    text = str(url)
+    segments = unquote(text.split("?", 1)[0]).replace("\\", "/").split("/")
+    if ".." in segments or "." in segments or "://" in text.split("?", 1)[0] or text.startswith("//"):
+        raise ToolError(
+            "invalid_argument",
+            "The path leaves Airflow's REST API.",
+            hint="Give a path below the API's root, built of identifiers exactly as Airflow lists them.",
+        )
+
+
+def refuse_write(access: str, request: httpx.Request, root: str) -> None:
+    """Refuse a request that changes something on a client that may only read.
+
+    :raises ToolError: ``read_only``.
+    """
+    if access != "read" or request.method in _SAFE_METHODS:
+        return
+    route = request.url.path.removeprefix(root).lstrip("/")
+    if request.method in {"POST", "PATCH"} and _READING_POSTS.fullmatch(route):
+        return
+    if request.method == "POST" and _SWITCHED_DRY_RUNS.fullmatch(route):
+        try:
+            switched = json.loads(request.content)["dry_run"] is True
+        except (ValueError, KeyError, TypeError):
+            switched = False
+        if switched:
+            return
+    raise ToolError(
+        "read_only",
+        f"{request.method} {route} would change something, and this client may only read.",
+        hint="Use a tool that is allowed to write.",
+    )
+
+
+def error_of(response: httpx.Response, root: str) -> ToolError:
+    """Return the tool error that an answer of 300 or above stands for."""
+    status = response.status_code
+    route = response.request.url.path.removeprefix(root).lstrip("/")
+    code = _CODES.get(status, "internal" if status >= 500 or status < 400 else "invalid_argument")
+    said = _detail(response)
+    identifiers: dict[str, Any] = {"status": status}
+    hint = ""
+    if code == "permission_denied":
+        resource = _resource(route)
+        action = _ACTIONS.get(response.request.method, "edit")
+        identifiers |= {"resource": resource, "action": action}
+        said = f"You may not {action} {resource} ({said or 'Forbidden'})."
+        hint = f"Ask an Airflow administrator for permission to {action} {resource}."
+    elif code == "internal":
+        said = f"Airflow failed to answer {response.request.method} {route} (HTTP {status})."
+        hint = "The web server's log has the cause."
+    elif code in {"rate_limited", "unavailable"}:
+        said = said or f"Airflow cannot answer now (HTTP {status})."
+        hint = "Try again in a few seconds."
+    elif code == "not_found":
+        said = said or f"{route} was not found."
+        hint = "Check the identifiers with a list tool."
+    else:
+        said = said or f"Airflow refused {response.request.method} {route} (HTTP {status})."
+    return ToolError(
+        code, said, hint=hint, retryable=code in {"rate_limited", "unavailable"}, **identifiers
+    )
+
+
+def _detail(response: httpx.Response) -> str:
+    """Return what a REST answer says went wrong, in one line of at most 2,000 characters."""
+    try:
+        answer = response.json()
+    except ValueError:
+        return ""
+    if not isinstance(answer, dict):
+        return ""
+    detail = answer.get("detail") or answer.get("title") or ""
+    if isinstance(detail, dict):
+        detail = detail.get("message") or detail.get("reason") or detail.get("statement") or json.dumps(detail)
+    if isinstance(detail, list):
+        detail = "; ".join(
+            f"{'.'.join(str(p) for p in item.get('loc', []))}: {item.get('msg', '')}"
+            if isinstance(item, dict)
+            else str(item)
+            for item in detail
+        )
+    return " ".join(str(detail).split())[:2000]
+
+
+_RESOURCES = (
+    (r"dags/[^/]+/dagRuns/[^/]+/taskInstances/[^/]+/.*logs", "task logs"),
+    (r"dags/[^/]+/dagRuns/[^/]+/taskInstances/[^/]+/xcomEntries", "XComs"),
+    (r"dags/[^/]+/dagRuns/[^/]+/taskInstances", "task instances"),
+    (r"dags/[^/]+/(clearTaskInstances|updateTaskInstancesState)", "task instances"),
+    (r"dags/[^/]+/dagRuns", "Dag runs"),
+    (r"dagSources|dags/[^/]+/dagVersions", "Dag code"),
+    (r"dags", "Dags"),
+    (r"(?P<name>[^/]+)", ""),
+)
+
+
+def _resource(route: str) -> str:
+    for pattern, name in _RESOURCES:
+        found = re.match(pattern, route)
+        if found:
+            return name or re.sub(r"(?<=[a-z])(?=[A-Z])", " ", found["name"]).lower()
+    return "this"
+
+
+async def suggest_close_matches(airflow: Airflow, error: ToolError, arguments: Mapping[str, Any]) -> ToolError:
+    """Return the error with what the caller may have meant, for a Dag, run or task that is not there.
+
+    :param arguments: The tool's arguments; ``dag_id``, ``dag_run_id`` and ``task_id`` are looked at.
+    """
+    from airflow_provider_mcp.toolsets import path
+
+    dag_id, run_id, task_id = (arguments.get(name) for name in ("dag_id", "dag_run_id", "task_id"))
+    known = {
+        name: value
+        for name, value in (("dag_id", dag_id), ("dag_run_id", run_id), ("task_id", task_id))
+        if isinstance(value, str)
+    }
+    if "dag_id" not in known or error.identifiers.get("did_you_mean"):
+        return error
+
+    async def names(route: str, key: str, field: str, **params: Any) -> list[str] | None:
+        """Return the names listed at ``route``; None if Airflow does not list them to this caller."""
+        try:
+            rows = (await airflow.get(route, params=params)).json()[key]
+        except ToolError:
+            return None
+        return [row[field] for row in rows]
+
+    async def missing(route: str) -> bool:
+        try:
+            await airflow.get(route)
+        except ToolError as absent:
+            return absent.code == "not_found"
+        return False
+
+    if await missing(path("dags/{}", known["dag_id"])):
+        thing, asked = "Dag", known["dag_id"]
+        # A misspelling rarely touches the first letters and the last at once.
+        candidates: list[str] = []
+        for pattern in dict.fromkeys((asked[:4], asked[-4:], asked[:2], "")):
+            candidates += await names("dags", "dags", "dag_id", dag_id_pattern=pattern, limit=100) or []
+            if difflib.get_close_matches(asked, candidates, MAX_SUGGESTIONS, 0.6):
+                break
+    elif "dag_run_id" in known and await missing(path("dags/{}/dagRuns/{}", known["dag_id"], known["dag_run_id"])):
+        thing, asked = "Dag run", known["dag_run_id"]
+        candidates = (
+            await names(
+                path("dags/{}/dagRuns", known["dag_id"]), "dag_runs", "dag_run_id", order_by="-start_date", limit=100
+            )
+            or []
+        )
+    elif "task_id" in known:
+        thing, asked = "task", known["task_id"]
+        candidates = await names(path("dags/{}/tasks", known["dag_id"]), "tasks", "task_id") or []
+        if asked in candidates:
+            return error
+    else:
+        return error
+    close = difflib.get_close_matches(asked, dict.fromkeys(candidates), MAX_SUGGESTIONS, 0.6)
+    message = f"No {thing} `{asked}`" + (f" in `{known['dag_id']}`" if thing != "Dag" else "")
+    hint = error.hint
+    more: dict[str, Any] = {}
+    if close:
+        message += f"; did you mean {' or '.join(f'`{name}`' for name in close)}?"
+        hint, more = "", {"did_you_mean": close}
+    else:
+        message += "."
+    return ToolError("not_found", message, hint=hint, **{**error.identifiers, **known, **more})
