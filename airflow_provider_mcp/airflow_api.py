@@ -36,7 +36,9 @@ _SAFE_METHODS = frozenset({"GET", "HEAD"})
 # POST operations that read: batch listings and dry runs, by their path below the API's root.
 _READING_POSTS = re.compile(r"dags/[^/]+/dagRuns(/[^/]+/taskInstances)?/list|.+/dry_run")
 # Operations that are dry runs by a switch in their body.
-_SWITCHED_DRY_RUNS = re.compile(r"dags/[^/]+/(clearTaskInstances|dagRuns/[^/]+/clear|updateTaskInstancesState)")
+_SWITCHED_DRY_RUNS = re.compile(
+    r"dags/[^/]+/(clearTaskInstances|dagRuns/[^/]+/clear|updateTaskInstancesState)"
+)
 
 _CODES: Mapping[int, ErrorCode] = {
     400: "invalid_argument",
@@ -53,7 +55,14 @@ _CODES: Mapping[int, ErrorCode] = {
     503: "unavailable",
     504: "unavailable",
 }
-_ACTIONS = {"GET": "read", "HEAD": "read", "POST": "create", "PUT": "edit", "PATCH": "edit", "DELETE": "delete"}
+_ACTIONS = {
+    "GET": "read",
+    "HEAD": "read",
+    "POST": "create",
+    "PUT": "edit",
+    "PATCH": "edit",
+    "DELETE": "delete",
+}
 
 
 @dataclass(frozen=True)
@@ -244,9 +253,7 @@ def error_of(response: httpx.Response, root: str) -> ToolError:
         hint = "Check the identifiers with a list tool."
     else:
         said = said or f"Airflow refused {response.request.method} {route} (HTTP {status})."
-    return ToolError(
-        code, said, hint=hint, retryable=code in {"rate_limited", "unavailable"}, **identifiers
-    )
+    return ToolError(code, said, hint=hint, retryable=code in {"rate_limited", "unavailable"}, **identifiers)
 
 
 def _detail(response: httpx.Response) -> str:
@@ -259,7 +266,9 @@ def _detail(response: httpx.Response) -> str:
         return ""
     detail = answer.get("detail") or answer.get("title") or ""
     if isinstance(detail, dict):
-        detail = detail.get("message") or detail.get("reason") or detail.get("statement") or json.dumps(detail)
+        detail = (
+            detail.get("message") or detail.get("reason") or detail.get("statement") or json.dumps(detail)
+        )
     if isinstance(detail, list):
         detail = "; ".join(
             f"{'.'.join(str(p) for p in item.get('loc', []))}: {item.get('msg', '')}"
@@ -290,7 +299,9 @@ def _resource(route: str) -> str:
     return "this"
 
 
-async def suggest_close_matches(airflow: Airflow, error: ToolError, arguments: Mapping[str, Any]) -> ToolError:
+async def suggest_close_matches(
+    airflow: Airflow, error: ToolError, arguments: Mapping[str, Any]
+) -> ToolError:
     """Return the error with what the caller may have meant, for a Dag, run or task that is not there.
 
     :param arguments: The tool's arguments; ``dag_id``, ``dag_run_id`` and ``task_id`` are looked at.
@@ -329,11 +340,17 @@ async def suggest_close_matches(airflow: Airflow, error: ToolError, arguments: M
             candidates += await names("dags", "dags", "dag_id", dag_id_pattern=pattern, limit=100) or []
             if difflib.get_close_matches(asked, candidates, MAX_SUGGESTIONS, 0.6):
                 break
-    elif "dag_run_id" in known and await missing(path("dags/{}/dagRuns/{}", known["dag_id"], known["dag_run_id"])):
+    elif "dag_run_id" in known and await missing(
+        path("dags/{}/dagRuns/{}", known["dag_id"], known["dag_run_id"])
+    ):
         thing, asked = "Dag run", known["dag_run_id"]
         candidates = (
             await names(
-                path("dags/{}/dagRuns", known["dag_id"]), "dag_runs", "dag_run_id", order_by="-start_date", limit=100
+                path("dags/{}/dagRuns", known["dag_id"]),
+                "dag_runs",
+                "dag_run_id",
+                order_by="-start_date",
+                limit=100,
             )
             or []
         )

@@ -59,6 +59,8 @@ class ToolError(Exception):
         self.hint = hint
         self.retryable = retryable
         self.identifiers = identifiers
+        self.shown: dict[str, Any] = {}
+        """What the result shows beside the error, such as the preview of an unconfirmed call."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return ``{code, message, hint, retryable, ...identifiers}``."""

@@ -147,7 +147,9 @@ def load_catalogue(
             except Exception as failure:
                 catalogue.note(owner, f"a tool was left out: {failure}")
                 continue
-            if (tool.since and running < release(tool.since)) or (tool.until and running >= release(tool.until)):
+            if (tool.since and running < release(tool.since)) or (
+                tool.until and running >= release(tool.until)
+            ):
                 continue
             taken = catalogue.tools.get(tool.name)
             if taken:
@@ -179,7 +181,9 @@ def _collect(catalogue: Catalogue, hook: str, kind: type[Kind]) -> list[tuple[st
             if isinstance(item, kind):
                 gathered.append((owner, item))
             else:
-                catalogue.note(owner, f"{hook} returned {type(item).__name__} where {kind.__name__} is wanted")
+                catalogue.note(
+                    owner, f"{hook} returned {type(item).__name__} where {kind.__name__} is wanted"
+                )
     return gathered
 
 

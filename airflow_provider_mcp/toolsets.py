@@ -457,8 +457,10 @@ def _cut_largest(container: Any, excess: int) -> None:
             while len(value) > 1 and freed < excess:
                 freed += len(_compact(value.pop())) + 1
             return
-        if isinstance(value, dict) and len(value) > 1 and not any(
-            len(_compact(v)) * 2 > len(_compact(value)) for v in value.values()
+        if (
+            isinstance(value, dict)
+            and len(value) > 1
+            and not any(len(_compact(v)) * 2 > len(_compact(value)) for v in value.values())
         ):
             freed = 0
             while len(value) > 1 and freed < excess:

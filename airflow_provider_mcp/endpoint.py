@@ -1,0 +1,256 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""One HTTP request to the endpoint: the checks at the door, then one JSON-RPC exchange with the server."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+import anyio
+import mcp_types as types
+from mcp.server.connection import Connection
+from mcp.server.lowlevel import Server
+from mcp.server.runner import modern_error_data, serve_one
+from mcp.shared.exceptions import NoBackChannelError
+from mcp.shared.inbound import (
+    ERROR_CODE_HTTP_STATUS,
+    MCP_PROTOCOL_VERSION_HEADER,
+    InboundLadderRejection,
+    InboundModernRoute,
+    classify_inbound_request,
+    find_duplicated_routing_header,
+    unsupported_protocol_version_rejection,
+    validate_mcp_param_headers,
+)
+from mcp.shared.message import ServerMessageMetadata
+from mcp.shared.transport_context import TransportContext
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
+from pydantic import ValidationError
+
+from airflow_provider_mcp.policy import Policy
+from airflow_provider_mcp.server import Visit
+
+log = logging.getLogger(__name__)
+
+Headers = Iterable[tuple[str, str]]
+
+# The spec's assumption about a client that names no version in its header (2025-06-18, transports).
+_UNNAMED_VERSION = "2025-03-26"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An HTTP answer."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def _rpc_error(status: int, code: int, message: str, *, request_id: Any = None, data: Any = None) -> Reply:
+    error: dict[str, Any] = {"code": code, "message": message}
+    if data is not None:
+        error["data"] = data
+    return _json(status, {"jsonrpc": "2.0", "id": request_id, "error": error})
+
+
+def _json(status: int, answer: Mapping[str, Any]) -> Reply:
+    body = json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    return Reply(status, body, {"Content-Type": "application/json"})
+
+
+def refuse_at_the_door(
+    method: str, headers: Mapping[str, str], policy: Policy, own_origins: set[str]
+) -> Reply | None:
+    """Return the refusal of a request that need not even say who it is from; None if there is none.
+
+    :param headers: By lower-case name.
+    :param own_origins: The origins at which this Airflow is served, for example ``https://airflow.example.com``.
+    """
+    if method != "POST":
+        return Reply(405, b"Only POST is served here.", {"Allow": "POST", "Content-Type": "text/plain"})
+    origin = headers.get("origin")
+    if origin is not None and origin.rstrip("/") not in own_origins | policy.allowed_origins:
+        return _rpc_error(
+            403, types.INVALID_REQUEST, "This Origin is not allowed; see [mcp] allowed_origins."
+        )
+    return None
+
+
+def unauthenticated() -> Reply:
+    """Return the 401 of a request without a valid credential."""
+    reply = _rpc_error(
+        401,
+        types.INVALID_REQUEST,
+        "No valid credential. Send one that Airflow's REST API accepts in the Authorization header.",
+    )
+    return replace(reply, headers={**reply.headers, "WWW-Authenticate": "Bearer"})
+
+
+def refuse_body(headers: Mapping[str, str], policy: Policy) -> Reply | None:
+    """Return the refusal of a body by what its headers say; None if there is none."""
+    content_type = headers.get("content-type", "").split(";", 1)[0].strip().lower()
+    if content_type != "application/json":
+        return _rpc_error(415, types.INVALID_REQUEST, "The body must be application/json.")
+    length = headers.get("content-length", "")
+    if length.isascii() and length.isdigit() and int(length) > policy.max_request_bytes:
+        return too_large(policy)
+    return None
+
+
+def too_large(policy: Policy) -> Reply:
+    """Return the 413 of a body over the limit."""
+    return _rpc_error(
+        413,
+        types.INVALID_REQUEST,
+        f"The body is larger than {policy.max_request_bytes} bytes ([mcp] max_request_bytes).",
+    )
+
+
+def origin_of(url: str) -> str | None:
+    """Return the origin of an address, None if it has none."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}" if parts.scheme and parts.netloc else None
+
+
+async def exchange(server: Server[Any], raw_headers: Headers, body: bytes, visit: Visit) -> Reply:
+    """Answer one authenticated POST."""
+    try:
+        message = json.loads(body)
+    except (ValueError, RecursionError):
+        return _rpc_error(400, types.PARSE_ERROR, "The body is not JSON in UTF-8.")
+    if isinstance(message, list):
+        return _rpc_error(400, types.INVALID_REQUEST, "A batch is not served: send one message a request.")
+    if not isinstance(message, dict):
+        return _rpc_error(400, types.INVALID_REQUEST, "The body is not a JSON-RPC message.")
+    if "id" not in message:
+        try:
+            types.JSONRPCNotification.model_validate(message)
+        except ValidationError:
+            return _rpc_error(400, types.INVALID_REQUEST, "The body is not a JSON-RPC message.")
+        return Reply(202)
+    try:
+        request = types.JSONRPCRequest.model_validate(message)
+    except ValidationError:
+        return _rpc_error(400, types.INVALID_REQUEST, "The body is not a JSON-RPC request.")
+
+    raw_headers = [(name.lower(), value) for name, value in raw_headers]
+    headers = dict(raw_headers)
+    route = _route(message, raw_headers, headers, server)
+    if isinstance(route, InboundLadderRejection):
+        status = ERROR_CODE_HTTP_STATUS.get(route.code, 400)
+        return _rpc_error(status, route.code, route.message, request_id=request.id, data=route.data)
+    modern = route.protocol_version in MODERN_PROTOCOL_VERSIONS
+    connection = Connection.from_envelope(
+        route.protocol_version, route.client_info, route.client_capabilities
+    )
+    visit = replace(
+        visit,
+        client=_client_name(route.client_info) or headers.get("user-agent"),
+        elicits=modern and _elicits(route.client_capabilities),
+    )
+    context = _Context(request.id, ServerMessageMetadata(request_context=visit), headers)
+    try:
+        result = await serve_one(
+            server, context, request.method, request.params, connection=connection, lifespan_state={}
+        )
+    except Exception as failure:
+        # The SDK's own mapping: what is not a protocol error is logged by it and hidden from the caller.
+        error = modern_error_data(failure)
+        status = ERROR_CODE_HTTP_STATUS.get(error.code, 200) if modern else 200
+        return _rpc_error(status, error.code, error.message, request_id=request.id, data=error.data)
+    return _json(200, {"jsonrpc": "2.0", "id": request.id, "result": result})
+
+
+def _route(
+    message: dict[str, Any],
+    raw_headers: list[tuple[str, str]],
+    headers: Mapping[str, str],
+    server: Server[Any],
+) -> InboundModernRoute | InboundLadderRejection:
+    """Tell the protocol's era, by header or by envelope, and check what that era asks for."""
+    params = message.get("params")
+    params = params if isinstance(params, dict) else {}
+    meta = params.get("_meta")
+    enveloped = isinstance(meta, dict) and types.PROTOCOL_VERSION_META_KEY in meta
+    named = headers.get(MCP_PROTOCOL_VERSION_HEADER)
+    if named in MODERN_PROTOCOL_VERSIONS or enveloped:
+        duplicated = find_duplicated_routing_header(raw_headers)
+        if duplicated is not None:
+            return InboundLadderRejection(
+                types.HEADER_MISMATCH, f"{duplicated} header appears more than once"
+            )
+        route = classify_inbound_request(message, headers=headers)
+        if isinstance(route, InboundModernRoute) and message["method"] == "tools/call":
+            schema = (
+                server.get_tool_input_schema(str(params.get("name")))
+                if server.get_tool_input_schema
+                else None
+            )
+            arguments = params.get("arguments")
+            if schema is not None and isinstance(arguments, dict):
+                return validate_mcp_param_headers(schema, arguments, headers) or route
+        return route
+    if named is not None and named not in HANDSHAKE_PROTOCOL_VERSIONS:
+        rejection = unsupported_protocol_version_rejection(named)
+        assert rejection is not None, "a served version was handled above"  # noqa: S101
+        return rejection
+    version, info, capabilities = named or _UNNAMED_VERSION, None, {}
+    if message["method"] == "initialize":
+        asked = params.get("protocolVersion")
+        version = asked if asked in HANDSHAKE_PROTOCOL_VERSIONS else HANDSHAKE_PROTOCOL_VERSIONS[-1]
+        info, capabilities = params.get("clientInfo"), params.get("capabilities") or {}
+    return InboundModernRoute(version, info, capabilities)
+
+
+def _client_name(info: Any) -> str | None:
+    name = info.get("name") if isinstance(info, dict) else None
+    return name[:100] if isinstance(name, str) else None
+
+
+def _elicits(capabilities: Any) -> bool:
+    if not isinstance(capabilities, dict):
+        return False
+    elicitation = capabilities.get("elicitation")
+    # An empty declaration means forms (2025-11-25, elicitation).
+    return isinstance(elicitation, dict) and (not elicitation or "form" in elicitation)
+
+
+class _Context:
+    """The SDK's ``DispatchContext`` for an exchange without a way back to the client."""
+
+    can_send_request = False
+
+    def __init__(self, request_id: Any, metadata: ServerMessageMetadata, headers: Mapping[str, str]) -> None:
+        self.transport = TransportContext(kind="streamable-http", can_send_request=False, headers=headers)
+        self.request_id = request_id
+        self.message_metadata = metadata
+        self.cancel_requested = anyio.Event()
+
+    async def send_raw_request(self, method: str, params: Any, opts: Any = None) -> dict[str, Any]:
+        raise NoBackChannelError(method)
+
+    async def notify(self, method: str, params: Any, opts: Any = None) -> None:
+        """Drop a notification: a JSON answer has no room for one."""
+
+    async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
+        """Drop a progress report: a JSON answer has no room for one."""
