@@ -47,7 +47,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSI
 from pydantic import ValidationError
 
 from airflow_provider_mcp.policy import Policy
-from airflow_provider_mcp.server import Visit
+from airflow_provider_mcp.server import Visit as Visit
 
 log = logging.getLogger(__name__)
 

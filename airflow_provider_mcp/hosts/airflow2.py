@@ -1,0 +1,354 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""Airflow 2: the endpoint as a Flask blueprint, and calls into the same app as the caller."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import logging
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import parse_qsl, quote
+
+import flask
+
+if TYPE_CHECKING:
+    from airflow_provider_mcp.airflow_api import Airflow, Caller
+    from airflow_provider_mcp.endpoint import Reply
+
+log = logging.getLogger(__name__)
+
+REQUEST_SECONDS = 54
+_CALLER_KEY = "airflow_provider_mcp.caller"
+"""Key of the WSGI environment. What a client sends in headers arrives as ``HTTP_...``: it cannot set this one."""
+
+
+def flask_blueprints() -> list[flask.Blueprint]:
+    """Return the plugin's ``flask_blueprints``: one blueprint with the endpoint."""
+    blueprint = flask.Blueprint("mcp", __name__, url_prefix="/mcp")
+    methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+    for rule in ("/v1", "/v1/"):
+        blueprint.add_url_rule(
+            rule,
+            endpoint=f"v1{rule[3:].replace('/', '_slash')}",
+            view_func=_view,
+            methods=methods,
+            provide_automatic_options=False,
+            strict_slashes=True,
+        )
+    blueprint.record_once(_install)
+    return [blueprint]
+
+
+def _install(state: Any) -> None:
+    """Prepare the app that the blueprint is registered on."""
+    app = state.app
+    # `airflow users create` and the like build apps without CSRF protection and without a REST API.
+    csrf = app.extensions.get("csrf")
+    if csrf is not None:
+        csrf.exempt(state.blueprint)
+    app.wsgi_app = _without_cookies(app.wsgi_app)
+    app.extensions["airflow_provider_mcp"] = _Served(app)
+
+
+def _without_cookies(wsgi_app: Callable[..., Any]) -> Callable[..., Any]:
+    """Keep cookies from MCP requests, so that neither a session nor a remembered login can authenticate one."""
+
+    def call(environ: dict[str, Any], start_response: Any) -> Any:
+        route = environ.get("PATH_INFO", "")
+        if route == "/mcp" or route.startswith("/mcp/v1"):
+            environ.pop("HTTP_COOKIE", None)
+        return wsgi_app(environ, start_response)
+
+    return call
+
+
+class InwardAuthentication:
+    """An API authentication backend for calls that the endpoint itself makes for a caller it has checked.
+
+    It stands first in ``app.api_auth``, so that the caller's password is not hashed again for each call.
+    """
+
+    @staticmethod
+    def requires_authentication(function: Callable[..., Any]) -> Callable[..., Any]:
+        """Let a call of ours through as its caller; leave every other request to the next backend."""
+
+        @functools.wraps(function)
+        def decorated(*args: Any, **kwargs: Any) -> Any:
+            load_user = flask.request.environ.get(_CALLER_KEY)
+            if load_user is None:
+                return flask.Response("Unauthorized", 401)
+            flask.g.user = load_user()
+            return function(*args, **kwargs)
+
+        return decorated
+
+
+def _view() -> flask.Response:
+    served: _Served = flask.current_app.extensions["airflow_provider_mcp"]
+    try:
+        reply = served.answer()
+    finally:
+        # A null session is not saved: a call leaves no row in the session table and sets no cookie.
+        context = flask.globals.request_ctx
+        context.session = flask.current_app.session_interface.make_null_session(flask.current_app)
+    return flask.Response(reply.body, reply.status, {"Cache-Control": "no-store", **reply.headers})
+
+
+class _Served:
+    """What one process needs to serve; what is heavy is built by its first request, after any fork."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    @functools.cached_property
+    def version(self) -> str:
+        from airflow import __version__
+
+        return str(__version__)
+
+    @functools.cached_property
+    def server(self) -> Any:
+        from airflow.configuration import conf
+
+        from airflow_provider_mcp.plugins import load_catalogue
+        from airflow_provider_mcp.policy import Confirmations
+        from airflow_provider_mcp.server import build_server
+
+        secret = conf.get_mandatory_value("webserver", "secret_key").encode()
+        return build_server(load_catalogue(self.version), Confirmations(secret))
+
+    @functools.cached_property
+    def policy_source(self) -> Any:
+        from airflow_provider_mcp.policy import PolicySource
+
+        return PolicySource(functools.partial(_in_new_thread, read_extra))
+
+    @functools.cached_property
+    def base_url(self) -> str:
+        from airflow.configuration import conf
+
+        return conf.get("webserver", "base_url", fallback="").rstrip("/")
+
+    def answer(self) -> Reply:
+        """Answer the current Flask request."""
+        from airflow_provider_mcp import endpoint
+        from airflow_provider_mcp.endpoint import Reply
+
+        request = flask.request
+        policy = self.policy_source.current()
+        raw_headers = [(name.lower(), value) for name, value in request.headers.items()]
+        headers = dict(raw_headers)
+        own = {endpoint.origin_of(self.base_url), f"{request.scheme}://{request.host}"} - {None}
+        refused = endpoint.refuse_at_the_door(request.method, headers, policy, own)
+        if refused is not None:
+            return refused
+        identity = self.authenticate()
+        if identity is None:
+            return endpoint.unauthenticated()
+        refused = endpoint.refuse_body(headers, policy)
+        if refused is not None:
+            return refused
+        body = request.stream.read(policy.max_request_bytes + 1)
+        if len(body) > policy.max_request_bytes:
+            return endpoint.too_large(policy)
+        caller, load_user = identity
+        script_name = request.environ.get("SCRIPT_NAME", "")
+        page_root = self.base_url
+        visit = endpoint.Visit(
+            caller=caller,
+            policy=policy,
+            open_airflow=lambda access: self.open_airflow(caller, load_user, script_name, access, page_root),
+        )
+        exchanged = asyncio.wait_for(endpoint.exchange(self.server, raw_headers, body, visit), REQUEST_SECONDS)
+        try:
+            return asyncio.run(exchanged)
+        except asyncio.TimeoutError:
+            return Reply(504, b'{"detail":"Timed out"}', {"Content-Type": "application/json"})
+
+    def authenticate(self) -> tuple[Caller, Callable[[], Any]] | None:
+        """Return who sent the current request, by the configured backends, and how to load them again.
+
+        ``check_authentication`` also passes who sent nothing, or a wrong password, as the public role: only
+        a request with the header, whose sender is then logged in, is authenticated.
+        """
+        from airflow.api_connexion.exceptions import Unauthenticated
+        from airflow.api_connexion.security import check_authentication
+        from airflow.www.extensions.init_auth_manager import get_auth_manager
+
+        from airflow_provider_mcp.airflow_api import Caller
+
+        if not flask.request.headers.get("Authorization"):
+            return None
+        self._install_inward_authentication()
+        try:
+            check_authentication()
+        except Unauthenticated:
+            return None
+        manager = get_auth_manager()
+        if not manager.is_logged_in():
+            return None
+        user = manager.get_user()
+        security = getattr(self.app.appbuilder, "sm", None)
+        if hasattr(user, "_sa_instance_state") and security is not None:
+            # An ORM user belongs to this thread's database session: other threads load their own.
+            load_user = functools.partial(security.get_user_by_id, user.id)
+        else:
+            load_user = functools.partial(_same, user)
+        return Caller(str(manager.get_user_id()), str(manager.get_user_name())), load_user
+
+    def _install_inward_authentication(self) -> None:
+        backends = self.app.api_auth
+        if not backends or backends[0] is not InwardAuthentication:
+            self.app.api_auth = [InwardAuthentication, *backends]
+
+    def open_airflow(
+        self,
+        caller: Caller,
+        load_user: Callable[[], Any],
+        script_name: str,
+        access: Literal["read", "write"],
+        page_root: str,
+    ) -> Airflow:
+        """Return a client that calls this app, each call in a thread of its own, as the caller."""
+        from airflow_provider_mcp.airflow_api import Airflow, Site
+
+        return Airflow(
+            transport=_inward(self.app, load_user, script_name),
+            base_url="http://airflow/api/v2/",
+            site=Site(self.version, functools.partial(page_url, page_root)),
+            caller=caller,
+            access=access,
+        )
+
+
+def _same(user: Any) -> Any:
+    return user
+
+
+def _in_new_thread(function: Callable[..., Any], *args: Any) -> Any:
+    """Run where no database session, request or login of this thread can be touched."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(function, *args).result()
+
+
+def _inward(app: Any, load_user: Callable[[], Any], script_name: str) -> Any:
+    """Return a transport that speaks Airflow 3's REST and calls ``app``'s."""
+    import anyio.to_thread
+    import httpx
+
+    from airflow_provider_mcp.errors import ToolError
+    from airflow_provider_mcp.hosts.airflow2_rest import UnsupportedOnAirflow2, V1Request, to_v1
+
+    def call(environ: dict[str, Any], start_response: Any) -> Any:
+        environ[_CALLER_KEY] = load_user
+        return app.wsgi_app(environ, start_response)
+
+    wsgi = httpx.WSGITransport(call, raise_app_exceptions=False, script_name=script_name)
+
+    def send(request: V1Request) -> tuple[httpx.Response, Any]:
+        """Send one v1 request; return the answer and what it holds (JSON or text)."""
+        url = httpx.URL(f"http://airflow/api/v1/{request.path}", params=httpx.QueryParams(request.query))
+        content = b"" if request.body is None else json.dumps(request.body).encode()
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        if request.body is not None:
+            headers["Content-Type"] = "application/json"
+        inner = httpx.Request(request.method, url, headers=headers, content=content)
+        answer = wsgi.handle_request(inner)
+        answer.request = inner
+        answer.read()
+        is_json = answer.headers.get("content-type", "").split(";")[0].endswith("json")
+        return answer, json.loads(answer.content or b"null") if is_json else answer.text
+
+    def run(outer: httpx.Request) -> httpx.Response:
+        raw_path = outer.url.raw_path.decode("ascii").split("?", 1)[0].removeprefix("/api/v2/")
+        query = parse_qsl(outer.url.query.decode("ascii"), keep_blank_values=True)
+        body = json.loads(outer.content) if outer.content else None
+        if raw_path == "openapi.json":
+            step: V1Request | None = V1Request("GET", raw_path, query, None, _unchanged)
+        else:
+            step = to_v1(outer.method, raw_path, query, body)
+        while step is not None:
+            answer, held = send(step)
+            if answer.status_code >= 300:
+                return httpx.Response(answer.status_code, content=answer.content, headers=_type_of(answer))
+            if step.then is None:
+                if held in (None, "") or answer.status_code == 204:
+                    return httpx.Response(answer.status_code)
+                return httpx.Response(
+                    answer.status_code, json=step.answer(answer.status_code, answer.headers, held)
+                )
+            step = step.then(held)
+        raise AssertionError("a step without a successor has answered")
+
+    class Inward(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            await request.aread()
+            try:
+                # A thread of its own: in this one, the call would use the outer call's database session.
+                return await anyio.to_thread.run_sync(run, request)
+            except UnsupportedOnAirflow2 as missing:
+                raise ToolError("unsupported", str(missing)) from None
+
+    return Inward()
+
+
+def _unchanged(status: int, headers: Mapping[str, str], value: Any) -> Any:  # noqa: ARG001
+    return value
+
+
+def _type_of(answer: Any) -> dict[str, str]:
+    return {"Content-Type": answer.headers.get("content-type", "text/plain")}
+
+
+def page_url(
+    root: str, dag_id: str, dag_run_id: str | None = None, task_id: str | None = None, map_index: int = -1
+) -> str:
+    """Return the address of Airflow 2's page about a Dag, a run or a task instance."""
+    url = f"{root}/dags/{quote(dag_id, safe='')}/grid"
+    query = []
+    if dag_run_id is not None:
+        query.append(f"dag_run_id={quote(dag_run_id, safe='')}")
+        if task_id is not None:
+            query.append(f"task_id={quote(task_id, safe='')}")
+            if map_index >= 0:
+                query.append(f"map_index={map_index}")
+    return url + ("?" + "&".join(query) if query else "")
+
+
+def read_extra(conn_id: str) -> Mapping[str, Any] | None:
+    """Return a connection's extra; None if there is no such connection.
+
+    :raises ValueError: The extra is no JSON object.
+    """
+    from airflow.exceptions import AirflowNotFoundException
+    from airflow.hooks.base import BaseHook
+
+    try:
+        connection = BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        return None
+    if not connection.extra:
+        return {}
+    extra = json.loads(connection.extra)
+    if not isinstance(extra, dict):
+        raise ValueError("the extra is not a JSON object")
+    return extra
