@@ -102,7 +102,9 @@ class Endpoint:
         visit = endpoint.Visit(
             caller=caller,
             policy=policy,
-            open_airflow=lambda access: served.open_airflow(scope["app"], authorization, caller, access, page_root),
+            open_airflow=lambda access: served.open_airflow(
+                scope["app"], authorization, caller, access, page_root
+            ),
         )
         with anyio.move_on_after(REQUEST_SECONDS):
             return await endpoint.exchange(served.server, raw_headers, bytes(body), visit)
