@@ -14,4 +14,206 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""Nothing yet."""
+"""Tools that read and switch Dags."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from airflow_provider_mcp.sdk import (
+    Airflow,
+    Cursor,
+    Limit,
+    Page,
+    Result,
+    Toolset,
+    fetch_page,
+    hookimpl,
+    path,
+    tool,
+)
+
+DagId = Annotated[str, Field(description="Dag ID.")]
+Part = Literal["tasks", "params", "source", "runs", "versions", "import_errors", "warnings", "assets"]
+RECENT_RUNS = 5
+
+
+class DagRow(Result):
+    dag_id: str
+    is_paused: bool
+    schedule: str | None = None
+    tags: list[str] | None = None
+    owners: list[str] | None = None
+    next_run: str | None = None
+    has_import_errors: bool | None = None
+
+
+class Dags(Page):
+    items_field: ClassVar[str] = "dags"
+    dags: list[DagRow]
+
+
+class Dag(DagRow):
+    description: str | None = None
+    doc_md: str | None = None
+    file: str | None = None
+    catchup: bool | None = None
+    max_active_runs: int | None = None
+    tasks: list[dict[str, Any]] | None = None
+    params: dict[str, Any] | None = None
+    source: str | None = None
+    runs: list[dict[str, Any]] | None = None
+    versions: list[dict[str, Any]] | None = None
+    import_errors: list[dict[str, Any]] | None = None
+    warnings: list[dict[str, Any]] | None = None
+    assets: list[dict[str, Any]] | None = None
+    ui_url: str | None = None
+
+
+class PausedState(Result):
+    dag_id: str
+    is_paused: bool
+    ui_url: str
+
+
+def _common(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "dag_id": row["dag_id"],
+        "is_paused": bool(row.get("is_paused")),
+        "schedule": row.get("timetable_summary"),
+        "tags": [tag["name"] for tag in row.get("tags") or []] or None,
+        "owners": row.get("owners") or None,
+        "next_run": row.get("next_dagrun_run_after"),
+        "has_import_errors": row.get("has_import_errors") or None,
+    }
+
+
+@tool(access="read")
+async def list_dags(
+    airflow: Airflow,
+    pattern: Annotated[str | None, Field(description="Part of the Dag ID.")] = None,
+    tags: Annotated[list[str] | None, Field(description="Any of these tags.")] = None,
+    owner: Annotated[str | None, Field(description="Owner.")] = None,
+    paused: Annotated[bool | None, Field(description="Only paused, or only active.")] = None,
+    last_run_state: Annotated[
+        Literal["queued", "running", "success", "failed"] | None, Field(description="State of the last run.")
+    ] = None,
+    limit: Limit = 25,
+    cursor: Cursor = None,
+) -> Dags:
+    """List Dags."""
+    params = {
+        "dag_id_pattern": pattern,
+        "tags": tags,
+        "owners": owner,
+        "paused": paused,
+        "last_dag_run_state": last_run_state,
+        "order_by": "dag_id",
+    }
+    rows, total, offset = await fetch_page(airflow, "dags", "dags", params=params, limit=limit, cursor=cursor)
+    return Dags.of([DagRow(**_common(row)) for row in rows], total=total, offset=offset)
+
+
+async def _import_errors(airflow: Airflow, file: str) -> list[dict[str, Any]]:
+    rows = (await airflow.get("importErrors", params={"limit": 100})).json()["import_errors"]
+    return [
+        {"filename": row["filename"], "stack_trace": row["stack_trace"], "timestamp": row["timestamp"]}
+        for row in rows
+        if file and row["filename"].endswith(file)
+    ]
+
+
+def _param(value: Any) -> dict[str, Any]:
+    kept = {key: value[key] for key in ("value", "description", "schema") if value.get(key) not in (None, {})}
+    return kept or {"value": None}
+
+
+@tool(access="read")
+async def get_dag(
+    airflow: Airflow,
+    dag_id: DagId,
+    include: Annotated[list[Part], Field(description="What to show.")] = ["tasks", "params", "runs"],  # noqa: B006
+) -> Dag:
+    """Get a Dag with its tasks, params and latest runs, or other parts."""
+    row = (await airflow.get(path("dags/{}/details", dag_id))).json()
+    file = row.get("relative_fileloc") or row.get("fileloc") or ""
+    dag = Dag(
+        **_common(row),
+        description=row.get("description"),
+        doc_md=row.get("doc_md"),
+        file=row.get("fileloc"),
+        catchup=row.get("catchup"),
+        max_active_runs=row.get("max_active_runs"),
+        ui_url=airflow.page_url(dag_id),
+    )
+    if "tasks" in include:
+        tasks = (await airflow.get(path("dags/{}/tasks", dag_id))).json()["tasks"]
+        dag.tasks = [
+            {
+                "task_id": task["task_id"],
+                "operator": task.get("operator_name") or (task.get("class_ref") or {}).get("class_name"),
+                "downstream": task.get("downstream_task_ids") or [],
+                **({"is_mapped": True} if task.get("is_mapped") else {}),
+                **({"pool": task["pool"]} if task.get("pool") not in (None, "default_pool") else {}),
+                **(
+                    {"trigger_rule": task["trigger_rule"]}
+                    if task.get("trigger_rule") != "all_success"
+                    else {}
+                ),
+            }
+            for task in tasks
+        ]
+    if "params" in include:
+        dag.params = {name: _param(value) for name, value in (row.get("params") or {}).items()}
+    if "runs" in include:
+        query = {"order_by": "-run_after", "limit": RECENT_RUNS}
+        runs = (await airflow.get(path("dags/{}/dagRuns", dag_id), params=query)).json()["dag_runs"]
+        dag.runs = [
+            {key: run.get(key) for key in ("dag_run_id", "state", "run_type", "start_date", "end_date")}
+            for run in runs
+        ]
+    if "source" in include:
+        dag.source = (await airflow.get(path("dagSources/{}", dag_id))).json().get("content")
+    if "versions" in include:
+        query = {"order_by": "-version_number", "limit": 10}
+        versions = (await airflow.get(path("dags/{}/dagVersions", dag_id), params=query)).json()
+        dag.versions = [
+            {
+                key: version.get(key)
+                for key in ("version_number", "bundle_name", "bundle_version", "created_at")
+            }
+            for version in versions["dag_versions"]
+        ]
+    if "import_errors" in include:
+        dag.import_errors = await _import_errors(airflow, file)
+    if "warnings" in include:
+        warnings = (await airflow.get("dagWarnings", params={"dag_id": dag_id})).json()["dag_warnings"]
+        dag.warnings = [{"type": w["warning_type"], "message": w["message"]} for w in warnings]
+    if "assets" in include:
+        assets = (await airflow.get("assets", params={"dag_ids": dag_id, "limit": 100})).json()["assets"]
+        dag.assets = [{"id": a["id"], "name": a.get("name"), "uri": a["uri"]} for a in assets]
+    return dag
+
+
+async def _set_paused(airflow: Airflow, dag_id: str, is_paused: bool) -> PausedState:
+    row = (await airflow.patch(path("dags/{}", dag_id), json={"is_paused": is_paused})).json()
+    return PausedState(dag_id=dag_id, is_paused=row["is_paused"], ui_url=airflow.page_url(dag_id))
+
+
+@tool(access="write", idempotent=True)
+async def pause_dag(airflow: Airflow, dag_id: DagId) -> PausedState:
+    """Pause a Dag: no new runs are scheduled; running ones go on."""
+    return await _set_paused(airflow, dag_id, True)
+
+
+@tool(access="write", idempotent=True)
+async def unpause_dag(airflow: Airflow, dag_id: DagId) -> PausedState:
+    """Unpause a Dag; with catchup this may start missed runs at once."""
+    return await _set_paused(airflow, dag_id, False)
+
+
+@hookimpl
+def register_toolsets() -> list[Toolset]:
+    return [Toolset("dags", "Find, read and pause Dags.", [list_dags, get_dag, pause_dag, unpause_dag])]
