@@ -338,7 +338,7 @@ async def suggest_close_matches(
         candidates: list[str] = []
         for pattern in dict.fromkeys((asked[:4], asked[-4:], asked[:2], "")):
             candidates += await names("dags", "dags", "dag_id", dag_id_pattern=pattern, limit=100) or []
-            if difflib.get_close_matches(asked, candidates, MAX_SUGGESTIONS, 0.6):
+            if difflib.get_close_matches(asked, candidates, MAX_SUGGESTIONS, 0.7):
                 break
     elif "dag_run_id" in known and await missing(
         path("dags/{}/dagRuns/{}", known["dag_id"], known["dag_run_id"])
@@ -361,7 +361,7 @@ async def suggest_close_matches(
             return error
     else:
         return error
-    close = difflib.get_close_matches(asked, dict.fromkeys(candidates), MAX_SUGGESTIONS, 0.6)
+    close = difflib.get_close_matches(asked, dict.fromkeys(candidates), MAX_SUGGESTIONS, 0.7)
     message = f"No {thing} `{asked}`" + (f" in `{known['dag_id']}`" if thing != "Dag" else "")
     hint = error.hint
     more: dict[str, Any] = {}

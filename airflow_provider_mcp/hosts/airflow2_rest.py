@@ -331,7 +331,8 @@ def _source(call: _Call) -> V1Request:
 def _list_task_instances(call: _Call) -> V1Request:
     names: dict[str, str | None] = {
         **_PAGING,
-        "order_by": "order_by",
+        # v1 lists task instances in its own order and refuses to be told another.
+        "order_by": None,
         "state": "state",
         "pool": "pool",
         "queue": "queue",
@@ -362,8 +363,6 @@ def _list_task_instances(call: _Call) -> V1Request:
         body["page_limit"] = paging["limit"]
     if paging.get("offset"):
         body["page_offset"] = paging["offset"]
-    for column in (value for name, value in query if name == "order_by"):
-        body["order_by"] = column
     if call.part["dag"] != "~":
         body["dag_ids"] = [unquote(call.part["dag"])]
     if call.part["run"] != "~":

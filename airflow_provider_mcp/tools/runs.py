@@ -278,7 +278,19 @@ async def trigger_dag(
         body["dag_run_id"] = dag_run_id
     if note is not None:
         body["note"] = note
-    run = (await airflow.post(path("dags/{}/dagRuns", dag_id), json=body)).json()
+    try:
+        run = (await airflow.post(path("dags/{}/dagRuns", dag_id), json=body)).json()
+    except ToolError as refused:
+        if refused.code != "conflict":
+            raise
+        which = f"the ID `{dag_run_id}`" if dag_run_id else f"the logical date {logical_date}"
+        raise ToolError(
+            "conflict",
+            f"`{dag_id}` already has a run with {which}. No second run was started.",
+            hint="get_dag_run shows it; choose another ID or date for a new run.",
+            dag_id=dag_id,
+            dag_run_id=dag_run_id,
+        ) from None
     return await _wait(airflow, run, wait_seconds)
 
 

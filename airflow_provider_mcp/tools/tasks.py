@@ -144,7 +144,7 @@ async def list_task_instances(
     limit: Limit = 25,
     cursor: Cursor = None,
 ) -> TaskInstances:
-    """List task instances, latest start first."""
+    """List task instances, latest start first (in no order on Airflow 2)."""
     if dag_run_id is not None and dag_id is None:
         raise ToolError("invalid_argument", "dag_run_id needs dag_id.", hint="Give dag_id too.")
     params = {

@@ -18,4 +18,9 @@
 
 from __future__ import annotations
 
+from airflow import DAG
+
 import a_package_that_is_not_installed
+
+with DAG("demo_broken"):
+    a_package_that_is_not_installed.do_something()

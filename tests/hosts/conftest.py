@@ -1,0 +1,229 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""Real Airflow processes of the installed line on loopback ports, stopped when the tests end."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+AIRFLOW = str(Path(sys.executable).with_name("airflow"))
+START_SECONDS = 180
+
+
+def line() -> int:
+    try:
+        return int(version("apache-airflow-core").split(".")[0])
+    except PackageNotFoundError:
+        return int(version("apache-airflow").split(".")[0])
+
+
+LINE = line()
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@dataclass
+class Site:
+    """A running Airflow."""
+
+    home: Path
+    port: int
+    prefix: str = ""
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    env: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def root(self) -> str:
+        return f"http://127.0.0.1:{self.port}{self.prefix}"
+
+    @property
+    def url(self) -> str:
+        return f"{self.root}/mcp/v1"
+
+    def start(self, *command: str) -> None:
+        log = (self.home / f"{command[0]}-{self.port}.log").open("wb")
+        self.processes.append(
+            subprocess.Popen(
+                [AIRFLOW, *command], env=self.env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        )
+
+    def start_web(self) -> None:
+        if LINE == 3:
+            self.start("api-server", "--host", "127.0.0.1", "--port", str(self.port))
+        else:
+            pid = str(self.home / f"web-{self.port}.pid")
+            command = ("webserver", "--hostname", "127.0.0.1", "--port", str(self.port), "--workers", "4")
+            self.start(*command, "--pid", pid)
+        until = time.monotonic() + START_SECONDS
+        while time.monotonic() < until:
+            assert self.processes[-1].poll() is None, self.log()
+            try:
+                if httpx.get(f"{self.root}{HEALTH}", timeout=5).status_code == 200:
+                    return
+            except httpx.HTTPError:
+                pass
+            time.sleep(0.5)
+        raise AssertionError(self.log())
+
+    def log(self) -> str:
+        return "\n".join(file.read_text(errors="replace")[-4000:] for file in self.home.glob(f"*-{self.port}.log"))
+
+    def stop(self) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
+        for process in self.processes:
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait(10)
+
+    def authorization(self, user: str) -> str:
+        """Return the Authorization header of a user, whose password is the user's name."""
+        if LINE == 2:
+            return "Basic " + base64.b64encode(f"{user}:{user}".encode()).decode()
+        answer = httpx.post(f"{self.root}/auth/token", json={"username": user, "password": user})
+        return "Bearer " + answer.json()["access_token"]
+
+    def post(self, message: Any, user: str | None = "admin", **headers: str) -> httpx.Response:
+        """POST a message (or raw bytes) to the endpoint."""
+        content = message if isinstance(message, bytes) else json.dumps(message).encode()
+        sent = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+        if user is not None:
+            sent["Authorization"] = self.authorization(user)
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        return httpx.post(self.url, content=content, headers=sent, timeout=60)
+
+    def call(self, tool: str, user: str = "admin", **arguments: Any) -> dict[str, Any]:
+        """Call a tool; return the result."""
+        message = {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "tools/call",
+            "params": {"name": tool, "arguments": arguments},
+        }
+        answer = self.post(message, user)
+        assert answer.status_code == 200, answer.text
+        result: dict[str, Any] = answer.json()["result"]
+        return result
+
+
+HEALTH = "/api/v2/monitor/health" if LINE == 3 else "/health"
+
+
+def environment(home: Path, port: int) -> dict[str, str]:
+    env = {k: v for k, v in os.environ.items() if not k.startswith("AIRFLOW")}
+    secret = "0123456789abcdef" * 4
+    env |= {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "examples" / "dags"),
+        "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+        "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}",
+        "NO_PROXY": "*",
+    }
+    if LINE == 3:
+        passwords = home / "passwords.json"
+        passwords.write_text(json.dumps({"admin": "admin", "viewer": "viewer"}))
+        env |= {
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,viewer:viewer",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+            "AIRFLOW__API__SECRET_KEY": secret,
+            "AIRFLOW__API_AUTH__JWT_SECRET": secret,
+        }
+    else:
+        env |= {
+            "AIRFLOW__API__AUTH_BACKENDS": "airflow.api.auth.backend.basic_auth,airflow.api.auth.backend.session",
+            "AIRFLOW__WEBSERVER__SECRET_KEY": secret,
+        }
+    return env
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An AIRFLOW_HOME with a database and, on Airflow 2, users."""
+    folder = tmp_path_factory.mktemp("airflow")
+    env = environment(folder, 0)
+    subprocess.run([AIRFLOW, "db", "migrate"], env=env, check=True, capture_output=True)
+    if LINE == 2:
+        for role in ("Admin", "Viewer"):
+            name = role.lower()
+            person = ["-u", name, "-p", name, "-f", role, "-l", "Test", "-e", f"{name}@example.org", "-r", role]
+            subprocess.run([AIRFLOW, "users", "create", *person], env=env, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def site(home: Path) -> Iterator[Site]:
+    """Airflow with its scheduler, running the example Dags."""
+    port = free_port()
+    running = Site(home, port, env=environment(home, port))
+    try:
+        running.start_web()
+        running.start("scheduler")
+        if LINE == 3:
+            running.start("dag-processor")
+        until = time.monotonic() + START_SECONDS
+        while time.monotonic() < until:
+            listed = running.call("list_dags")["structuredContent"]
+            if listed["total"] >= 5:
+                break
+            time.sleep(1)
+        else:
+            raise AssertionError(f"the example Dags were not parsed: {listed}")
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture(scope="session")
+def prefixed(home: Path, site: Site) -> Iterator[Site]:
+    """A second web process on the same database, under a path prefix."""
+    port = free_port()
+    env = environment(home, port)
+    section = "API" if LINE == 3 else "WEBSERVER"
+    env[f"AIRFLOW__{section}__BASE_URL"] = f"http://127.0.0.1:{port}/air/flow"
+    running = Site(home, port, "/air/flow", env=env)
+    try:
+        running.start_web()
+        yield running
+    finally:
+        running.stop()
