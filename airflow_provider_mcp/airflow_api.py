@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,6 +32,20 @@ import httpx
 from airflow_provider_mcp.errors import ErrorCode, ToolError
 
 MAX_SUGGESTIONS = 3
+
+INNER_HOST = "airflow.in-process"
+"""The host name of calls that never leave the process."""
+
+
+class _Unlogged(logging.Filter):
+    """Drop httpx's log of in-process calls: their addresses hold what callers asked for."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        args = record.args if isinstance(record.args, tuple) else ()
+        return not any(isinstance(arg, httpx.URL) and arg.host == INNER_HOST for arg in args)
+
+
+logging.getLogger("httpx").addFilter(_Unlogged())
 
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 # POST operations that read: batch listings and dry runs, by their path below the API's root.

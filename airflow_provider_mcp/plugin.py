@@ -38,11 +38,15 @@ class _Lazy:
         from airflow import __version__
         from airflow.configuration import conf
 
-        if int(__version__.split(".", 1)[0]) != self._line or not conf.getboolean("mcp", "enabled", fallback=True):
+        if int(__version__.split(".", 1)[0]) != self._line or not conf.getboolean(
+            "mcp", "enabled", fallback=True
+        ):
             return []
         from importlib import import_module
 
-        built: list[Any] = getattr(import_module(f"airflow_provider_mcp.hosts.airflow{self._line}"), self._build)()
+        built: list[Any] = getattr(
+            import_module(f"airflow_provider_mcp.hosts.airflow{self._line}"), self._build
+        )()
         return built
 
 

@@ -24,7 +24,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import flask
 
@@ -63,15 +63,22 @@ def _install(state: Any) -> None:
     csrf = app.extensions.get("csrf")
     if csrf is not None:
         csrf.exempt(state.blueprint)
-    app.wsgi_app = _without_cookies(app.wsgi_app)
+    app.wsgi_app = _without_cookies(app.wsgi_app, urlsplit(_base_url()).path)
     app.extensions["airflow_provider_mcp"] = _Served(app)
 
 
-def _without_cookies(wsgi_app: Callable[..., Any]) -> Callable[..., Any]:
+def _base_url() -> str:
+    from airflow.configuration import conf
+
+    return str(conf.get("webserver", "base_url", fallback="")).rstrip("/")
+
+
+def _without_cookies(wsgi_app: Callable[..., Any], prefix: str) -> Callable[..., Any]:
     """Keep cookies from MCP requests, so that neither a session nor a remembered login can authenticate one."""
 
     def call(environ: dict[str, Any], start_response: Any) -> Any:
-        route = environ.get("PATH_INFO", "")
+        # With a path prefix, Airflow's dispatcher is inside this and has not yet moved the prefix.
+        route = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).removeprefix(prefix)
         if route == "/mcp" or route.startswith("/mcp/v1"):
             environ.pop("HTTP_COOKIE", None)
         return wsgi_app(environ, start_response)
@@ -140,12 +147,6 @@ class _Served:
 
         return PolicySource(functools.partial(_in_new_thread, read_extra))
 
-    @functools.cached_property
-    def base_url(self) -> str:
-        from airflow.configuration import conf
-
-        return conf.get("webserver", "base_url", fallback="").rstrip("/")
-
     def answer(self) -> Reply:
         """Answer the current Flask request."""
         from airflow_provider_mcp import endpoint
@@ -155,7 +156,7 @@ class _Served:
         policy = self.policy_source.current()
         raw_headers = [(name.lower(), value) for name, value in request.headers.items()]
         headers = dict(raw_headers)
-        own = {endpoint.origin_of(self.base_url), f"{request.scheme}://{request.host}"} - {None}
+        own = {endpoint.origin_of(_base_url()), f"{request.scheme}://{request.host}"} - {None}
         refused = endpoint.refuse_at_the_door(request.method, headers, policy, own)
         if refused is not None:
             return refused
@@ -170,7 +171,7 @@ class _Served:
             return endpoint.too_large(policy)
         caller, load_user = identity
         script_name = request.environ.get("SCRIPT_NAME", "")
-        page_root = self.base_url
+        page_root = _base_url()
         visit = endpoint.Visit(
             caller=caller,
             policy=policy,
@@ -229,11 +230,11 @@ class _Served:
         page_root: str,
     ) -> Airflow:
         """Return a client that calls this app, each call in a thread of its own, as the caller."""
-        from airflow_provider_mcp.airflow_api import Airflow, Site
+        from airflow_provider_mcp.airflow_api import INNER_HOST, Airflow, Site
 
         return Airflow(
             transport=_inward(self.app, load_user, script_name),
-            base_url="http://airflow/api/v2/",
+            base_url=f"http://{INNER_HOST}/api/v2/",
             site=Site(self.version, functools.partial(page_url, page_root)),
             caller=caller,
             access=access,
@@ -269,6 +270,7 @@ def _inward(app: Any, load_user: Callable[[], Any], script_name: str) -> Any:
     import anyio.to_thread
     import httpx
 
+    from airflow_provider_mcp.airflow_api import INNER_HOST
     from airflow_provider_mcp.errors import ToolError
     from airflow_provider_mcp.hosts.airflow2_rest import UnsupportedOnAirflow2, V1Request, to_v1
 
@@ -276,11 +278,14 @@ def _inward(app: Any, load_user: Callable[[], Any], script_name: str) -> Any:
         environ[_CALLER_KEY] = load_user
         return app.wsgi_app(environ, start_response)
 
-    wsgi = httpx.WSGITransport(call, raise_app_exceptions=False, script_name=script_name)
+    # `app.wsgi_app` is the outermost app, Airflow's dispatcher included: the path carries the prefix.
+    wsgi = httpx.WSGITransport(call, raise_app_exceptions=False)
 
     def send(request: V1Request) -> tuple[httpx.Response, Any]:
         """Send one v1 request; return the answer and what it holds (JSON or text)."""
-        url = httpx.URL(f"http://airflow/api/v1/{request.path}", params=httpx.QueryParams(request.query))
+        url = httpx.URL(
+            f"http://{INNER_HOST}{script_name}/api/v1/{request.path}", params=httpx.QueryParams(request.query)
+        )
         content = b"" if request.body is None else json.dumps(request.body).encode()
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         if request.body is not None:

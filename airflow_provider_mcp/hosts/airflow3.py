@@ -156,14 +156,14 @@ class _Served:
         self, app: Any, authorization: str, caller: Caller, access: Literal["read", "write"], page_root: str
     ) -> Airflow:
         """Return a client that calls ``app`` in this process with the caller's own credential."""
-        from airflow_provider_mcp.airflow_api import Airflow, Site
+        from airflow_provider_mcp.airflow_api import INNER_HOST, Airflow, Site
 
         if self._nested is None:
             self._nested = anyio.Semaphore(NESTED_CALLS)
         root = getattr(app, "root_path", "").rstrip("/")
         return Airflow(
             transport=_inward(app, root, self._nested),
-            base_url=f"http://airflow{root}/api/v2/",
+            base_url=f"http://{INNER_HOST}{root}/api/v2/",
             headers={"Authorization": authorization},
             site=Site(self.version, functools.partial(page_url, page_root)),
             caller=caller,

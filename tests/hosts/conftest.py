@@ -78,7 +78,11 @@ class Site:
         log = (self.home / f"{command[0]}-{self.port}.log").open("wb")
         self.processes.append(
             subprocess.Popen(
-                [AIRFLOW, *command], env=self.env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+                [AIRFLOW, *command],
+                env=self.env,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
         )
 
@@ -101,7 +105,9 @@ class Site:
         raise AssertionError(self.log())
 
     def log(self) -> str:
-        return "\n".join(file.read_text(errors="replace")[-4000:] for file in self.home.glob(f"*-{self.port}.log"))
+        return "\n".join(
+            file.read_text(errors="replace")[-4000:] for file in self.home.glob(f"*-{self.port}.log")
+        )
 
     def stop(self) -> None:
         for process in self.processes:
@@ -177,17 +183,45 @@ def environment(home: Path, port: int) -> dict[str, str]:
     return env
 
 
+def airflow(env: dict[str, str], *arguments: str) -> str:
+    """Run an ``airflow`` command; return what it prints."""
+    done = subprocess.run(
+        [AIRFLOW, *arguments],
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An AIRFLOW_HOME with a database and, on Airflow 2, users."""
     folder = tmp_path_factory.mktemp("airflow")
     env = environment(folder, 0)
-    subprocess.run([AIRFLOW, "db", "migrate"], env=env, check=True, capture_output=True)
+    airflow(env, "db", "migrate")
     if LINE == 2:
+        airflow(env, "sync-perm")
         for role in ("Admin", "Viewer"):
             name = role.lower()
-            person = ["-u", name, "-p", name, "-f", role, "-l", "Test", "-e", f"{name}@example.org", "-r", role]
-            subprocess.run([AIRFLOW, "users", "create", *person], env=env, check=True, capture_output=True)
+            person = [
+                "-u",
+                name,
+                "-p",
+                name,
+                "-f",
+                role,
+                "-l",
+                "Test",
+                "-e",
+                f"{name}@example.org",
+                "-r",
+                role,
+            ]
+            airflow(env, "users", "create", *person)
     return folder
 
 
