@@ -79,7 +79,7 @@ def _json(status: int, answer: Mapping[str, Any]) -> Reply:
 
 
 def refuse_at_the_door(
-    method: str, headers: Mapping[str, str], policy: Policy, own_origins: set[str]
+    method: str, headers: Mapping[str, str], policy: Policy, own_origins: set[str | None]
 ) -> Reply | None:
     """Return the refusal of a request that need not even say who it is from; None if there is none.
 
@@ -214,7 +214,8 @@ def _route(
         rejection = unsupported_protocol_version_rejection(named)
         assert rejection is not None, "a served version was handled above"  # noqa: S101
         return rejection
-    version, info, capabilities = named or _UNNAMED_VERSION, None, {}
+    version, info = named or _UNNAMED_VERSION, None
+    capabilities: Any = {}
     if message["method"] == "initialize":
         asked = params.get("protocolVersion")
         version = asked if asked in HANDSHAKE_PROTOCOL_VERSIONS else HANDSHAKE_PROTOCOL_VERSIONS[-1]
@@ -246,7 +247,12 @@ class _Context:
         self.message_metadata = metadata
         self.cancel_requested = anyio.Event()
 
-    async def send_raw_request(self, method: str, params: Any, opts: Any = None) -> dict[str, Any]:
+    async def send_raw_request(
+        self,
+        method: str,
+        params: Any,  # noqa: ARG002
+        opts: Any = None,  # noqa: ARG002
+    ) -> dict[str, Any]:
         raise NoBackChannelError(method)
 
     async def notify(self, method: str, params: Any, opts: Any = None) -> None:

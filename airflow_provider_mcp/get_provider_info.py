@@ -14,7 +14,7 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-# Written by scripts/generate_provider_info.py from provider.yaml: change that instead.
+# Written by scripts/generate_provider_info.py from provider.yaml.
 # fmt: off
 from __future__ import annotations
 
@@ -22,110 +22,110 @@ from typing import Any
 
 
 def get_provider_info() -> dict[str, Any]:
-               return {'package-name': 'apache-airflow-providers-mcp',
-            'name': 'MCP',
-            'description': '`Model Context Protocol (MCP) <https://modelcontextprotocol.io/>`__: Airflow '
-                           'answers MCP from inside\n'
-                           'its own web process, acting as the caller.\n',
-            'integrations': [{'integration-name': 'Model Context Protocol (MCP)',
-                              'external-doc-url': 'https://modelcontextprotocol.io/',
-                              'tags': ['protocol']}],
-            'plugins': [{'name': 'mcp', 'plugin-class': 'airflow.providers.mcp.plugin.MCPPlugin'}],
-            'config': {'mcp': {'description': 'The MCP endpoint at ``<base_url>/mcp/v1`` and what it '
-                                              'offers. The connection named by\n'
-                                              '``conn_id`` can narrow ``read_only``, ``toolsets``, '
-                                              '``disabled_tools``, ``confirm`` and\n'
-                                              '``max_result_chars`` while Airflow runs; it can never '
-                                              'widen them.\n',
-                               'options': {'enabled': {'description': 'Mount the MCP endpoint. Takes '
-                                                                      'effect when the web process '
-                                                                      'starts.\n',
-                                                       'version_added': '0.1.0',
-                                                       'type': 'boolean',
-                                                       'example': None,
-                                                       'default': 'True'},
-                                           'read_only': {'description': 'Offer and run only tools that '
-                                                                        'read; the client that tools use '
-                                                                        'refuses anything but reads.\n',
-                                                         'version_added': '0.1.0',
-                                                         'type': 'boolean',
-                                                         'example': 'True',
-                                                         'default': 'False'},
-                                           'toolsets': {'description': 'Comma-separated toolsets to '
-                                                                       'offer, or ``all``. The built-in '
-                                                                       'ones are ``dags``, ``runs``,\n'
-                                                                       '``tasks``, ``assets``, '
-                                                                       '``backfills``, ``admin``, '
-                                                                       '``diagnostics`` and ``api``.\n',
-                                                        'version_added': '0.1.0',
-                                                        'type': 'string',
-                                                        'example': 'dags,runs,tasks,diagnostics',
-                                                        'default': 'all'},
-                                           'disabled_tools': {'description': 'Comma-separated names of '
-                                                                             'tools that are neither '
-                                                                             'listed nor callable.\n',
-                                                              'version_added': '0.1.0',
-                                                              'type': 'string',
-                                                              'example': 'delete_dag,call_api',
-                                                              'default': ''},
-                                           'confirm': {'description': 'Which tools ask for a confirmation '
-                                                                      'before they act: ``none``, '
-                                                                      '``destructive``, or\n'
-                                                                      '``write`` for both writing and '
-                                                                      'destructive tools.\n',
-                                                       'version_added': '0.1.0',
-                                                       'type': 'string',
-                                                       'example': 'write',
-                                                       'default': 'destructive'},
-                                           'conn_id': {'description': 'The connection whose extra narrows '
-                                                                      'these options at run time, within '
-                                                                      '30 seconds and\n'
-                                                                      'without a restart. It need not '
-                                                                      'exist.\n',
-                                                       'version_added': '0.1.0',
-                                                       'type': 'string',
-                                                       'example': None,
-                                                       'default': 'mcp_default'},
-                                           'max_result_chars': {'description': 'How many characters one '
-                                                                               'tool result may have. '
-                                                                               'What does not fit is cut '
-                                                                               'at item borders,\n'
-                                                                               'and the result says how '
-                                                                               'to get the rest.\n',
-                                                                'version_added': '0.1.0',
-                                                                'type': 'integer',
-                                                                'example': '20000',
-                                                                'default': '40000'},
-                                           'max_request_bytes': {'description': 'How many bytes the body '
-                                                                                'of one request may have. '
-                                                                                'A larger one gets HTTP '
-                                                                                '413.\n',
-                                                                 'version_added': '0.1.0',
-                                                                 'type': 'integer',
-                                                                 'example': None,
-                                                                 'default': '4194304'},
-                                           'allowed_origins': {'description': 'Comma-separated origins of '
-                                                                              'browser pages, beside the '
-                                                                              "server's own, that may "
-                                                                              'call the\n'
-                                                                              'endpoint. A request with '
-                                                                              'any other ``Origin`` '
-                                                                              'header gets HTTP 403.\n',
-                                                               'version_added': '0.1.0',
-                                                               'type': 'string',
-                                                               'example': 'https://inspector.example.com',
-                                                               'default': ''},
-                                           'dag_tool_tag': {'description': 'Dags with this tag are '
-                                                                           'offered as tools.\n',
-                                                            'version_added': '0.1.0',
-                                                            'type': 'string',
-                                                            'example': None,
-                                                            'default': 'mcp'},
-                                           'oauth_enabled': {'description': 'Let clients that have no '
-                                                                            'token log in by OAuth '
-                                                                            "through Airflow's own login "
-                                                                            'page.\n',
-                                                             'version_added': '0.1.0',
-                                                             'type': 'boolean',
-                                                             'example': None,
-                                                             'default': 'True'}}}}}
+    return {'package-name': 'apache-airflow-providers-mcp',
+ 'name': 'MCP',
+ 'description': '`Model Context Protocol (MCP) <https://modelcontextprotocol.io/>`__: Airflow '
+                'answers MCP from inside\n'
+                'its own web process, acting as the caller.\n',
+ 'integrations': [{'integration-name': 'Model Context Protocol (MCP)',
+                   'external-doc-url': 'https://modelcontextprotocol.io/',
+                   'tags': ['protocol']}],
+ 'plugins': [{'name': 'mcp', 'plugin-class': 'airflow.providers.mcp.plugin.MCPPlugin'}],
+ 'config': {'mcp': {'description': 'The MCP endpoint at ``<base_url>/mcp/v1`` and what it '
+                                   'offers. The connection named by\n'
+                                   '``conn_id`` can narrow ``read_only``, ``toolsets``, '
+                                   '``disabled_tools``, ``confirm`` and\n'
+                                   '``max_result_chars`` while Airflow runs; it can never '
+                                   'widen them.\n',
+                    'options': {'enabled': {'description': 'Mount the MCP endpoint. Takes '
+                                                           'effect when the web process '
+                                                           'starts.\n',
+                                            'version_added': '0.1.0',
+                                            'type': 'boolean',
+                                            'example': None,
+                                            'default': 'True'},
+                                'read_only': {'description': 'Offer and run only tools that '
+                                                             'read; the client that tools use '
+                                                             'refuses anything but reads.\n',
+                                              'version_added': '0.1.0',
+                                              'type': 'boolean',
+                                              'example': 'True',
+                                              'default': 'False'},
+                                'toolsets': {'description': 'Comma-separated toolsets to '
+                                                            'offer, or ``all``. The built-in '
+                                                            'ones are ``dags``, ``runs``,\n'
+                                                            '``tasks``, ``assets``, '
+                                                            '``backfills``, ``admin``, '
+                                                            '``diagnostics`` and ``api``.\n',
+                                             'version_added': '0.1.0',
+                                             'type': 'string',
+                                             'example': 'dags,runs,tasks,diagnostics',
+                                             'default': 'all'},
+                                'disabled_tools': {'description': 'Comma-separated names of '
+                                                                  'tools that are neither '
+                                                                  'listed nor callable.\n',
+                                                   'version_added': '0.1.0',
+                                                   'type': 'string',
+                                                   'example': 'delete_dag,call_api',
+                                                   'default': ''},
+                                'confirm': {'description': 'Which tools ask for a confirmation '
+                                                           'before they act: ``none``, '
+                                                           '``destructive``, or\n'
+                                                           '``write`` for both writing and '
+                                                           'destructive tools.\n',
+                                            'version_added': '0.1.0',
+                                            'type': 'string',
+                                            'example': 'write',
+                                            'default': 'destructive'},
+                                'conn_id': {'description': 'The connection whose extra narrows '
+                                                           'these options at run time, within '
+                                                           '30 seconds and\n'
+                                                           'without a restart. It need not '
+                                                           'exist.\n',
+                                            'version_added': '0.1.0',
+                                            'type': 'string',
+                                            'example': None,
+                                            'default': 'mcp_default'},
+                                'max_result_chars': {'description': 'How many characters one '
+                                                                    'tool result may have. '
+                                                                    'What does not fit is cut '
+                                                                    'at item borders,\n'
+                                                                    'and the result says how '
+                                                                    'to get the rest.\n',
+                                                     'version_added': '0.1.0',
+                                                     'type': 'integer',
+                                                     'example': '20000',
+                                                     'default': '40000'},
+                                'max_request_bytes': {'description': 'How many bytes the body '
+                                                                     'of one request may have. '
+                                                                     'A larger one gets HTTP '
+                                                                     '413.\n',
+                                                      'version_added': '0.1.0',
+                                                      'type': 'integer',
+                                                      'example': None,
+                                                      'default': '4194304'},
+                                'allowed_origins': {'description': 'Comma-separated origins of '
+                                                                   'browser pages, beside the '
+                                                                   "server's own, that may "
+                                                                   'call the\n'
+                                                                   'endpoint. A request with '
+                                                                   'any other ``Origin`` '
+                                                                   'header gets HTTP 403.\n',
+                                                    'version_added': '0.1.0',
+                                                    'type': 'string',
+                                                    'example': 'https://inspector.example.com',
+                                                    'default': ''},
+                                'dag_tool_tag': {'description': 'Dags with this tag are '
+                                                                'offered as tools.\n',
+                                                 'version_added': '0.1.0',
+                                                 'type': 'string',
+                                                 'example': None,
+                                                 'default': 'mcp'},
+                                'oauth_enabled': {'description': 'Let clients that have no '
+                                                                 'token log in by OAuth '
+                                                                 "through Airflow's own login "
+                                                                 'page.\n',
+                                                  'version_added': '0.1.0',
+                                                  'type': 'boolean',
+                                                  'example': None,
+                                                  'default': 'True'}}}}}

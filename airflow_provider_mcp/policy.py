@@ -14,7 +14,7 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""What this Airflow's administrator allows: a frozen view of ``[mcp]`` and its connection, and confirmations."""
+"""What the administrator allows: a frozen view of ``[mcp]`` and its connection, and confirmations."""
 
 from __future__ import annotations
 

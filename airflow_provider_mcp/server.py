@@ -55,8 +55,8 @@ _CONFIRM_FORM = {
     "required": ["confirm"],
 }
 INSTRUCTIONS = (
-    "Apache Airflow, acting as you, under your permissions. Identifiers (dag_id, dag_run_id, task_id) must be "
-    "exactly as listed. Lists go on with next_cursor. To find why something failed, read the run, then its "
+    "Apache Airflow, acting as you, under your permissions. Identifiers must be exactly as listed. "
+    "Lists go on with next_cursor. To find why something failed, read the run, then its "
     "failed task instances, then their logs. A tool that asks for confirmation changes nothing until it is "
     "called again with confirmation_token: show the preview to the user first."
 )
@@ -73,7 +73,7 @@ class Visit:
     elicits: bool = False
 
     def airflow_for(self, tool: Tool) -> Airflow:
-        """Return the client for a tool's function: read tools and a read-only policy get one that only reads."""
+        """Return the client for a tool: read tools and a read-only policy get one that only reads."""
         reading = tool.access == "read" or self.policy.read_only
         return self.open_airflow("read" if reading else "write")
 

@@ -196,8 +196,10 @@ class Resource:
 class Result(pydantic.BaseModel):
     """A tool's result; what has no value is left out."""
 
-    truncated: bool | None = pydantic.Field(None, description="True if something was left out.")
-    hint: str | None = pydantic.Field(None, description="How to get what was left out, or what to do next.")
+    truncated: bool | None = pydantic.Field(default=None, description="True if something was left out.")
+    hint: str | None = pydantic.Field(
+        default=None, description="How to get what was left out, or what to do next."
+    )
 
 
 class Page(Result):
@@ -205,8 +207,8 @@ class Page(Result):
 
     items_field: ClassVar[str]
 
-    total: int | None = pydantic.Field(None, description="How many there are in all.")
-    next_cursor: str | None = pydantic.Field(None, description="Pass as cursor for the next page.")
+    total: int | None = pydantic.Field(default=None, description="How many there are in all.")
+    next_cursor: str | None = pydantic.Field(default=None, description="Pass as cursor for the next page.")
     _offset: int = pydantic.PrivateAttr(0)
 
     @classmethod

@@ -43,12 +43,12 @@ def licence() -> str:
 def as_module(info: dict[str, Any]) -> str:
     body = pprint.pformat(info, width=96, sort_dicts=False)
     return (
-        f"{licence()}# Written by scripts/generate_provider_info.py from provider.yaml: change that instead.\n"
+        f"{licence()}# Written by scripts/generate_provider_info.py from provider.yaml.\n"
         "# fmt: off\n"
         "from __future__ import annotations\n\n"
         "from typing import Any\n\n\n"
         "def get_provider_info() -> dict[str, Any]:\n"
-        f"    return {body}\n".replace("\n ", "\n            ")
+        f"    return {body}\n"
     )
 
 
@@ -57,7 +57,7 @@ def as_rst(info: dict[str, Any]) -> str:
         "..",
         *(line.replace("#", "   ", 1).rstrip() for line in licence().splitlines()),
         "",
-        ".. Written by scripts/generate_provider_info.py from provider.yaml: change that instead.",
+        ".. Written by scripts/generate_provider_info.py from provider.yaml.",
         "",
         "Configuration reference",
         "=======================",

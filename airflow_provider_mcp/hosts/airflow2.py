@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 REQUEST_SECONDS = 54
 _CALLER_KEY = "airflow_provider_mcp.caller"
-"""Key of the WSGI environment. What a client sends in headers arrives as ``HTTP_...``: it cannot set this one."""
+"""Key of the WSGI environment. Headers of a client arrive as ``HTTP_...``: it cannot set this one."""
 
 
 def flask_blueprints() -> list[flask.Blueprint]:
@@ -74,7 +74,7 @@ def _base_url() -> str:
 
 
 def _without_cookies(wsgi_app: Callable[..., Any], prefix: str) -> Callable[..., Any]:
-    """Keep cookies from MCP requests, so that neither a session nor a remembered login can authenticate one."""
+    """Keep cookies from MCP requests, so that no session or remembered login authenticates one."""
 
     def call(environ: dict[str, Any], start_response: Any) -> Any:
         # With a path prefix, Airflow's dispatcher is inside this and has not yet moved the prefix.
@@ -156,7 +156,7 @@ class _Served:
         policy = self.policy_source.current()
         raw_headers = [(name.lower(), value) for name, value in request.headers.items()]
         headers = dict(raw_headers)
-        own = {endpoint.origin_of(_base_url()), f"{request.scheme}://{request.host}"} - {None}
+        own = {endpoint.origin_of(_base_url()), f"{request.scheme}://{request.host}"}
         refused = endpoint.refuse_at_the_door(request.method, headers, policy, own)
         if refused is not None:
             return refused
@@ -284,7 +284,8 @@ def _inward(app: Any, load_user: Callable[[], Any], script_name: str) -> Any:
     def send(request: V1Request) -> tuple[httpx.Response, Any]:
         """Send one v1 request; return the answer and what it holds (JSON or text)."""
         url = httpx.URL(
-            f"http://{INNER_HOST}{script_name}/api/v1/{request.path}", params=httpx.QueryParams(request.query)
+            f"http://{INNER_HOST}{script_name}/api/v1/{request.path}",
+            params=httpx.QueryParams(tuple(request.query)),
         )
         content = b"" if request.body is None else json.dumps(request.body).encode()
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}

@@ -31,7 +31,7 @@ Answer = Callable[[int, Mapping[str, str], Any], Any]
 Row = dict[str, Any]
 
 
-class UnsupportedOnAirflow2(Exception):
+class UnsupportedOnAirflow2(Exception):  # noqa: N818
     """Airflow 2's REST API has nothing that could serve the call."""
 
 
@@ -159,7 +159,7 @@ _LINE = re.compile(
 
 
 def log_lines(text: str) -> list[Row]:
-    """Return a text log as structured lines: ``event`` and, where a line begins a record, time, level, logger."""
+    """Return a text log as structured lines: ``event`` and, at the start of a record, time, level, logger."""
     lines: list[Row] = []
     for line in text.splitlines():
         found = _LINE.fullmatch(line)

@@ -77,7 +77,7 @@ class Endpoint:
         headers = dict(raw_headers)
         source = served.policy_source
         policy = await anyio.to_thread.run_sync(source.current) if source.stale else source.current()
-        own = {served.own_origin, f"{scope['scheme']}://{headers.get('host', '')}"} - {None}
+        own = {served.own_origin, f"{scope['scheme']}://{headers.get('host', '')}"}
         refused = endpoint.refuse_at_the_door(scope["method"], headers, policy, own)
         if refused is not None:
             return refused

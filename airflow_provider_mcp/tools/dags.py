@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from airflow_provider_mcp.sdk import (
     Airflow,
@@ -40,7 +40,7 @@ Part = Literal["tasks", "params", "source", "runs", "versions", "import_errors",
 RECENT_RUNS = 5
 
 
-class DagRow(Result):
+class DagRow(BaseModel):
     dag_id: str
     is_paused: bool
     schedule: str | None = None
@@ -55,7 +55,7 @@ class Dags(Page):
     dags: list[DagRow]
 
 
-class Dag(DagRow):
+class Dag(DagRow, Result):
     description: str | None = None
     doc_md: str | None = None
     file: str | None = None
@@ -168,7 +168,7 @@ async def get_dag(
     if "params" in include:
         dag.params = {name: _param(value) for name, value in (row.get("params") or {}).items()}
     if "runs" in include:
-        query = {"order_by": "-run_after", "limit": RECENT_RUNS}
+        query: dict[str, Any] = {"order_by": "-run_after", "limit": RECENT_RUNS}
         runs = (await airflow.get(path("dags/{}/dagRuns", dag_id), params=query)).json()["dag_runs"]
         dag.runs = [
             {key: run.get(key) for key in ("dag_run_id", "state", "run_type", "start_date", "end_date")}

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from airflow_provider_mcp.sdk import (
     Airflow,
@@ -36,20 +36,20 @@ from airflow_provider_mcp.sdk import (
 )
 
 
-class Component(Result):
+class Component(BaseModel):
     status: str | None = None
     latest_heartbeat: str | None = None
 
 
 class SystemHealth(Result):
-    healthy: bool | None = Field(None, description="Left out if a check could not be made.")
+    healthy: bool | None = Field(default=None, description="Left out if a check could not be made.")
     components: dict[str, Component] | None = None
     import_errors: int | None = None
     full_pools: list[str] | None = None
     unchecked: dict[str, str] | None = None
 
 
-class ImportErrorRow(Result):
+class ImportErrorRow(BaseModel):
     import_error_id: int | None = None
     filename: str | None = None
     timestamp: str | None = None
@@ -90,7 +90,7 @@ async def get_system_health(airflow: Airflow) -> SystemHealth:
         }
     full = None
     if pools is not None:
-        full = [pool["name"] for pool in pools["pools"] if 0 <= pool["slots"] and pool["open_slots"] <= 0]
+        full = [pool["name"] for pool in pools["pools"] if pool["slots"] >= 0 and pool["open_slots"] <= 0]
     sick = bool(components and any(part.status != "healthy" for part in components.values()))
     return SystemHealth(
         healthy=False if sick else None if "components" in unchecked or not components else True,

@@ -23,7 +23,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import anyio
 from jsonschema import Draft202012Validator
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from airflow_provider_mcp.sdk import (
     Airflow,
@@ -74,7 +74,7 @@ _SHOWN = (
 )
 
 
-class RunRow(Result):
+class RunRow(BaseModel):
     dag_id: str
     dag_run_id: str
     state: str | None = None
@@ -91,7 +91,7 @@ class Runs(Page):
     dag_runs: list[RunRow]
 
 
-class Run(RunRow):
+class Run(RunRow, Result):
     duration: float | None = None
     conf: dict[str, Any] | None = None
     triggered_by: str | None = None
@@ -181,7 +181,7 @@ async def get_dag_run(
 ) -> Run:
     """Get a Dag run with its task instances counted by state and the asset events that triggered it."""
     if dag_run_id == "latest":
-        query = {"order_by": "-run_after", "limit": 1}
+        query: dict[str, Any] = {"order_by": "-run_after", "limit": 1}
         runs = (await airflow.get(path("dags/{}/dagRuns", dag_id), params=query)).json()["dag_runs"]
         if not runs:
             raise ToolError(

@@ -24,14 +24,13 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import anyio
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from airflow_provider_mcp.sdk import (
     Airflow,
     Cursor,
     Limit,
     Page,
-    Result,
     ToolError,
     Toolset,
     decode_cursor,
@@ -71,7 +70,7 @@ MATCHED_CHARS = 1000
 """How much of a line a pattern is matched against: what bounds the time of one match."""
 
 
-class TaskInstanceRow(Result):
+class TaskInstanceRow(BaseModel):
     dag_id: str
     dag_run_id: str
     task_id: str
@@ -90,7 +89,7 @@ class TaskInstances(Page):
     task_instances: list[TaskInstanceRow]
 
 
-class LogLine(Result):
+class LogLine(BaseModel):
     time: str | None = None
     level: str | None = None
     logger: str | None = None
@@ -185,7 +184,7 @@ def _pattern(grep: str) -> re.Pattern[str]:
     ):
         raise ToolError(
             "invalid_argument",
-            "grep has a repeated group, a back reference or more than three repetitions, which can take too long.",
+            "grep has a repeated group, a back reference or over three repetitions: it could take too long.",
             hint=hint,
         )
     try:

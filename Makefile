@@ -1,0 +1,73 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+.PHONY: demo test lint types docs generate clean airflow2 airflow3 tools node
+SHELL := /bin/bash
+
+# Airflow 2 runs on Python 3.10 to 3.12, Airflow 3 on 3.10 to 3.13: take one that serves both if there is one.
+PYTHON ?= $(firstword $(foreach p,python3.12 python3.11 python3.10 python3.13 python3,$(shell $(p) -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1 && echo $(p))))
+LINES := $(if $(AIRFLOW),$(AIRFLOW),3 2)
+LINE := $(firstword $(LINES))
+
+demo: airflow$(LINE)
+	@.venv/airflow$(LINE)/bin/python scripts/demo.py
+
+test: $(LINES:%=airflow%) node
+	@set -e; for line in $(LINES); do \
+		echo "== Airflow $$line"; \
+		.venv/airflow$$line/bin/python -m pytest -q; \
+	done
+
+lint: tools
+	.venv/tools/bin/ruff check .
+	.venv/tools/bin/ruff format --check .
+
+types: airflow3
+	.venv/airflow3/bin/python -m mypy
+
+docs: tools
+	.venv/tools/bin/python scripts/generate_provider_info.py --check
+	.venv/tools/bin/python -m sphinx -W -q -b html docs docs/_build
+
+generate: tools
+	.venv/tools/bin/python scripts/generate_provider_info.py
+
+airflow2 airflow3: airflow%: .venv/airflow%/.installed
+tools: .venv/tools/.installed
+node: .node/.installed
+
+.venv/airflow%/.installed: pyproject.toml constraints/airflow%.txt constraints/tools.txt examples/third_party_provider/pyproject.toml
+	@$(if $(PYTHON),,echo "No Python 3.10 to 3.13 with venv and ensurepip was found: install python3 and python3-venv, or set PYTHON." >&2; exit 1)
+	@echo "Installing Airflow $* (some minutes the first time)"
+	@$(PYTHON) -m venv .venv/airflow$*
+	@.venv/airflow$*/bin/pip install -q --disable-pip-version-check -c constraints/airflow$*.txt \
+		"apache-airflow==$$(sed -n 's/^apache-airflow==\([^ ;]*\).*/\1/p' constraints/airflow$*.txt)" apache-airflow-providers-fab \
+		$(if $(filter 3,$*),apache-airflow-providers-standard $$(grep -E '^(mypy|types-jsonschema|types-pyyaml)==' constraints/tools.txt)) pytest hypothesis jsonschema PyYAML
+	@.venv/airflow$*/bin/pip install -q --disable-pip-version-check -c constraints/airflow$*.txt \
+		-e . -e examples/third_party_provider
+	@touch $@
+
+.venv/tools/.installed: constraints/tools.txt
+	@$(PYTHON) -m venv .venv/tools
+	@.venv/tools/bin/pip install -q --disable-pip-version-check -c constraints/tools.txt ruff sphinx PyYAML
+	@touch $@
+
+.node/.installed: constraints/node.txt
+	@npm install --prefix .node --no-save --no-package-lock --no-audit --no-fund --loglevel error $$(sed 's/==/@/' constraints/node.txt)
+	@touch $@
+
+clean:
+	rm -rf .venv .node .demo docs/_build
