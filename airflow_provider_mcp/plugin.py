@@ -50,7 +50,7 @@ class _Lazy:
         return built
 
 
-class MCPPlugin(AirflowPlugin):
+class MCPPlugin(AirflowPlugin):  # type: ignore[misc]
     """Mounts the MCP endpoint at ``/mcp/v1``: a FastAPI app on Airflow 3, a Flask blueprint on Airflow 2."""
 
     name = "mcp"

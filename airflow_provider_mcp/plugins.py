@@ -86,7 +86,7 @@ class Catalogue:
 
     def _implementations(self, hook: str) -> list[tuple[str, Callable[..., list[Any]]]]:
         """Return each plugin's own implementation: in one pluggy call, the first to raise ends it for all."""
-        callers = []
+        callers: list[tuple[str, Callable[..., list[Any]]]] = []
         for owner, plugin in self.plugins.items():
             others = [other for other in self.plugins.values() if other is not plugin]
             caller = self.hooks.subset_hook_caller(hook, others)

@@ -227,7 +227,8 @@ class Confirmations:
         """
         expires_text, _, signature = token.partition(".")
         expires = int(expires_text) if expires_text.isascii() and expires_text.isdigit() else 0
-        if not hmac.compare_digest(signature, self._sign(expires, user, tool, arguments, preview)):
+        expected = self._sign(expires, user, tool, arguments, preview)
+        if not hmac.compare_digest(signature.encode("utf-8", "replace"), expected.encode()):
             raise self._refusal(
                 "The confirmation token is not for this call: the user, the tool, an argument, or what the "
                 "call would change is no longer the same as in the preview."

@@ -123,7 +123,7 @@ class Logs(Page):
 
 
 def _row(row: dict[str, Any]) -> TaskInstanceRow:
-    shown = {name: row.get(name) for name in TaskInstanceRow.model_fields if name in row}
+    shown: dict[str, Any] = {name: row.get(name) for name in TaskInstanceRow.model_fields if name in row}
     shown["operator"] = row.get("operator_name") or row.get("operator")
     if shown.get("map_index") == -1:
         del shown["map_index"]

@@ -177,7 +177,9 @@ def environment(home: Path, port: int) -> dict[str, str]:
         }
     else:
         env |= {
-            "AIRFLOW__API__AUTH_BACKENDS": "airflow.api.auth.backend.basic_auth,airflow.api.auth.backend.session",
+            "AIRFLOW__API__AUTH_BACKENDS": ",".join(
+                f"airflow.api.auth.backend.{backend}" for backend in ("basic_auth", "session")
+            ),
             "AIRFLOW__WEBSERVER__SECRET_KEY": secret,
         }
     return env

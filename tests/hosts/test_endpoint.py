@@ -348,7 +348,10 @@ def test_sixteen_callers_at_once(site: Site, finished: dict[str, str]) -> None:
 
 def test_the_audit_log_names_the_caller(site: Site, finished: dict[str, str]) -> None:
     with sqlite3.connect(site.home / "airflow.db") as database:
-        query = "select distinct owner from log where dag_id = 'demo_succeeds' and (event like '%trigger%' or event like '%dag_run%')"
+        query = (
+            "select distinct owner from log where dag_id = 'demo_succeeds' "
+            "and (event like '%trigger%' or event like '%dag_run%')"
+        )
         owners = {row[0] for row in database.execute(query)}
     assert "admin" in owners
 

@@ -1,0 +1,133 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""Airflow 2's REST in Airflow 3's terms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_mcp.hosts.airflow2_rest import UnsupportedOnAirflow2, log_lines, to_v1
+
+
+def answer(request: Any, value: Any) -> Any:
+    return request.answer(200, {}, value)
+
+
+def test_run_filters_and_answers() -> None:
+    request = to_v1("GET", "dags/~/dagRuns", [("order_by", "-run_after"), ("logical_date_gte", "2026")], None)
+    assert request.query == [("order_by", "-execution_date"), ("execution_date_gte", "2026")]
+    row = {
+        "dag_run_id": "r",
+        "execution_date": "2026-01-01T00:00:00+00:00",
+        "start_date": "2026-01-01T00:00:00+00:00",
+        "end_date": "2026-01-01T00:01:30+00:00",
+        "external_trigger": True,
+    }
+    run = answer(request, {"dag_runs": [row], "total_entries": 9})["dag_runs"][0]
+    assert run["logical_date"] == run["run_after"] == "2026-01-01T00:00:00+00:00"
+    assert run["duration"] == 90
+    assert "external_trigger" not in run
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("dags", [("owners", "ada")]),
+        ("dags/a/dagRuns", [("run_type", "manual")]),
+        ("importErrors", [("x", "y")]),
+    ],
+)
+def test_a_filter_that_is_not_there_is_never_ignored(path: str, query: Any) -> None:
+    with pytest.raises(UnsupportedOnAirflow2, match=query[0][0]):
+        to_v1("GET", path, query, None)
+
+
+@pytest.mark.parametrize("path", ["jobs", "backfills", "dags/a/dagVersions", "no/such", "../x"])
+def test_an_operation_that_is_not_there_is_refused(path: str) -> None:
+    with pytest.raises(UnsupportedOnAirflow2):
+        to_v1("GET", path, [], None)
+
+
+def test_trigger_leaves_nulls_out() -> None:
+    request = to_v1("POST", "dags/a/dagRuns", [], {"logical_date": None, "conf": {}, "note": "n"})
+    assert request.body == {"conf": {}, "note": "n"}
+
+
+def test_source_takes_two_steps() -> None:
+    first = to_v1("GET", "dagSources/a%20b", [], None)
+    assert first.path == "dags/a%20b"
+    assert first.then is not None
+    second = first.then({"file_token": "t.k/x"})
+    assert second.path == "dagSources/t.k%2Fx"
+    assert answer(second, {"content": "code"}) == {"content": "code", "dag_id": "a b", "version_number": None}
+
+
+def test_state_and_note_of_a_run_are_two_calls_on_airflow_2() -> None:
+    first = to_v1("PATCH", "dags/a/dagRuns/r", [], {"state": "failed", "note": "why"})
+    assert (first.path, first.body) == ("dags/a/dagRuns/r", {"state": "failed"})
+    assert first.then is not None
+    second = first.then({})
+    assert (second.path, second.body) == ("dags/a/dagRuns/r/setNote", {"note": "why"})
+
+
+def test_task_instances_by_task_use_the_batch_listing() -> None:
+    query = [("task_id", "t"), ("state", "failed"), ("limit", "5"), ("offset", "10")]
+    request = to_v1("GET", "dags/a/dagRuns/~/taskInstances", query, None)
+    assert request.method == "POST"
+    assert request.body == {
+        "task_ids": ["t"],
+        "state": ["failed"],
+        "page_limit": 5,
+        "page_offset": 10,
+        "dag_ids": ["a"],
+    }
+
+
+def test_names_of_assets() -> None:
+    request = to_v1("GET", "assets", [("name_pattern", "x")], None)
+    assert (request.path, request.query) == ("datasets", [("uri_pattern", "x")])
+    row = {"id": 1, "uri": "s3://x", "consuming_dags": [], "producing_tasks": []}
+    asset = answer(request, {"datasets": [row], "total_entries": 1})["assets"][0]
+    assert asset["name"] == "s3://x"
+    assert "consuming_dags" not in asset
+
+
+def test_a_text_log_becomes_lines() -> None:
+    text = (
+        "[2026-11-24T12:00:00.000+0000] {a.py:3} ERROR - it failed\n"
+        "Traceback (most recent call last):\nKeyError: 'x'"
+    )
+    request = to_v1("GET", "dags/a/dagRuns/r/taskInstances/t/logs/1", [], None)
+    logs = answer(request, {"content": str([("host", text)]), "continuation_token": "t"})
+    assert logs["continuation_token"] == "t"
+    assert logs["content"][0] == {
+        "timestamp": "2026-11-24T12:00:00.000+00:00",
+        "level": "error",
+        "logger": "a.py:3",
+        "event": "it failed",
+    }
+    assert [line["event"] for line in logs["content"][1:]] == text.split("\n")[1:]
+
+
+def test_no_line_of_a_large_log_is_lost() -> None:
+    text = "\n".join(
+        f"[2026-11-24T12:00:00.000+0000] {{a.py:{n}}} INFO - row {n} [x] {{y}}" for n in range(60_000)
+    )
+    assert [line["event"] for line in log_lines(text)][-1] == "row 59999 [x] {y}"
+    assert len(log_lines(text)) == 60_000

@@ -1,0 +1,103 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""The client a tool receives: what it refuses and what errors it raises."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from airflow_provider_mcp.errors import ToolError
+
+from .test_toolsets import client
+
+
+def send(
+    method: str, route: str, access: str = "read", status: int = 200, answer: Any = None, **options: Any
+) -> Any:
+    async def run() -> httpx.Response:
+        airflow = client(lambda _: httpx.Response(status, json=answer or {}), access)
+        return await airflow.request(method, route, **options)
+
+    return anyio.run(run)
+
+
+@pytest.mark.parametrize(
+    ("method", "route", "body"),
+    [
+        ("POST", "dags/a/dagRuns", {}),
+        ("PATCH", "dags/a", {"is_paused": True}),
+        ("DELETE", "dags/a", None),
+        ("POST", "dags/a/clearTaskInstances", {"dry_run": False}),
+        ("POST", "dags/a/clearTaskInstances", {}),
+        ("POST", "dags/a/dagRuns/r/clear", {"dry_run": "yes"}),
+        ("PUT", "parseDagFile/x", None),
+    ],
+)
+def test_a_reading_client_refuses_to_write(method: str, route: str, body: Any) -> None:
+    with pytest.raises(ToolError) as refused:
+        send(method, route, json=body)
+    assert refused.value.code == "read_only"
+
+
+@pytest.mark.parametrize(
+    ("method", "route", "body"),
+    [
+        ("GET", "dags", None),
+        ("POST", "dags/~/dagRuns/list", {}),
+        ("POST", "dags/a/clearTaskInstances", {"dry_run": True}),
+        ("PATCH", "dags/a/dagRuns/r/taskInstances/t/dry_run", {}),
+        ("POST", "backfills/dry_run", {}),
+    ],
+)
+def test_a_reading_client_may_read_and_rehearse(method: str, route: str, body: Any) -> None:
+    assert send(method, route, json=body).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "route", ["dags/../connections", "dags/%2e%2e/x", "http://other/x", "//other/x", "a/./b"]
+)
+def test_no_path_leaves_the_api(route: str) -> None:
+    with pytest.raises(ToolError) as refused:
+        send("GET", route)
+    assert refused.value.code == "invalid_argument"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "retryable"),
+    [
+        (400, "invalid_argument", False),
+        (403, "permission_denied", False),
+        (404, "not_found", False),
+        (409, "conflict", False),
+        (422, "invalid_argument", False),
+        (429, "rate_limited", True),
+        (500, "internal", False),
+        (503, "unavailable", True),
+        (302, "internal", False),
+    ],
+)
+def test_answers_become_tool_errors(status: int, code: str, retryable: bool) -> None:
+    with pytest.raises(ToolError) as raised:
+        send("GET", "dags/a", status=status, answer={"detail": "so it is"})
+    assert (raised.value.code, raised.value.retryable) == (code, retryable)
+    if code == "permission_denied":
+        assert raised.value.identifiers["resource"] == "Dags"
+        assert raised.value.identifiers["action"] == "read"

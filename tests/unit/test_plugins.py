@@ -1,0 +1,135 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""Plugins: found by entry points, and one that is broken breaks nothing else."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import EntryPoint
+from types import ModuleType
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from airflow_provider_mcp import hookspecs
+from airflow_provider_mcp.airflow_api import Caller
+from airflow_provider_mcp.plugins import load_catalogue, release
+from airflow_provider_mcp.toolsets import ToolCall, Toolset, tool
+
+GROUP = hookspecs.PROJECT
+
+
+class Answer(BaseModel):
+    ok: bool
+
+
+def make_tool(name: str, **options: Any) -> Any:
+    async def function() -> Answer:
+        """Answer."""
+        return Answer(ok=True)
+
+    function.__name__ = name
+    return tool(access="read", **options)(function)
+
+
+def module(monkeypatch: pytest.MonkeyPatch, name: str, **hooks: Any) -> EntryPoint:
+    made = ModuleType(f"plugin_{name}")
+    for hook, function in hooks.items():
+        function.__name__ = hook
+        setattr(made, hook, hookspecs.hookimpl(function))
+    monkeypatch.setitem(sys.modules, made.__name__, made)
+    return EntryPoint(name, made.__name__, GROUP)
+
+
+def toolset(*functions: Any) -> Any:
+    def register_toolsets() -> list[Toolset]:
+        return [Toolset("extra", "Extra.", functions)]
+
+    return register_toolsets
+
+
+def test_broken_plugins_are_left_out_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> None:
+        raise RuntimeError("boom")
+
+    def nothing() -> list[Toolset]:
+        return []
+
+    found = [
+        EntryPoint("absent", "no_such_module", GROUP),
+        module(monkeypatch, "raising", register_toolsets=fails),
+        module(monkeypatch, "misspelled", register_toolset=nothing),
+        module(monkeypatch, "wrong", register_toolsets=lambda: ["no toolset"]),
+        module(monkeypatch, "clash", register_toolsets=toolset(make_tool("list_dags"))),
+        module(monkeypatch, "good", register_toolsets=toolset(make_tool("say_ok"))),
+    ]
+    catalogue = load_catalogue("3.3.2", found=found)
+    assert catalogue.tools["list_dags"].owner == "dags"
+    assert catalogue.tools["say_ok"].owner == "good"
+    by_owner = {problem.owner: problem.message for problem in catalogue.problems}
+    assert set(by_owner) == {"absent", "raising", "misspelled", "wrong", "clash"}
+    assert "dags" in by_owner["clash"]
+    assert "boom" in by_owner["raising"]
+
+
+def test_a_veto_hides_and_a_failing_veto_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(tool: Any, user: Any) -> bool:
+        return bool(tool.name != "list_dags" or user.name == "ada")
+
+    def fails(tool: Any, user: Any) -> bool:
+        raise RuntimeError(f"{tool} {user}")
+
+    ada, bob = Caller("1", "ada"), Caller("2", "bob")
+    one = load_catalogue("3.3.2", found=[module(monkeypatch, "veto", tool_allowed=never)])
+    assert one.allowed(one.tools["list_dags"], ada)
+    assert not one.allowed(one.tools["list_dags"], bob)
+    assert one.allowed(one.tools["get_dag"], bob)
+    both = load_catalogue(
+        "3.3.2",
+        found=[
+            module(monkeypatch, "veto", tool_allowed=never),
+            module(monkeypatch, "bad", tool_allowed=fails),
+        ],
+    )
+    assert not both.allowed(both.tools["get_dag"], ada)
+
+
+def test_every_watcher_is_told_though_one_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[ToolCall] = []
+
+    def fails(call: ToolCall) -> None:
+        raise RuntimeError(str(call))
+
+    def watch(call: ToolCall) -> None:
+        told.append(call)
+
+    found = [module(monkeypatch, "bad", tool_called=fails), module(monkeypatch, "watch", tool_called=watch)]
+    catalogue = load_catalogue("3.3.2", found=found)
+    call = ToolCall("list_dags", "ada", None, "ok", 0.1)
+    catalogue.called(call)
+    assert told == [call]
+
+
+def test_a_tool_is_offered_where_airflow_serves_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    tools = [make_tool("new_thing", since="3.1"), make_tool("old_thing", until="3.0")]
+    found = [module(monkeypatch, "versions", register_toolsets=toolset(*tools))]
+    assert "new_thing" in load_catalogue("3.1.0rc1", found=found).tools
+    assert "new_thing" not in load_catalogue("3.0.6", found=found).tools
+    assert "old_thing" in load_catalogue("2.11.2", found=found).tools
+    assert "old_thing" not in load_catalogue("3.0.0", found=found).tools
+    assert release("2.11.2+local") == (2, 11, 2)
