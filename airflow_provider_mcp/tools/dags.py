@@ -34,8 +34,8 @@ from airflow_provider_mcp.sdk import (
     path,
     tool,
 )
+from airflow_provider_mcp.tools.arguments import DagId, RunState
 
-DagId = Annotated[str, Field(description="Dag ID.")]
 Part = Literal["tasks", "params", "source", "runs", "versions", "import_errors", "warnings", "assets"]
 RECENT_RUNS = 5
 
@@ -97,9 +97,7 @@ async def list_dags(
     tags: Annotated[list[str] | None, Field(description="Any of these tags.")] = None,
     owner: Annotated[str | None, Field(description="Owner.")] = None,
     paused: Annotated[bool | None, Field(description="Only paused, or only active.")] = None,
-    last_run_state: Annotated[
-        Literal["queued", "running", "success", "failed"] | None, Field(description="State of the last run.")
-    ] = None,
+    last_run_state: Annotated[RunState | None, Field(description="State of the last run.")] = None,
     limit: Limit = 25,
     cursor: Cursor = None,
 ) -> Dags:

@@ -19,7 +19,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import anyio
 from jsonschema import Draft202012Validator
@@ -38,29 +38,10 @@ from airflow_provider_mcp.sdk import (
     path,
     tool,
 )
-
-DagId = Annotated[str, Field(description="Dag ID.")]
-RunId = Annotated[str, Field(description="Dag run ID.")]
-RunState = Literal["queued", "running", "success", "failed"]
-RunType = Literal["manual", "scheduled", "backfill", "asset_triggered"]
-Time = Annotated[str | None, Field(description="ISO 8601 time.")]
-Wait = Annotated[int, Field(ge=0, le=45, description="Seconds to wait for its end.")]
+from airflow_provider_mcp.tools.arguments import DagId, RunId, RunState, RunType, TaskState, Time, Wait
 
 _FINISHED = frozenset({"success", "failed"})
-_TASK_STATES = (
-    "success",
-    "failed",
-    "running",
-    "queued",
-    "scheduled",
-    "deferred",
-    "up_for_retry",
-    "up_for_reschedule",
-    "upstream_failed",
-    "skipped",
-    "restarting",
-    "removed",
-)
+_TASK_STATES = get_args(TaskState)
 _SHOWN = (
     "dag_id",
     "dag_run_id",

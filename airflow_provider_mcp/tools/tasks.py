@@ -40,29 +40,11 @@ from airflow_provider_mcp.sdk import (
     path,
     tool,
 )
+from airflow_provider_mcp.tools.arguments import DagId, MapIndex, RunId, TaskId, TaskState, Time
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-DagId = Annotated[str, Field(description="Dag ID.")]
-RunId = Annotated[str, Field(description="Dag run ID.")]
-TaskId = Annotated[str, Field(description="Task ID.")]
-MapIndex = Annotated[int, Field(ge=-1, description="Map index of a mapped task.")]
-Time = Annotated[str | None, Field(description="ISO 8601 time.")]
-TaskState = Literal[
-    "success",
-    "failed",
-    "running",
-    "queued",
-    "scheduled",
-    "deferred",
-    "up_for_retry",
-    "up_for_reschedule",
-    "upstream_failed",
-    "skipped",
-    "removed",
-    "restarting",
-]
 Level = Literal["debug", "info", "warning", "error", "critical"]
 _LEVELS: Sequence[str] = ("debug", "info", "warning", "error", "critical")
 MAX_LOG_PAGES = 1000

@@ -106,7 +106,7 @@ class Site:
 
     def log(self) -> str:
         return "\n".join(
-            file.read_text(errors="replace")[-4000:] for file in self.home.glob(f"*-{self.port}.log")
+            file.read_text(errors="replace")[-200_000:] for file in self.home.glob(f"*-{self.port}.log")
         )
 
     def stop(self) -> None:

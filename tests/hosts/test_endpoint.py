@@ -246,8 +246,10 @@ def test_a_session_cookie_is_no_credential(site: Site, prefixed: Site) -> None:
 
 def test_arguments_and_credentials_stay_out_of_the_log(site: Site) -> None:
     site.call("list_dags", pattern="a-word-of-the-caller")
+    site.call("get_dag", dag_id="an-identifier-of-the-caller")
     log = site.log()
     assert "a-word-of-the-caller" not in log
+    assert "an-identifier-of-the-caller" not in log
     assert site.authorization("admin").split()[1] not in log
 
 

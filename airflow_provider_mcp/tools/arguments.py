@@ -1,0 +1,46 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""Arguments that several tools take, each with its one description."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+DagId = Annotated[str, Field(description="Dag ID.")]
+RunId = Annotated[str, Field(description="Dag run ID.")]
+TaskId = Annotated[str, Field(description="Task ID.")]
+MapIndex = Annotated[int, Field(ge=-1, description="Map index of a mapped task.")]
+Time = Annotated[str | None, Field(description="ISO 8601 time.")]
+Wait = Annotated[int, Field(ge=0, le=45, description="Seconds to wait for its end.")]
+RunState = Literal["queued", "running", "success", "failed"]
+RunType = Literal["manual", "scheduled", "backfill", "asset_triggered"]
+TaskState = Literal[
+    "success",
+    "failed",
+    "running",
+    "queued",
+    "scheduled",
+    "deferred",
+    "up_for_retry",
+    "up_for_reschedule",
+    "upstream_failed",
+    "skipped",
+    "removed",
+    "restarting",
+]
