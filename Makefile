@@ -25,7 +25,7 @@ LINE := $(firstword $(LINES))
 demo: airflow$(LINE)
 	@.venv/airflow$(LINE)/bin/python scripts/demo.py
 
-test: $(LINES:%=airflow%) node
+test: $(LINES:%=airflow%) node tools
 	@set -e; for line in $(LINES); do \
 		echo "== Airflow $$line"; \
 		.venv/airflow$$line/bin/python -m pytest -q; \
@@ -49,7 +49,7 @@ airflow2 airflow3: airflow%: .venv/airflow%/.installed
 tools: .venv/tools/.installed
 node: .node/.installed
 
-.venv/airflow%/.installed: pyproject.toml constraints/airflow%.txt constraints/tools.txt examples/third_party_provider/pyproject.toml
+.venv/airflow%/.installed: Makefile pyproject.toml constraints/airflow%.txt constraints/tools.txt examples/third_party_provider/pyproject.toml
 	@$(if $(PYTHON),,echo "No Python 3.10 to 3.13 with venv and ensurepip was found: install python3 and python3-venv, or set PYTHON." >&2; exit 1)
 	@echo "Installing Airflow $* (some minutes the first time)"
 	@$(PYTHON) -m venv .venv/airflow$*
@@ -60,12 +60,12 @@ node: .node/.installed
 		-e . -e examples/third_party_provider
 	@touch $@
 
-.venv/tools/.installed: constraints/tools.txt
+.venv/tools/.installed: Makefile constraints/tools.txt
 	@$(PYTHON) -m venv .venv/tools
-	@.venv/tools/bin/pip install -q --disable-pip-version-check -c constraints/tools.txt ruff sphinx PyYAML
+	@.venv/tools/bin/pip install -q --disable-pip-version-check -c constraints/tools.txt build hatchling ruff sphinx PyYAML
 	@touch $@
 
-.node/.installed: constraints/node.txt
+.node/.installed: Makefile constraints/node.txt
 	@npm install --prefix .node --no-save --no-package-lock --no-audit --no-fund --loglevel error $$(sed 's/==/@/' constraints/node.txt)
 	@touch $@
 

@@ -319,12 +319,21 @@ def _inward(app: Any, load_user: Callable[[], Any], script_name: str) -> Any:
             step = step.then(held)
         raise AssertionError("a step without a successor has answered")
 
+    def run_and_release(outer: httpx.Request) -> httpx.Response:
+        from airflow import settings
+
+        try:
+            return run(outer)
+        finally:
+            # Airflow leaves this thread's database session open where it refuses the caller.
+            settings.Session.remove()
+
     class Inward(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
             await request.aread()
             try:
                 # A thread of its own: in this one, the call would use the outer call's database session.
-                return await anyio.to_thread.run_sync(run, request)
+                return await anyio.to_thread.run_sync(run_and_release, request)
             except UnsupportedOnAirflow2 as missing:
                 raise ToolError("unsupported", str(missing)) from None
 

@@ -1,0 +1,58 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""The wheel: what an ``airflow`` command reads of it after an installation that is not an editable one."""
+
+from __future__ import annotations
+
+import configparser
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [str(ROOT / ".venv/tools/bin/python"), "-m", "build", "--wheel", "--no-isolation"]
+    subprocess.run([*command, "--outdir", str(folder), str(ROOT)], check=True, capture_output=True)
+    (built,) = folder.glob("*.whl")
+    return zipfile.ZipFile(built)
+
+
+def test_the_wheel_registers_the_provider_and_the_plugin(wheel: zipfile.ZipFile) -> None:
+    (name,) = (n for n in wheel.namelist() if n.endswith(".dist-info/entry_points.txt"))
+    entry_points = configparser.ConfigParser(delimiters=("=",))
+    entry_points.read_string(wheel.read(name).decode())
+    assert dict(entry_points["apache_airflow_provider"]) == {
+        "provider_info": "airflow.providers.mcp.get_provider_info:get_provider_info"
+    }
+    assert dict(entry_points["airflow.plugins"]) == {"mcp": "airflow.providers.mcp.plugin:MCPPlugin"}
+
+
+def test_the_wheel_holds_the_code_and_leaves_airflow_alone(wheel: zipfile.ZipFile) -> None:
+    names = set(wheel.namelist())
+    assert {"airflow_provider_mcp/sdk.py", "airflow_provider_mcp/hosts/airflow2_rest.py"} <= names
+    assert "airflow/providers/mcp/plugin.py" in names
+    # These would replace Airflow's own files.
+    assert not names & {"airflow/__init__.py", "airflow/providers/__init__.py"}
+    folders = {name.split("/")[0] for name in names}
+    assert {f for f in folders if not f.endswith(".dist-info")} == {"airflow", "airflow_provider_mcp"}
+    assert any(name.endswith(".dist-info/licenses/NOTICE") for name in names)
