@@ -199,6 +199,14 @@ def airflow(env: dict[str, str], *arguments: str) -> str:
     return done.stdout
 
 
+def create_users(env: dict[str, str]) -> None:
+    """Create an admin and a viewer whose passwords are their names."""
+    for role in ("Admin", "Viewer"):
+        name = role.lower()
+        who = ["-u", name, "-p", name, "-f", role, "-l", "Test", "-e", f"{name}@example.org", "-r", role]
+        airflow(env, "users", "create", *who)
+
+
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An AIRFLOW_HOME with a database and, on Airflow 2, users."""
@@ -207,23 +215,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     airflow(env, "db", "migrate")
     if LINE == 2:
         airflow(env, "sync-perm")
-        for role in ("Admin", "Viewer"):
-            name = role.lower()
-            person = [
-                "-u",
-                name,
-                "-p",
-                name,
-                "-f",
-                role,
-                "-l",
-                "Test",
-                "-e",
-                f"{name}@example.org",
-                "-r",
-                role,
-            ]
-            airflow(env, "users", "create", *person)
+        create_users(env)
     return folder
 
 

@@ -1,0 +1,62 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""Airflow 3 with the FAB auth manager: users and roles in the database instead of in the token."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+import pytest
+
+from .conftest import LINE, Site, airflow, create_users, environment, free_port
+
+pytestmark = pytest.mark.skipif(LINE != 3, reason="Airflow 2 has FAB's users in every test")
+
+
+@pytest.fixture(scope="module")
+def fab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    home, port = tmp_path_factory.mktemp("fab"), free_port()
+    env = environment(home, port)
+    env["AIRFLOW__CORE__AUTH_MANAGER"] = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
+    # Airflow itself takes note of a deactivation only after this many seconds.
+    env["AIRFLOW__FAB__CACHE_TTL"] = "0"
+    airflow(env, "db", "migrate")
+    create_users(env)
+    running = Site(home, port, env=env)
+    try:
+        running.start_web()
+        yield running
+    finally:
+        running.stop()
+
+
+def test_roles_of_the_database_decide(fab: Site) -> None:
+    assert fab.call("list_dags", user="viewer")["structuredContent"]["total"] == 0
+    refused = fab.call("pause_dag", user="viewer", dag_id="any")["structuredContent"]["error"]
+    assert refused["code"] == "permission_denied"
+    absent = fab.call("pause_dag", user="admin", dag_id="any")["structuredContent"]["error"]
+    assert absent["code"] == "not_found"
+
+
+def test_the_token_of_a_deactivated_user_is_worth_nothing(fab: Site) -> None:
+    token = fab.authorization("viewer")
+    ping = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    assert fab.post(ping, None, Authorization=token).status_code == 200
+    with sqlite3.connect(fab.home / "airflow.db") as database:
+        database.execute("update ab_user set active = 0 where username = 'viewer'")
+    assert fab.post(ping, None, Authorization=token).status_code == 401
