@@ -14,7 +14,7 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-.PHONY: demo test lint types docs generate clean airflow2 airflow3 tools node
+.PHONY: demo test bench lint types docs generate clean airflow2 airflow3 tools node
 SHELL := /bin/bash
 
 # Airflow 2 runs on Python 3.10 to 3.12, Airflow 3 on 3.10 to 3.13: take one that serves both if there is one.
@@ -30,6 +30,12 @@ test: $(LINES:%=airflow%) node tools
 		echo "== Airflow $$line"; \
 		.venv/airflow$$line/bin/python -m pytest -q; \
 	done
+
+bench: $(LINES:%=airflow%)
+	@set -e; for line in $(LINES); do \
+		.venv/airflow$$line/bin/python -m benchmarks.measure build/bench/airflow$$line.json; \
+	done
+	@.venv/airflow$(LINE)/bin/python -m benchmarks.report build/bench benchmarks/RESULTS.md
 
 lint: tools
 	.venv/tools/bin/ruff check .

@@ -1,0 +1,314 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""Measure MCP beside the bare REST API on the installed line of Airflow; writes one JSON file.
+
+Every figure is a ratio (or a difference) of two things measured in turn in the same run, with the smallest
+and the largest of its blocks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.hosts.conftest import HEALTH, LINE, ROOT, Site, airflow, create_users, environment, free_port
+
+BLOCKS = 5
+CALLS = 60
+LOAD_SECONDS = 6
+CLIENTS = (1, 4, 16, 64)
+API = "/api/v2" if LINE == 3 else "/api/v1"
+WITHOUT = str(ROOT / "benchmarks" / "without_provider")
+
+Figure = dict[str, float]
+
+
+def figure(values: list[float]) -> Figure:
+    """Return the median of the blocks and their spread."""
+    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
+
+
+def p95(values: list[float]) -> float:
+    return sorted(values)[int(len(values) * 0.95)]
+
+
+def prepare(home: Path) -> None:
+    """Make a database with the example Dags in it."""
+    env = environment(home, 0)
+    airflow(env, "db", "migrate")
+    if LINE == 2:
+        airflow(env, "sync-perm")
+        create_users(env)
+    airflow(env, "dags", "reserialize")
+
+
+@contextmanager
+def serving(home: Path, **options: str) -> Iterator[Site]:
+    """Run a web process; ``options`` are further environment variables."""
+    port = free_port()
+    site = Site(home, port, env={**environment(home, port), **options})
+    try:
+        site.start_web()
+        yield site
+    finally:
+        site.stop()
+
+
+def calls_of(site: Site) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
+    """Return REST requests and the tool calls that make just that one request."""
+
+    def tool(name: str, **arguments: Any) -> dict[str, Any]:
+        message = {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "tools/call",
+            "params": {"name": name, "arguments": arguments},
+        }
+        return {"method": "POST", "url": site.url, "json": message}
+
+    def rest(route: str, **params: Any) -> dict[str, Any]:
+        return {"method": "GET", "url": f"{site.root}{API}/{route}", "params": params}
+
+    return {
+        "list": (rest("dags", limit=25, offset=0, order_by="dag_id"), tool("list_dags")),
+        "get": (
+            rest("dags/demo_params/details"),
+            tool("get_dag", dag_id="demo_params", include=["params"]),
+        ),
+    }
+
+
+def seconds(action: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    action()
+    return time.perf_counter() - began
+
+
+def latency(site: Site) -> dict[str, Figure]:
+    """Return the ratios of a tool call's time to that of its REST call: median and 95th percentile."""
+    headers = {"Authorization": site.authorization("admin")}
+    figures: dict[str, Figure] = {}
+    with httpx.Client(headers=headers, timeout=60) as client:
+
+        def send(request: dict[str, Any]) -> None:
+            answer = client.request(**request)
+            assert answer.status_code == 200, answer.text
+            assert '"isError":true' not in answer.text, answer.text
+
+        for name, (rest, tool) in calls_of(site).items():
+            for _ in range(20):
+                send(rest)
+                send(tool)
+            medians, tails = [], []
+            for _ in range(BLOCKS):
+                took: tuple[list[float], list[float]] = ([], [])
+                for number in range(CALLS):
+                    pairs = ((0, rest), (1, tool))
+                    for which, request in pairs if number % 2 else reversed(pairs):
+                        took[which].append(seconds(lambda request=request: send(request)))
+                medians.append(statistics.median(took[1]) / statistics.median(took[0]))
+                tails.append(p95(took[1]) / p95(took[0]))
+            figures[f"{name}, median"] = figure(medians)
+            figures[f"{name}, 95th percentile"] = figure(tails)
+    return figures
+
+
+async def load(
+    site: Site, request: dict[str, Any], clients: int, authorization: str
+) -> tuple[int, int, float]:
+    """Send ``request`` in closed loops; return answers, errors and the health check's p95 in seconds."""
+    until = time.perf_counter() + LOAD_SECONDS
+    counts = [0, 0]
+    health: list[float] = []
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=clients)
+    async with httpx.AsyncClient(
+        headers={"Authorization": authorization}, timeout=60, limits=limits, trust_env=False
+    ) as http:
+
+        async def loop() -> None:
+            while time.perf_counter() < until:
+                try:
+                    answer = await http.request(**request)
+                    wrong = answer.status_code != 200 or '"isError":true' in answer.text
+                except httpx.HTTPError:
+                    wrong = True
+                counts[wrong] += 1
+
+        async def watch() -> None:
+            while time.perf_counter() < until:
+                began = time.perf_counter()
+                await http.get(f"{site.root}{HEALTH}", headers={"Authorization": ""})
+                health.append(time.perf_counter() - began)
+                await asyncio.sleep(0.1)
+
+        await asyncio.gather(watch(), *(loop() for _ in range(clients)))
+    return counts[0], counts[1], p95(health)
+
+
+def throughput(site: Site) -> dict[str, Any]:
+    """Return the ratios of tool calls to REST calls a second, errors, and the health check's p95."""
+    authorization = site.authorization("admin")
+    rest, tool = calls_of(site)["list"]
+    figures: dict[str, Any] = {}
+    for clients in CLIENTS:
+        ratios, health, errors = [], [], 0
+        for _ in range(3):
+            plain, plain_errors, plain_health = asyncio.run(load(site, rest, clients, authorization))
+            answered, wrong, our_health = asyncio.run(load(site, tool, clients, authorization))
+            assert not plain_errors, f"the REST API failed {plain_errors} times"
+            ratios.append(answered / plain)
+            health.append(our_health / plain_health)
+            errors += wrong
+        figures[str(clients)] = {"ratio": figure(ratios), "health": figure(health), "errors": errors}
+    return figures
+
+
+def resident(site: Site) -> float:
+    """Return the resident memory of the web process and its workers in MiB."""
+    group = site.processes[0].pid
+    total = 0
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            if os.getpgid(int(status.parent.name)) == group:
+                found = re.search(r"VmRSS:\s+(\d+) kB", status.read_text())
+                total += int(found[1]) if found else 0
+        except (ProcessLookupError, FileNotFoundError):
+            continue
+    return total / 1024
+
+
+def fresh_worker(home: Path) -> dict[str, Figure]:
+    """Return first tool call over the steady one, and the memory that serving adds, with one worker."""
+    ratios, added = [], []
+    workers = {"AIRFLOW__WEBSERVER__WORKERS": "1"}
+    for _ in range(3):
+        memory = {}
+        for enabled in ("False", "True"):
+            with serving(home, AIRFLOW__MCP__ENABLED=enabled, **workers) as site:
+                rest, tool = calls_of(site)["list"]
+                with httpx.Client(
+                    headers={"Authorization": site.authorization("admin")}, timeout=60
+                ) as client:
+                    for _ in range(20):
+                        client.request(**rest)
+                    # What a deployment's first user would wait for, some seconds after the start.
+                    time.sleep(3)
+                    if enabled == "True":
+                        first = seconds(lambda client=client, tool=tool: client.request(**tool))
+                        steady = [
+                            seconds(lambda client=client, tool=tool: client.request(**tool))
+                            for _ in range(50)
+                        ]
+                        ratios.append(first / statistics.median(steady))
+                    for _ in range(100):
+                        client.request(**rest)
+                memory[enabled] = resident(site)
+        added.append(memory["True"] - memory["False"])
+    return {"first call over steady": figure(ratios), "MiB added to a web worker": figure(added)}
+
+
+LOADING = "from airflow.plugins_manager import ensure_plugins_loaded; ensure_plugins_loaded()"
+"""What a scheduler and a worker do when they start."""
+PROCESSES = {
+    "airflow version": ("-m", "airflow", "version"),
+    "airflow tasks list": ("-m", "airflow", "tasks", "list", "demo_succeeds"),
+    "a process that loads plugins": ("-c", LOADING),
+}
+
+
+def footprint(home: Path) -> dict[str, Figure]:
+    """Return what the provider adds to processes that serve no web: import milliseconds and peak MiB."""
+    env = environment(home, 0)
+    figures: dict[str, Figure] = {}
+    for name, arguments in PROCESSES.items():
+        imported, memory = [], []
+        for _ in range(BLOCKS):
+            peak = {}
+            for where in ("with", "without"):
+                path = WITHOUT if where == "without" else ""
+                command = [sys.executable, "-X", "importtime", *arguments]
+                child = subprocess.Popen(
+                    command,
+                    env={**env, "PYTHONPATH": path},
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
+                assert child.stderr is not None
+                said = child.stderr.read()
+                _, status, usage = os.wait4(child.pid, 0)
+                child.returncode = os.waitstatus_to_exitcode(status)
+                assert child.returncode == 0, said[-2000:]
+                peak[where] = usage.ru_maxrss / 1024
+                if where == "with":
+                    imported.append(own_imports(said))
+            memory.append(peak["with"] - peak["without"])
+        figures[f"{name}: ms"] = figure(imported)
+        figures[f"{name}: MiB"] = figure(memory)
+    return figures
+
+
+def own_imports(importtime: str) -> float:
+    """Return the milliseconds that importing our modules took, with all that they alone pulled in."""
+    total = 0.0
+    # A line is "self | cumulative | indented name"; an outer module comes after what it imported.
+    lines = [line.split("|") for line in importtime.splitlines() if line.startswith("import time:")]
+    outer: int | None = None
+    for parts in reversed(lines):
+        name = parts[2].rstrip()
+        depth = len(name) - len(name.lstrip())
+        if outer is not None and depth > outer:
+            continue
+        outer = None
+        if name.strip().startswith(("airflow.providers.mcp", "airflow_provider_mcp")):
+            total += int(parts[1]) / 1000
+            outer = depth
+    return total
+
+
+def main() -> None:
+    target = Path(sys.argv[1])
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        prepare(home)
+        results: dict[str, Any] = {"line": LINE, "footprint": footprint(home)}
+        print("footprint measured", flush=True)
+        results |= fresh_worker(home)
+        print("fresh worker measured", flush=True)
+        with serving(home) as site:
+            results["latency"] = latency(site)
+            print("latency measured", flush=True)
+            results["throughput"] = throughput(site)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    main()
