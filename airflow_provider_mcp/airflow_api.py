@@ -333,6 +333,8 @@ async def suggest_close_matches(
     """
     from airflow_provider_mcp.toolsets import path
 
+    # The error knows which of several tasks it is about.
+    arguments = {**arguments, **error.identifiers}
     dag_id, run_id, task_id = (arguments.get(name) for name in ("dag_id", "dag_run_id", "task_id"))
     known = {
         name: value
