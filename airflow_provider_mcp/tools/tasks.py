@@ -26,7 +26,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import anyio
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, PrivateAttr
 
 from airflow_provider_mcp.sdk import (
     Airflow,
@@ -71,6 +71,8 @@ LOG_CHUNK = 2000
 """Lines that are looked at, and forgotten, at once."""
 MATCHED_CHARS = 1000
 """How much of a line a pattern is matched against."""
+ERROR_LINES = 40
+"""Lines of the last error, counted from its end."""
 MAX_EVENT_CHARS = 4000
 MAX_ERROR_CHARS = 8000
 """What is left of one line, so that the last one always fits: a traceback's end says what went wrong."""
@@ -128,13 +130,17 @@ class Logs(Page):
     try_number: int
     state: str | None = None
     lines: list[LogLine]
+    last_error: list[LogLine] | None = None
     ui_url: str
+    _error: list[LogLine] = PrivateAttr(default_factory=list)
+    _error_at: int = PrivateAttr(0)
 
     def keep(self, count: int) -> Self:
         """Return a copy with the last lines: the end of a log says why it ended."""
         page = self.model_copy()
         page.lines = self.lines[len(self.lines) - count :]
         page._offset = self._offset + len(self.lines) - count
+        page._error, page._error_at = self._error, self._error_at
         page.truncated = True
         page._go_back()
         return page
@@ -142,6 +148,7 @@ class Logs(Page):
     def _go_back(self) -> None:
         self.next_cursor = encode_cursor(before=self._offset) if self._offset > 0 and self.lines else None
         self.hint = "Earlier lines: pass next_cursor." if self.next_cursor else None
+        self.last_error = self._error if self._error and self._error_at < self._offset else None
 
 
 def _row(row: dict[str, Any]) -> TaskInstanceRow:
@@ -594,6 +601,9 @@ class _Window:
         self._until = time.monotonic() + LOG_SECONDS
         self.total = 0
         self.lines: deque[LogLine] = deque(maxlen=tail)
+        self.error_at = 0
+        self._error: deque[LogLine] = deque(maxlen=ERROR_LINES)
+        self._in_error = False
 
     def take(self, entries: Iterable[Any]) -> None:
         """Look at the next lines of the log.
@@ -603,9 +613,25 @@ class _Window:
         for entry in entries:
             if not self._wanted(entry):
                 continue
+            line = _line(entry)
             if self._before is None or self.total < self._before:
-                self.lines.append(_line(entry))
+                self.lines.append(line)
+            self._keep_error(line)
             self.total += 1
+
+    @property
+    def error(self) -> list[LogLine]:
+        """The last error with its traceback: what follows it may push it out of the window."""
+        return list(self._error)
+
+    def _keep_error(self, line: LogLine) -> None:
+        if line.level is not None:
+            self._in_error = line.level in {"error", "critical"} or bool(line.error)
+            if self._in_error:
+                self._error.clear()
+                self.error_at = self.total
+        if self._in_error:
+            self._error.append(line)
 
     def _wanted(self, entry: Any) -> bool:
         held = entry if isinstance(entry, dict) else {"event": str(entry)}
@@ -715,6 +741,8 @@ async def get_task_logs(
         ui_url=airflow.page_url(dag_id, dag_run_id, task_id, map_index),
     )
     logs._offset = end - len(lines)
+    if before is None and pattern is None:
+        logs._error, logs._error_at = window.error, window.error_at
     logs._go_back()
     return logs
 

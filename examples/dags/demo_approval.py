@@ -38,7 +38,7 @@ if HITLOperator is not None:
     ):
         HITLOperator(
             task_id="ask",
-            subject="Release the data of {{ ds }}?",
+            subject="Release the data?",
             body="The checks have passed.",
             options=["release", "hold"],
         )

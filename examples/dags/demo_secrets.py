@@ -32,7 +32,7 @@ def demo_secrets():
     def connect(password: str, region: str) -> dict[str, object]:
         return {"region": region, "login": {"api_key": f"key-of-{password}"}}
 
-    connect("{{ dag_run.conf.get('password', 'open-sesame') }}", "eu")
+    connect(password="{{ dag_run.conf.get('password', 'open-sesame') }}", region="eu")  # noqa: S106
 
 
 demo_secrets()
