@@ -198,10 +198,10 @@ class Resource:
 class Result(pydantic.BaseModel):
     """A tool's result; what has no value is left out."""
 
-    truncated: bool | None = pydantic.Field(default=None, description="True if something was left out.")
-    hint: str | None = pydantic.Field(
-        default=None, description="How to get what was left out, or what to do next."
-    )
+    truncated: bool | None = None
+    """True if something was left out."""
+    hint: str | None = None
+    """How to get what was left out, or what to do next."""
 
 
 class Page(Result):
@@ -209,8 +209,10 @@ class Page(Result):
 
     items_field: ClassVar[str]
 
-    total: int | None = pydantic.Field(default=None, description="How many there are in all.")
-    next_cursor: str | None = pydantic.Field(default=None, description="Pass as cursor for the next page.")
+    total: int | None = None
+    """How many there are in all."""
+    next_cursor: str | None = None
+    """What to pass as cursor for the next page."""
     _offset: int = pydantic.PrivateAttr(0)
 
     @classmethod

@@ -18,7 +18,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -67,3 +68,8 @@ def seconds_only(time: str | None) -> str | None:
     begin, dot, rest = time.partition(".")
     time = begin + rest.lstrip("0123456789") if dot else time
     return time.replace("+00:00", "Z")
+
+
+def present(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Return those of a row's fields that have a value."""
+    return {name: row[name] for name in names if row.get(name) is not None}

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from airflow_provider_mcp.sdk import (
     Airflow,
@@ -35,34 +35,23 @@ from airflow_provider_mcp.sdk import (
     path,
     tool,
 )
-from airflow_provider_mcp.tools.arguments import DagId, RunState, page_template, seconds_only
+from airflow_provider_mcp.tools.arguments import DagId, RunState, page_template, present, seconds_only
 
 Part = Literal["tasks", "params", "source", "runs", "versions", "import_errors", "warnings", "assets"]
 RECENT_RUNS = 5
 
 
-class DagRow(BaseModel):
-    dag_id: str
-    is_paused: bool
-    schedule: str | None = None
-    tags: list[str] | None = None
-    owners: list[str] | None = None
-    next_run: str | None = None
-    has_import_errors: bool | None = None
-
-
 class Dags(Page):
     items_field: ClassVar[str] = "dags"
-    dags: list[DagRow]
+    dags: list[dict[str, Any]]
     ui_url: str
 
 
-class Dag(DagRow, Result):
-    description: str | None = None
-    doc_md: str | None = None
-    file: str | None = None
-    catchup: bool | None = None
-    max_active_runs: int | None = None
+class Dag(Result, extra="allow"):
+    """A Dag with what all have, and the parts that were asked for."""
+
+    dag_id: str
+    is_paused: bool
     tasks: list[dict[str, Any]] | None = None
     params: dict[str, Any] | None = None
     source: str | None = None
@@ -71,7 +60,7 @@ class Dag(DagRow, Result):
     import_errors: list[dict[str, Any]] | None = None
     warnings: list[dict[str, Any]] | None = None
     assets: list[dict[str, Any]] | None = None
-    ui_url: str | None = None
+    ui_url: str
 
 
 class PausedState(Result):
@@ -81,15 +70,16 @@ class PausedState(Result):
 
 
 def _common(row: dict[str, Any]) -> dict[str, Any]:
-    return {
+    shown = {
         "dag_id": row["dag_id"],
         "is_paused": bool(row.get("is_paused")),
         "schedule": row.get("timetable_summary"),
-        "tags": [tag["name"] for tag in row.get("tags") or []] or None,
-        "owners": row.get("owners") or None,
+        "tags": [tag["name"] for tag in row.get("tags") or []],
+        "owners": row.get("owners"),
         "next_run": seconds_only(row.get("next_dagrun_run_after")),
-        "has_import_errors": row.get("has_import_errors") or None,
+        "has_import_errors": row.get("has_import_errors"),
     }
+    return {key: value for key, value in shown.items() if value or key == "is_paused"}
 
 
 @tool(access="read")
@@ -125,8 +115,9 @@ async def list_dags(
             hint="Leave owner out: each Dag is listed with its owners. "
             "For last_run_state, use list_dag_runs with that state.",
         ) from None
-    shown = [DagRow(**_common(row)) for row in rows]
-    return Dags.of(shown, total=total, offset=offset, ui_url=page_template(airflow, "dag"))
+    return Dags.of(
+        [_common(row) for row in rows], total=total, offset=offset, ui_url=page_template(airflow, "dag")
+    )
 
 
 async def _import_errors(airflow: Airflow, file: str) -> list[dict[str, Any]]:
@@ -176,11 +167,7 @@ async def get_dag(
     file = row.get("relative_fileloc") or row.get("fileloc") or ""
     dag = Dag(
         **_common(row),
-        description=row.get("description"),
-        doc_md=row.get("doc_md"),
-        file=row.get("fileloc"),
-        catchup=row.get("catchup"),
-        max_active_runs=row.get("max_active_runs"),
+        **present(row, "description", "doc_md", "fileloc", "catchup", "max_active_runs"),
         ui_url=airflow.page_url(dag_id),
     )
     if "tasks" in include:
@@ -194,20 +181,14 @@ async def get_dag(
     if "runs" in include:
         query: dict[str, Any] = {"order_by": "-run_after", "limit": RECENT_RUNS}
         runs = (await airflow.get(path("dags/{}/dagRuns", dag_id), params=query)).json()["dag_runs"]
-        dag.runs = [
-            {key: run.get(key) for key in ("dag_run_id", "state", "run_type", "start_date", "end_date")}
-            for run in runs
-        ]
+        dag.runs = [present(run, "dag_run_id", "state", "run_type", "start_date", "end_date") for run in runs]
     if "source" in include:
         dag.source = (await airflow.get(path("dagSources/{}", dag_id))).json().get("content")
     if "versions" in include:
         query = {"order_by": "-version_number", "limit": 10}
         versions = (await airflow.get(path("dags/{}/dagVersions", dag_id), params=query)).json()
         dag.versions = [
-            {
-                key: version.get(key)
-                for key in ("version_number", "bundle_name", "bundle_version", "created_at")
-            }
+            present(version, "version_number", "bundle_name", "bundle_version", "created_at")
             for version in versions["dag_versions"]
         ]
     if "import_errors" in include:
@@ -243,7 +224,7 @@ async def unpause_dag(airflow: Airflow, dag_id: DagId) -> PausedState:
 
 class Reparsed(Result):
     dag_id: str
-    file: str | None = None
+    fileloc: str | None = None
     ui_url: str
 
 
@@ -259,7 +240,7 @@ async def reparse_dag(airflow: Airflow, dag_id: DagId) -> Reparsed:
             raise
     return Reparsed(
         dag_id=dag_id,
-        file=dag.get("fileloc"),
+        fileloc=dag.get("fileloc"),
         ui_url=airflow.page_url(dag_id),
         hint="It is parsed within some seconds; get_dag with include import_errors tells how it went.",
     )
@@ -278,14 +259,13 @@ async def _preview_delete_dag(airflow: Airflow, dag_id: str) -> dict[str, Any]:
         "deletes": f"the Dag {dag_id} with all that Airflow knows of it",
         "dag_runs": runs,
         "stays": "its file: a Dag that is still in one comes back, without its history",
-        "file": dag.get("fileloc"),
+        "fileloc": dag.get("fileloc"),
         "audit_events": as_of,
     }
 
 
 class Deleted(Result):
     dag_id: str
-    dag_run_id: str | None = None
     deleted: bool = True
 
 

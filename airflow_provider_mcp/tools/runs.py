@@ -24,7 +24,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import anyio
 from jsonschema import Draft202012Validator, FormatChecker
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from airflow_provider_mcp.sdk import (
     Airflow,
@@ -48,6 +48,7 @@ from airflow_provider_mcp.tools.arguments import (
     Time,
     Wait,
     page_template,
+    present,
     seconds_only,
 )
 from airflow_provider_mcp.tools.previews import as_of, instances_by_state
@@ -67,47 +68,40 @@ _SHOWN = (
 )
 
 
-class RunRow(BaseModel):
-    dag_id: str
-    dag_run_id: str
-    state: str | None = None
-    run_type: str | None = None
-    logical_date: str | None = None
-    run_after: str | None = None
-    start_date: str | None = None
-    end_date: str | None = None
-    note: str | None = None
-
-
 class Runs(Page):
     items_field: ClassVar[str] = "dag_runs"
-    dag_runs: list[RunRow]
+    dag_runs: list[dict[str, Any]]
     ui_url: str
 
 
-class Run(RunRow, Result):
-    duration: float | None = None
-    conf: dict[str, Any] | None = None
-    triggered_by: str | None = None
-    task_counts: dict[str, int] | None = None
+class Run(Result, extra="allow"):
+    """A Dag run: beside these, its times, type, note, conf and whoever started it."""
+
+    dag_id: str
+    dag_run_id: str
+    state: str
+    ui_url: str
+
+
+class WaitedRun(Run):
+    done: bool
+
+
+class CountedRun(Run):
+    task_counts: dict[str, int]
     asset_events: list[dict[str, Any]] | None = None
-    done: bool | None = None
-    ui_url: str
 
 
 def _row(run: dict[str, Any]) -> dict[str, Any]:
-    return {key: run.get(key) for key in _SHOWN}
+    return present(run, *_SHOWN)
 
 
-def _run(airflow: Airflow, run: dict[str, Any], **more: Any) -> Run:
-    return Run(
-        **_row(run),
-        duration=run.get("duration"),
-        conf=airflow.redact(run.get("conf")) or None,
-        triggered_by=run.get("triggering_user_name") or run.get("triggered_by"),
-        ui_url=airflow.page_url(run["dag_id"], run["dag_run_id"]),
-        **more,
-    )
+def _whole(airflow: Airflow, run: dict[str, Any]) -> dict[str, Any]:
+    shown = _row(run)
+    who = run.get("triggering_user_name") or run.get("triggered_by")
+    more = {"duration": run.get("duration"), "conf": airflow.redact(run.get("conf")), "triggered_by": who}
+    shown |= {key: value for key, value in more.items() if value}
+    return {**shown, "ui_url": airflow.page_url(run["dag_id"], run["dag_run_id"])}
 
 
 @tool(access="read")
@@ -146,9 +140,8 @@ async def list_dag_runs(
         cursor=cursor,
         newest_first=order_by.startswith("-"),
     )
-    shown = [RunRow(**_row(row)) for row in rows]
     template = page_template(airflow, "run")
-    return Runs.of(shown, total=total, offset=offset, ui_url=template)
+    return Runs.of([_row(row) for row in rows], total=total, offset=offset, ui_url=template)
 
 
 async def _task_counts(airflow: Airflow, dag_id: str, dag_run_id: str) -> dict[str, int]:
@@ -186,7 +179,7 @@ async def get_dag_run(
     airflow: Airflow,
     dag_id: DagId,
     dag_run_id: Annotated[str, Field(description="Dag run ID or latest.")] = "latest",
-) -> Run:
+) -> CountedRun:
     """Get a Dag run with its task instances counted by state and the asset events that triggered it."""
     if dag_run_id == "latest":
         query: dict[str, Any] = {"order_by": "-run_after", "limit": 1}
@@ -202,14 +195,14 @@ async def get_dag_run(
     if run.get("run_type") in {"asset_triggered", "dataset_triggered"}:
         route = path("dags/{}/dagRuns/{}/upstreamAssetEvents", dag_id, run["dag_run_id"])
         events = [
-            {key: event.get(key) for key in ("uri", "name", "timestamp", "source_dag_id", "source_run_id")}
+            present(event, "uri", "name", "timestamp", "source_dag_id", "source_run_id")
             for event in (await airflow.get(route)).json()["asset_events"]
         ]
     counts = await _task_counts(airflow, dag_id, run["dag_run_id"])
-    return _run(airflow, run, task_counts=counts, asset_events=events)
+    return CountedRun(**_whole(airflow, run), task_counts=counts, asset_events=events)
 
 
-async def _wait(airflow: Airflow, run: dict[str, Any], seconds: int) -> Run:
+async def _wait(airflow: Airflow, run: dict[str, Any], seconds: int) -> WaitedRun:
     """Look at the run until it ends or ``seconds`` are over."""
     route = path("dags/{}/dagRuns/{}", run["dag_id"], run["dag_run_id"])
     until = time.monotonic() + seconds
@@ -220,13 +213,13 @@ async def _wait(airflow: Airflow, run: dict[str, Any], seconds: int) -> Run:
         run = (await airflow.get(route)).json()
     done = run["state"] in _FINISHED
     hint = None if done or not seconds else "Still going; call wait_for_dag_run to go on waiting."
-    return _run(airflow, run, done=done, hint=hint)
+    return WaitedRun(**_whole(airflow, run), done=done, hint=hint)
 
 
 @tool(access="read")
 async def wait_for_dag_run(
     airflow: Airflow, dag_id: DagId, dag_run_id: RunId, timeout_seconds: Wait = 30
-) -> Run:
+) -> WaitedRun:
     """Wait for a Dag run to end; if it has not, call again."""
     run = (await airflow.get(path("dags/{}/dagRuns/{}", dag_id, dag_run_id))).json()
     return await _wait(airflow, run, timeout_seconds)
@@ -286,7 +279,7 @@ async def trigger_dag(
     note: Annotated[str | None, Field(description="Note.")] = None,
     wait_seconds: Wait = 0,
     unpause: Annotated[bool, Field(description="Unpause the Dag if it is paused.")] = False,
-) -> Run:
+) -> WaitedRun:
     """Start a Dag run."""
     dag = (await airflow.get(path("dags/{}/details", dag_id))).json()
     known = _check_conf(dag_id, dag.get("params") or {}, conf or {})
@@ -343,7 +336,7 @@ async def set_dag_run_note(
 ) -> Run:
     """Set a Dag run's note."""
     route = path("dags/{}/dagRuns/{}", dag_id, dag_run_id)
-    return _run(airflow, (await airflow.patch(route, json={"note": note})).json())
+    return Run(**_whole(airflow, (await airflow.patch(route, json={"note": note})).json()))
 
 
 def _known_run(run: dict[str, Any]) -> dict[str, Any]:
@@ -399,7 +392,7 @@ async def clear_dag_run(
     """Clear a Dag run's task instances, so that they run again."""
     route = path("dags/{}/dagRuns/{}", dag_id, dag_run_id)
     await airflow.post(f"{route}/clear", json={"dry_run": False, "only_failed": only_failed})
-    return _run(airflow, (await airflow.get(route)).json())
+    return Run(**_whole(airflow, (await airflow.get(route)).json()))
 
 
 NewRunState = Annotated[Literal["queued", "success", "failed"], Field(description="New state.")]
@@ -434,7 +427,7 @@ async def _preview_set_dag_run_state(
 async def set_dag_run_state(airflow: Airflow, dag_id: DagId, dag_run_id: RunId, state: NewRunState) -> Run:
     """Set a Dag run's state; success and failed stop its tasks."""
     route = path("dags/{}/dagRuns/{}", dag_id, dag_run_id)
-    return _run(airflow, (await airflow.patch(route, json={"state": state})).json())
+    return Run(**_whole(airflow, (await airflow.patch(route, json={"state": state})).json()))
 
 
 class DeletedRun(Result):

@@ -20,13 +20,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import anyio
-from pydantic import BaseModel, Field, PrivateAttr
+from pydantic import Field, PrivateAttr
 
 from airflow_provider_mcp.sdk import (
     Airflow,
@@ -52,6 +53,7 @@ from airflow_provider_mcp.tools.arguments import (
     TaskState,
     Time,
     page_template,
+    present,
 )
 from airflow_provider_mcp.tools.patterns import Pattern, compile_pattern, lines_of
 from airflow_provider_mcp.tools.previews import as_of, instances_by_state
@@ -73,52 +75,46 @@ MATCHED_CHARS = 1000
 """How much of a line a pattern is matched against."""
 ERROR_LINES = 40
 """Lines of the last error, counted from its end."""
+MAX_LOG_CHARS = 28_000
+"""What one call returns of a log: with its times and names, some 9,000 tokens."""
 MAX_EVENT_CHARS = 4000
 MAX_ERROR_CHARS = 8000
 """What is left of one line, so that the last one always fits: a traceback's end says what went wrong."""
 
 
-class TaskInstanceRow(BaseModel):
-    dag_id: str
-    dag_run_id: str
-    task_id: str
-    map_index: int | None = None
-    state: str | None = None
-    try_number: int | None = None
-    start_date: str | None = None
-    end_date: str | None = None
-    duration: float | None = None
-    operator: str | None = None
-    pool: str | None = None
+_SHOWN = (
+    "dag_id",
+    "dag_run_id",
+    "task_id",
+    "map_index",
+    "state",
+    "try_number",
+    "start_date",
+    "end_date",
+    "duration",
+    "operator",
+    "pool",
+)
 
 
 class TaskInstances(Page):
     items_field: ClassVar[str] = "task_instances"
-    task_instances: list[TaskInstanceRow]
+    task_instances: list[dict[str, Any]]
     ui_url: str
 
 
-class TaskInstance(TaskInstanceRow, Result):
-    max_tries: int | None = None
-    note: str | None = None
-    queue: str | None = None
-    queued_when: str | None = None
-    hostname: str | None = None
-    trigger: dict[str, Any] | None = None
-    tries: list[dict[str, Any]] | None = None
-    dependencies: list[dict[str, Any]] | None = None
-    rendered_fields: dict[str, Any] | None = None
-    xcom: list[str] | None = None
-    links: dict[str, Any] | None = None
+class TaskInstance(Result, extra="allow"):
+    """A task instance: beside these, its times, try, pool, note and the parts that were asked for."""
+
+    dag_id: str
+    dag_run_id: str
+    task_id: str
+    state: str | None = None
     ui_url: str
 
 
-class LogLine(BaseModel):
-    time: str | None = None
-    level: str | None = None
-    logger: str | None = None
-    event: str
-    error: str | None = None
+Line = dict[str, str]
+"""A line of a log: ``event`` and, where it has them, ``time``, ``level``, ``logger`` and ``error``."""
 
 
 class Logs(Page):
@@ -129,10 +125,10 @@ class Logs(Page):
     map_index: int | None = None
     try_number: int
     state: str | None = None
-    lines: list[LogLine]
-    last_error: list[LogLine] | None = None
+    lines: list[Line]
+    last_error: list[Line] | None = None
     ui_url: str
-    _error: list[LogLine] = PrivateAttr(default_factory=list)
+    _error: list[Line] = PrivateAttr(default_factory=list)
     _error_at: int = PrivateAttr(0)
 
     def keep(self, count: int) -> Self:
@@ -151,12 +147,11 @@ class Logs(Page):
         self.last_error = self._error if self._error and self._error_at < self._offset else None
 
 
-def _row(row: dict[str, Any]) -> TaskInstanceRow:
-    shown: dict[str, Any] = {name: row.get(name) for name in TaskInstanceRow.model_fields if name in row}
-    shown["operator"] = row.get("operator_name") or row.get("operator")
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    shown = present({**row, "operator": row.get("operator_name") or row.get("operator")}, *_SHOWN)
     if shown.get("map_index") == -1:
         del shown["map_index"]
-    return TaskInstanceRow(**shown)
+    return shown
 
 
 @tool(access="read")
@@ -214,28 +209,25 @@ async def get_task_instance(
     route = _instance(dag_id, dag_run_id, task_id)
     one = _instance(dag_id, dag_run_id, task_id, map_index)
     row = (await airflow.get(one)).json()
-    shown = _row(row).model_dump()
-    shown |= {
-        key: row.get(key) for key in ("max_tries", "note", "queue", "queued_when", "hostname", "trigger")
-    }
-    instance = TaskInstance(**shown, ui_url=airflow.page_url(dag_id, dag_run_id, task_id, map_index))
+    shown = _row(row)
+    shown |= present(row, "max_tries", "note", "queue", "queued_when", "hostname", "trigger")
     if "tries" in include:
         names = ("try_number", "state", "start_date", "end_date", "duration", "hostname")
         tries = (await airflow.get(f"{one}/tries")).json()["task_instances"]
-        instance.tries = [{name: a_try.get(name) for name in names} for a_try in tries]
+        shown["tries"] = [present(a_try, *names) for a_try in tries]
     if "dependencies" in include:
-        instance.dependencies = (await airflow.get(f"{one}/dependencies")).json()["dependencies"]
+        shown["dependencies"] = (await airflow.get(f"{one}/dependencies")).json()["dependencies"]
     if "rendered_fields" in include:
-        instance.rendered_fields = airflow.redact(row.get("rendered_fields") or {})
+        shown["rendered_fields"] = airflow.redact(row.get("rendered_fields") or {})
     if "xcom" in include:
         query = {"map_index": map_index, "limit": 100}
         entries = (await airflow.get(f"{route}/xcomEntries", params=query)).json()["xcom_entries"]
-        # Before 2.10, Airflow lists the entries of every map index.
-        instance.xcom = [e["key"] for e in entries if e.get("map_index", map_index) == map_index]
+        # Airflow 3.0 lists the entries of every map index.
+        shown["xcom"] = [e["key"] for e in entries if e.get("map_index", map_index) == map_index]
     if "links" in include:
         query = {"map_index": map_index} if map_index >= 0 else {}
-        instance.links = (await airflow.get(f"{route}/links", params=query)).json()["extra_links"]
-    return instance
+        shown["links"] = (await airflow.get(f"{route}/links", params=query)).json()["extra_links"]
+    return TaskInstance(**shown, ui_url=airflow.page_url(dag_id, dag_run_id, task_id, map_index))
 
 
 class XCom(Result):
@@ -449,23 +441,9 @@ async def set_task_instance_state(
     )
 
 
-class HitlRow(BaseModel):
-    dag_id: str
-    dag_run_id: str
-    task_id: str
-    map_index: int | None = None
-    subject: str | None = None
-    body: str | None = None
-    options: list[str] | None = None
-    multiple: bool | None = None
-    defaults: list[str] | None = None
-    params: dict[str, Any] | None = None
-    created_at: str | None = None
-
-
 class Hitls(Page):
     items_field: ClassVar[str] = "hitl"
-    hitl: list[HitlRow]
+    hitl: list[dict[str, Any]]
     ui_url: str
 
 
@@ -491,23 +469,11 @@ async def list_hitl(
     )
     shown = []
     for row in rows:
-        instance = row["task_instance"]
-        index = instance.get("map_index", -1)
-        shown.append(
-            HitlRow(
-                dag_id=instance["dag_id"],
-                dag_run_id=instance["dag_run_id"],
-                task_id=instance["task_id"],
-                map_index=index if index >= 0 else None,
-                subject=row.get("subject"),
-                body=row.get("body"),
-                options=row.get("options"),
-                multiple=row.get("multiple"),
-                defaults=row.get("defaults"),
-                params=airflow.redact(row.get("params")) or None,
-                created_at=row.get("created_at"),
-            )
-        )
+        asked = present(row["task_instance"], "dag_id", "dag_run_id", "task_id", "map_index")
+        if asked.get("map_index") == -1:
+            del asked["map_index"]
+        asked |= present(row, "subject", "body", "options", "multiple", "defaults", "created_at")
+        shown.append({**asked, **({"params": airflow.redact(row["params"])} if row.get("params") else {})})
     template = page_template(airflow, "task")
     return Hitls.of(shown, total=total, offset=offset, ui_url=template)
 
@@ -577,18 +543,23 @@ def _shortened(text: str, most: int) -> str:
     return f"{text[:begin]}… ({len(text) - most} characters left out) …{text[begin - most :]}"
 
 
-def _line(entry: Any) -> LogLine:
+def _line(entry: Any) -> Line:
     if not isinstance(entry, dict):
-        return LogLine(event=_shortened(str(entry), MAX_EVENT_CHARS))
+        return {"event": _shortened(str(entry), MAX_EVENT_CHARS)}
     event = entry.get("event", "")
     error = _traceback(entry.get("error_detail"))
-    return LogLine(
-        time=entry.get("timestamp"),
-        level=entry.get("level"),
-        logger=entry.get("logger"),
-        event=_shortened(event if isinstance(event, str) else json.dumps(event), MAX_EVENT_CHARS),
-        error=None if error is None else _shortened(error, MAX_ERROR_CHARS),
-    )
+    line: dict[str, Any] = {
+        "time": _milliseconds(entry.get("timestamp")),
+        "level": entry.get("level"),
+        "logger": entry.get("logger"),
+        "event": _shortened(event if isinstance(event, str) else json.dumps(event), MAX_EVENT_CHARS),
+        "error": None if error is None else _shortened(error, MAX_ERROR_CHARS),
+    }
+    return {key: value for key, value in line.items() if value or key == "event"}
+
+
+def _milliseconds(time: str | None) -> str | None:
+    return None if time is None else re.sub(r"(\.\d{3})\d+", r"\1", time)
 
 
 class _Window:
@@ -600,9 +571,9 @@ class _Window:
         self._above = False
         self._until = time.monotonic() + LOG_SECONDS
         self.total = 0
-        self.lines: deque[LogLine] = deque(maxlen=tail)
+        self.lines: deque[Line] = deque(maxlen=tail)
         self.error_at = 0
-        self._error: deque[LogLine] = deque(maxlen=ERROR_LINES)
+        self._error: deque[Line] = deque(maxlen=ERROR_LINES)
         self._in_error = False
 
     def take(self, entries: Iterable[Any]) -> None:
@@ -620,13 +591,13 @@ class _Window:
             self.total += 1
 
     @property
-    def error(self) -> list[LogLine]:
+    def error(self) -> list[Line]:
         """The last error with its traceback: what follows it may push it out of the window."""
         return list(self._error)
 
-    def _keep_error(self, line: LogLine) -> None:
-        if line.level is not None:
-            self._in_error = line.level in {"error", "critical"} or bool(line.error)
+    def _keep_error(self, line: Line) -> None:
+        if "level" in line:
+            self._in_error = line["level"] in {"error", "critical"} or "error" in line
             if self._in_error:
                 self._error.clear()
                 self.error_at = self.total
@@ -744,7 +715,17 @@ async def get_task_logs(
     if before is None and pattern is None:
         logs._error, logs._error_at = window.error, window.error_at
     logs._go_back()
-    return logs
+    return logs.keep(fitting) if (fitting := _fitting(lines)) < len(lines) else logs
+
+
+def _fitting(lines: Sequence[Line]) -> int:
+    """Return how many of the last lines are at most ``MAX_LOG_CHARS`` long together, at least one."""
+    length = 0
+    for count, line in enumerate(reversed(lines)):
+        length += len(json.dumps(line, ensure_ascii=False))
+        if length > MAX_LOG_CHARS:
+            return max(1, count)
+    return len(lines)
 
 
 @hookimpl
