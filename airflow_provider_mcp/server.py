@@ -26,7 +26,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import unquote
 
@@ -118,8 +118,8 @@ class _Offered:
     async def call_tool(self, ctx: Any, params: types.CallToolRequestParams) -> Any:
         visit: Visit = ctx.request
         tool = self._catalogue.tools.get(params.name)
-        forbidden_by_mode = bool(tool and tool.access != "read" and visit.policy.read_only)
-        if tool is None or not (forbidden_by_mode or visit.policy.offers(tool)):
+        # What only the read-only mode forbids is known, and refused with a preview.
+        if tool is None or not replace(visit.policy, read_only=False).offers(tool):
             raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {params.name}")
         began = time.monotonic()
         outcome = "ok"
@@ -200,10 +200,14 @@ class _Offered:
         What is shown is cut to fit, what is bound is not. What is under ``now`` is shown and not bound: it
         may go on while the user decides.
         """
+        airflow = visit.open_airflow("read")
         if tool.preview is None:
-            shown = {"tool": tool.name, "arguments": {k: v for k, v in checked.items() if v is not None}}
+            given = {
+                name: airflow.redact(value, name) for name, value in checked.items() if value is not None
+            }
+            shown = {"tool": tool.name, "arguments": given}
             return shown, shown
-        told = await run_function(tool.preview, checked, visit.open_airflow("read"))
+        told = await run_function(tool.preview, checked, airflow)
         whole = shape_result(told, sys.maxsize).data
         bound = {key: value for key, value in whole.items() if key != "now"}
         return shape_result(told, visit.policy.max_result_chars // 2).data, bound
