@@ -23,9 +23,10 @@ import inspect
 import json
 import logging
 import re
+import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import unquote
 
@@ -117,8 +118,8 @@ class _Offered:
     async def call_tool(self, ctx: Any, params: types.CallToolRequestParams) -> Any:
         visit: Visit = ctx.request
         tool = self._catalogue.tools.get(params.name)
-        forbidden_by_mode = bool(tool and tool.access != "read" and visit.policy.read_only)
-        if tool is None or not (forbidden_by_mode or visit.policy.offers(tool)):
+        # What only the read-only mode forbids is known, and refused with a preview.
+        if tool is None or not replace(visit.policy, read_only=False).offers(tool):
             raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {params.name}")
         began = time.monotonic()
         outcome = "ok"
@@ -179,7 +180,7 @@ class _Offered:
                 f"{tool.name} would change something, and this MCP server is read-only.",
                 hint="Nothing was changed; an administrator can lift [mcp] read_only.",
             )
-            refusal.shown = {"preview": await self._preview(tool, checked, visit)}
+            refusal.shown = {"preview": (await self._preview(tool, checked, visit))[0]}
             raise refusal
         if visit.policy.needs_confirmation(tool.access):
             asked = await self._confirm(tool, arguments, checked, token, visit, params)
@@ -191,11 +192,25 @@ class _Offered:
             content=[types.TextContent(type="text", text=shaped.text)], structured_content=shaped.data
         )
 
-    async def _preview(self, tool: Tool, checked: Mapping[str, Any], visit: Visit) -> dict[str, Any]:
+    async def _preview(
+        self, tool: Tool, checked: Mapping[str, Any], visit: Visit
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what a call would do, as it is shown and as a confirmation is bound to it.
+
+        What is shown is cut to fit, what is bound is not. What is under ``now`` is shown and not bound: it
+        may go on while the user decides.
+        """
+        airflow = visit.open_airflow("read")
         if tool.preview is None:
-            return {"tool": tool.name, "arguments": {k: v for k, v in checked.items() if v is not None}}
-        shown = await run_function(tool.preview, checked, visit.open_airflow("read"))
-        return shape_result(shown, visit.policy.max_result_chars // 2).data
+            given = {
+                name: airflow.redact(value, name) for name, value in checked.items() if value is not None
+            }
+            shown = {"tool": tool.name, "arguments": given}
+            return shown, shown
+        told = await run_function(tool.preview, checked, airflow)
+        whole = shape_result(told, sys.maxsize).data
+        bound = {key: value for key, value in whole.items() if key != "now"}
+        return shape_result(told, visit.policy.max_result_chars // 2).data, bound
 
     async def _confirm(
         self,
@@ -207,7 +222,7 @@ class _Offered:
         params: types.CallToolRequestParams,
     ) -> types.InputRequiredResult | None:
         """Return None if this call is confirmed; ask, or raise, if it is not."""
-        preview = await self._preview(tool, checked, visit)
+        preview, bound = await self._preview(tool, checked, visit)
         answered = (params.input_responses or {}).get("confirm")
         if answered is not None and params.request_state:
             if not (
@@ -222,9 +237,9 @@ class _Offered:
                 )
             token = params.request_state
         if token is not None:
-            self._confirmations.redeem(str(token), visit.caller.id, tool.name, arguments, preview)
+            self._confirmations.redeem(str(token), visit.caller.id, tool.name, arguments, bound)
             return None
-        token = self._confirmations.issue(visit.caller.id, tool.name, arguments, preview)
+        token = self._confirmations.issue(visit.caller.id, tool.name, arguments, bound)
         if visit.elicits:
             form = types.ElicitRequestFormParams(
                 message=f"{tool.title}: {json.dumps(preview, ensure_ascii=False, indent=1)}",

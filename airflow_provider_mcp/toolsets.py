@@ -24,6 +24,7 @@ import inspect
 import json
 import re
 import typing
+import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
@@ -95,7 +96,8 @@ def tool(
     :param idempotent: Calling it twice has the effect of calling it once.
     :param since: The first Airflow version that can serve it, for example ``3.0``.
     :param until: The first Airflow version that no longer can.
-    :param preview: A function with (some of) the same parameters that says what the call would do.
+    :param preview: A function with (some of) the same parameters that says what the call would do. A
+        confirmation holds while it says the same, but for what it puts under ``now``.
     """
 
     def mark(function: Function) -> Function:
@@ -196,10 +198,10 @@ class Resource:
 class Result(pydantic.BaseModel):
     """A tool's result; what has no value is left out."""
 
-    truncated: bool | None = pydantic.Field(default=None, description="True if something was left out.")
-    hint: str | None = pydantic.Field(
-        default=None, description="How to get what was left out, or what to do next."
-    )
+    truncated: bool | None = None
+    """True if something was left out."""
+    hint: str | None = None
+    """How to get what was left out, or what to do next."""
 
 
 class Page(Result):
@@ -207,8 +209,10 @@ class Page(Result):
 
     items_field: ClassVar[str]
 
-    total: int | None = pydantic.Field(default=None, description="How many there are in all.")
-    next_cursor: str | None = pydantic.Field(default=None, description="Pass as cursor for the next page.")
+    total: int | None = None
+    """How many there are in all."""
+    next_cursor: str | None = None
+    """What to pass as cursor for the next page."""
     _offset: int = pydantic.PrivateAttr(0)
 
     @classmethod
@@ -232,7 +236,9 @@ class Page(Result):
     def _continue_after(self, count: int) -> None:
         end = self._offset + count
         more = self.total is not None and end < self.total and count > 0
-        self.next_cursor = encode_cursor(offset=end, total=self.total) if more else None
+        last = _mark(getattr(self, self.items_field)[count - 1]) if more else None
+        marked = {} if last is None else {"last": last}
+        self.next_cursor = encode_cursor(offset=end, total=self.total, **marked) if more else None
 
 
 Limit = Annotated[int, pydantic.Field(ge=1, le=100, description="Items a page.")]
@@ -268,6 +274,32 @@ def decode_cursor(cursor: str | None) -> dict[str, Any]:
     return position
 
 
+_IDENTITIES = (
+    ("event_log_id",),
+    ("import_error_id",),
+    ("dag_id", "dag_run_id", "task_id", "map_index"),
+    ("dag_id", "dag_run_id"),
+    ("id",),
+    ("connection_id",),
+    ("key",),
+    ("name",),
+    ("dag_id",),
+)
+MOST_ROWS = 100
+"""What Airflow lists at most at once (``maximum_page_limit``), unless it is told otherwise."""
+
+
+def _mark(row: Any) -> int | None:
+    """Return a number that tells a row from the others of its list; None if it has nothing to tell by."""
+    held = row if isinstance(row, Mapping) else getattr(row, "__dict__", {})
+    for names in _IDENTITIES:
+        if all(name in held for name in names):
+            # A task instance that is not mapped has the map index -1 or none.
+            values = [-1 if held[name] is None else held[name] for name in names]
+            return zlib.crc32(json.dumps(values, default=str).encode())
+    return None
+
+
 async def fetch_page(
     airflow: Airflow,
     route: str,
@@ -280,19 +312,51 @@ async def fetch_page(
 ) -> tuple[list[dict[str, Any]], int, int]:
     """Fetch one page of a REST list: ``(rows, total, offset)``.
 
-    While rows are being added to a list that shows the newest first, the rows that a caller has not
-    seen move back by as many places; the cursor knows the total it was made at, so nothing is shown
-    twice and nothing is missed.
+    While rows are being added, removed, or moved by what they are filtered or ordered by, the rows that a
+    caller has not seen move too. The cursor knows the last row that was shown, which is looked for again
+    where it must be by now, so that nothing is shown twice and nothing is missed. A list that shows the
+    newest first is expected to have grown at its front.
     """
     position = decode_cursor(cursor)
-    offset, seen = int(position.get("offset", 0)), position.get("total")
+    offset, seen, last = int(position.get("offset", 0)), position.get("total"), position.get("last")
     query = {k: v for k, v in (params or {}).items() if v is not None}
-    while True:
-        answer = (await airflow.get(route, params={**query, "limit": limit, "offset": offset})).json()
-        total = int(answer["total_entries"])
-        if not newest_first or seen is None or total <= seen:
-            return answer[rows_key], total, offset
-        offset, seen = offset + total - seen, total
+
+    async def read(begin: int, count: int) -> tuple[list[dict[str, Any]], int]:
+        answer = (
+            await airflow.get(route, params={**query, "limit": min(count, MOST_ROWS), "offset": begin})
+        ).json()
+        return answer[rows_key], int(answer["total_entries"])
+
+    if not offset or last is None:
+        rows, total = await read(offset, limit)
+        grown = total - seen if newest_first and seen is not None else 0
+        if grown > 0:
+            offset += grown
+            rows, total = await read(offset, limit)
+        return rows, total, offset
+    at, count = offset - 1, limit + 1
+    probed: set[int] = set()
+    while at not in probed and len(probed) < 4:
+        probed.add(at)
+        rows, total = await read(at, count)
+        found = next((i for i, row in enumerate(rows) if _mark(row) == last), None)
+        if found is not None:
+            offset = at + found + 1
+            rest = rows[found + 1 :]
+            if not rest and offset < total:
+                rest, total = await read(offset, limit)
+            return rest[:limit], total, offset
+        grown = max(0, total - seen) if seen is not None else 0
+        # Where it must be if the list grew at its front, then all around.
+        at, count = (offset - 1 + grown, limit + 1) if newest_first else (at, count)
+        if at in probed:
+            at, count = max(0, offset - 1 - MOST_ROWS // 2), MOST_ROWS
+        if at in probed:
+            at = offset - 1 + MOST_ROWS // 2
+    # The last row itself is gone.
+    offset += max(0, total - seen) if newest_first and seen is not None else 0
+    rows, total = await read(offset, limit)
+    return rows, total, offset
 
 
 class _Schema(GenerateJsonSchema):

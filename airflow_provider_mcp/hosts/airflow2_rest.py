@@ -21,7 +21,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, unquote
@@ -194,9 +194,13 @@ def _logs(value: Any) -> Any:
     return {"content": log_lines(text), "continuation_token": token}
 
 
-def _dry_run(value: Any) -> Any:
+def _changed(value: Any) -> Any:
     listed = [_task_instance(row) for row in value.get("task_instances", [])]
     return {"task_instances": listed, "total_entries": len(listed)}
+
+
+def _links(value: Any) -> Any:
+    return {"extra_links": value, "total_entries": len(value)}
 
 
 # ---- requests ----------------------------------------------------------------------------------------
@@ -221,7 +225,9 @@ def _query(call: _Call, names: Mapping[str, str | None]) -> Query:
         new = names[name]
         if new == "order_by":
             sign, column = ("-", value[1:]) if value.startswith("-") else ("", value)
-            value = sign + _ORDER.get(column, column)
+            # Runs of several Dags often have the same date, which orders them in no way.
+            by_id = column == "run_after" and call.part.get("dag") == "~"
+            value = sign + ("id" if by_id else _ORDER.get(column, column))
         elif new == "only_active":
             value = "false" if value.lower() == "false" else "true"
         if new is not None:
@@ -264,25 +270,62 @@ def _patch_dag_run(call: _Call) -> V1Request:
     return V1Request("PATCH", call.path, [], body, lambda _s, _h, value: value, then=lambda _: set_note)
 
 
+MOST_INSTANCES = 1000
+"""Task instances that are looked at, at most, for one change."""
+MOST_MAPPED = 200
+"""Map indexes that are set one by one, at most: v1 sets a mapped task's state in no other way."""
+_FAILED = ("failed", "upstream_failed")
+
+
+def _instances(
+    dag: str, run: str, tasks: list[str] | None, states: tuple[str, ...], answer: Callable[[Any], Any]
+) -> V1Request:
+    """List the task instances of a run by v1's batch listing."""
+    body: dict[str, Any] = {"dag_ids": [dag], "dag_run_ids": [run], "page_limit": MOST_INSTANCES}
+    if tasks is not None:
+        body["task_ids"] = tasks
+    if states:
+        body["state"] = list(states)
+    path = "dags/~/dagRuns/~/taskInstances/list"
+    return V1Request("POST", path, [], body, lambda _s, _h, value: answer(value))
+
+
+def _rehearsed(dag: str, run: str | None, only_failed: bool) -> Callable[[Any], V1Request]:
+    """Return the step after a dry run: v1's tells the tasks alone, v2's their instances as they are."""
+
+    def instances(value: Any) -> V1Request:
+        named = value["task_instances"]
+        tasks = sorted({row["task_id"] for row in named})
+        if not named or run is None:
+            return V1Request("GET", "version", [], None, lambda *_: _changed(value))
+        return _instances(dag, run, tasks, _FAILED if only_failed else (), _changed)
+
+    return instances
+
+
 def _clear_dag_run(call: _Call) -> V1Request:
     body = call.body or {}
     dry_run = bool(body.get("dry_run", True))
-    if body.get("only_failed"):
-        # v1 clears whole runs only here; the Dag-wide operation can be told to clear failed ones.
-        moved = {
-            "dag_run_id": unquote(call.part["run"]),
-            "dry_run": dry_run,
-            "only_failed": True,
-            "reset_dag_runs": True,
-        }
-        path = f"dags/{call.part['dag']}/clearTaskInstances"
-        return V1Request("POST", path, [], moved, lambda _s, _h, value: _dry_run(value))
-    return V1Request(
+    only_failed = bool(body.get("only_failed"))
+    dag, run = unquote(call.part["dag"]), unquote(call.part["run"])
+    request = V1Request(
         "POST",
         call.path,
         [],
         {"dry_run": dry_run},
-        lambda _s, _h, value: _dry_run(value) if dry_run else _dag_run(value),
+        lambda _s, _h, value: _dag_run(value),
+        then=_rehearsed(dag, run, False) if dry_run else None,
+    )
+    if not only_failed:
+        return request
+    # v1 clears whole runs only here; the Dag-wide operation can be told to clear failed ones.
+    moved = {"dag_run_id": run, "dry_run": dry_run, "only_failed": True, "reset_dag_runs": True}
+    return replace(
+        request,
+        path=f"dags/{call.part['dag']}/clearTaskInstances",
+        body=moved,
+        answer=lambda _s, _h, value: _changed(value),
+        then=_rehearsed(dag, run, True) if dry_run else None,
     )
 
 
@@ -290,27 +333,72 @@ def _clear_task_instances(call: _Call) -> V1Request:
     body = dict(call.body or {})
     body.setdefault("dry_run", True)
     body.setdefault("only_failed", True)
+    body.setdefault("reset_dag_runs", True)
     if any(isinstance(task, list) for task in body.get("task_ids") or []):
         raise UnsupportedOnAirflow2("Airflow 2 cannot clear single map indexes; clear the whole task.")
     body = {k: v for k, v in body.items() if v is not None}
-    return V1Request("POST", call.path, [], body, lambda _s, _h, value: _dry_run(value))
+    rehearsed = _rehearsed(unquote(call.part["dag"]), body.get("dag_run_id"), bool(body["only_failed"]))
+    return V1Request(
+        "POST",
+        call.path,
+        [],
+        body,
+        lambda _s, _h, value: _changed(value),
+        then=rehearsed if body["dry_run"] else None,
+    )
 
 
 def _patch_task_instance(call: _Call) -> V1Request:
     body = {k: v for k, v in (call.body or {}).items() if v is not None}
     if "note" in body:
         raise UnsupportedOnAirflow2("Airflow 2 sets a task instance's note by another operation.")
-    dry_run = "dry" in call.part and bool(call.part["dry"])
+    dag, run, task = (unquote(call.part[name]) for name in ("dag", "run", "task"))
+    state = body.get("new_state")
     flags = ("include_upstream", "include_downstream", "include_future", "include_past")
-    moved = {
-        "dry_run": dry_run,
-        "task_id": unquote(call.part["task"]),
-        "dag_run_id": unquote(call.part["run"]),
-        "new_state": body.get("new_state"),
-        **{flag: bool(body.get(flag)) for flag in flags},
-    }
-    path = f"dags/{call.part['dag']}/updateTaskInstancesState"
-    return V1Request("POST", path, [], moved, lambda _s, _h, value: _dry_run(value))
+
+    def change(value: Any) -> V1Request:
+        """Go on from the task's instances: v1 sets mapped ones one by one, and only so."""
+        changed = _others(value, state)
+        mapped = [row["map_index"] for row in changed["task_instances"] if row["map_index"] >= 0]
+        if not mapped:
+            moved = {
+                "dry_run": False,
+                "task_id": task,
+                "dag_run_id": run,
+                "new_state": state,
+                **{flag: bool(body.get(flag)) for flag in flags},
+            }
+            path = f"dags/{call.part['dag']}/updateTaskInstancesState"
+            return V1Request("POST", path, [], moved, lambda _s, _h, told: _changed(told))
+        if len(mapped) > MOST_MAPPED:
+            raise UnsupportedOnAirflow2(
+                f"Airflow 2 sets map indexes one by one, and `{task}` has {len(mapped)} to set, over "
+                f"{MOST_MAPPED}; use Airflow's page of the task."
+            )
+
+        def one(position: int) -> V1Request:
+            more = position + 1 < len(mapped)
+            return V1Request(
+                "PATCH",
+                f"{call.path}/{mapped[position]}",
+                [],
+                {"dry_run": False, "new_state": state},
+                lambda *_: changed,
+                then=(lambda _: one(position + 1)) if more else None,
+            )
+
+        return one(0)
+
+    if call.part.get("dry"):
+        return _instances(dag, run, [task], (), lambda value: _others(value, state))
+    listed = _instances(dag, run, [task], (), _same)
+    return replace(listed, then=change)
+
+
+def _others(value: Any, state: str | None) -> Any:
+    """Return the instances that are not in ``state`` yet: what setting it would change."""
+    rows = [row for row in value["task_instances"] if row["state"] != state]
+    return _changed({"task_instances": rows})
 
 
 def _source(call: _Call) -> V1Request:
@@ -446,7 +534,7 @@ _TABLE: tuple[tuple[str, str, Rewrite], ...] = (
         rf"{_T}/logs/(?P<try>\d+)",
         _get({"map_index": "map_index", "full_content": "full_content", "token": "token"}, _logs),
     ),
-    ("GET", rf"{_T}/links", _get(None)),
+    ("GET", rf"{_T}/links", _get({"map_index": "map_index"}, _links)),
     ("GET", rf"{_T}(/(?P<map>\d+))?/dependencies", _get(None)),
     (
         "GET",

@@ -36,6 +36,10 @@ log = logging.getLogger(__name__)
 NESTED_CALLS = 10
 """Calls into Airflow at once in one process: each may hold one of the database pool's 15 connections."""
 REQUEST_SECONDS = 54
+STREAMED = "application/x-ndjson"
+"""What a caller accepts to read an answer line by line; in Airflow's API, logs are sent so."""
+REDACTED_DEPTH = 200
+"""How deep secrets are looked for: Airflow's masker stops at 5 by itself."""
 
 
 def fastapi_apps() -> list[dict[str, Any]]:
@@ -165,7 +169,7 @@ class _Served:
             transport=_inward(app, root, self._nested),
             base_url=f"http://{INNER_HOST}{root}/api/v2/",
             headers={"Authorization": authorization},
-            site=Site(self.version, functools.partial(page_url, page_root)),
+            site=Site(self.version, functools.partial(page_url, page_root), redact),
             caller=caller,
             access=access,
         )
@@ -183,10 +187,72 @@ def _inward(app: Any, root: str, limit: anyio.Semaphore) -> Any:
             if request.url.path == f"{root}/api/v2/openapi.json":
                 # The one document outside the API's root that tools read.
                 request.url = request.url.copy_with(path=f"{root}/openapi.json")
+            if request.headers.get("accept") == STREAMED:
+                streamed: httpx.Response = await _open_stream(_log_free_of_arguments(app), request, limit)
+                return streamed
             async with limit:
                 return await self._asgi.handle_async_request(request)
 
     return Inward()
+
+
+async def _open_stream(app: Any, request: Any, limit: anyio.Semaphore) -> Any:
+    """Send a request whose answer is read while the app still makes it, and is never held as a whole.
+
+    The app waits until what it has sent is taken, so that a long log needs no more memory than a short one.
+    """
+    import asyncio
+
+    import httpx
+
+    loop = asyncio.get_running_loop()
+    started: asyncio.Future[tuple[int, list[tuple[bytes, bytes]]]] = loop.create_future()
+    give, take = anyio.create_memory_object_stream[bytes](0)
+
+    async def hand_over(scope: Any, receive: Any, send: Any) -> None:
+        async def tell(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                started.set_result((message["status"], message["headers"]))
+            elif message["type"] == "http.response.body":
+                if message.get("body"):
+                    await give.send(message["body"])
+                message = {**message, "body": b""}
+            await send(message)
+
+        await app(scope, receive, tell)
+
+    async def run() -> None:
+        async with limit, give:
+            await httpx.ASGITransport(hand_over).handle_async_request(request)
+
+    class Body(httpx.AsyncByteStream):
+        async def __aiter__(self) -> Any:
+            async for chunk in take:
+                yield chunk
+            try:
+                await running
+            except Exception as failure:
+                raise httpx.ReadError("Airflow broke off its answer.", request=request) from failure
+
+        async def aclose(self) -> None:
+            take.close()
+            running.cancel()
+            await asyncio.wait([running])
+            # An app that breaks off once nobody reads has told so to its log.
+            _ = running.cancelled() or running.exception()
+
+    running: asyncio.Future[None] = asyncio.ensure_future(run())
+    either: list[asyncio.Future[Any]] = [started, running]
+    try:
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    except asyncio.CancelledError:
+        running.cancel()
+        raise
+    if not started.done():
+        take.close()
+        raise httpx.ReadError("Airflow gave no answer.", request=request) from running.exception()
+    status, headers = started.result()
+    return httpx.Response(status, headers=headers, stream=Body())
 
 
 def _log_free_of_arguments(app: Any) -> Any:
@@ -220,6 +286,16 @@ def page_url(
             if map_index >= 0:
                 url += f"/mapped/{map_index}"
     return url
+
+
+def redact(value: Any, name: str | None = None) -> Any:
+    """Return JSON-ready data with its secrets masked by Airflow's own masker."""
+    try:
+        from airflow._shared.secrets_masker import redact as mask
+    except ImportError:  # before Airflow 3.2
+        from airflow.sdk.execution_time.secrets_masker import redact as mask
+
+    return mask(value, name, max_depth=REDACTED_DEPTH)
 
 
 def read_extra(conn_id: str) -> Mapping[str, Any] | None:

@@ -18,9 +18,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
+
+from airflow_provider_mcp.sdk import Airflow
 
 DagId = Annotated[str, Field(description="Dag ID.")]
 RunId = Annotated[str, Field(description="Dag run ID.")]
@@ -43,4 +46,30 @@ TaskState = Literal[
     "skipped",
     "removed",
     "restarting",
+    "awaiting_input",
 ]
+TaskIds = Annotated[list[str], Field(min_length=1, max_length=50, description="Task IDs.")]
+
+
+def page_template(airflow: Airflow, of: Literal["dag", "run", "task"]) -> str:
+    """Return the address of the pages of a list's rows, with ``{dag_id}`` and the like in it.
+
+    One template a list costs a reader less than an address a row.
+    """
+    names = ("{dag_id}", "{dag_run_id}", "{task_id}")
+    run, task = (None, None) if of == "dag" else (names[1], names[2] if of == "task" else None)
+    return airflow.page_url(names[0], run, task).replace("%7B", "{").replace("%7D", "}")
+
+
+def seconds_only(time: str | None) -> str | None:
+    """Return a time without its fractions of a second and with a short offset."""
+    if time is None:
+        return None
+    begin, dot, rest = time.partition(".")
+    time = begin + rest.lstrip("0123456789") if dot else time
+    return time.replace("+00:00", "Z")
+
+
+def present(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Return those of a row's fields that have a value."""
+    return {name: row[name] for name in names if row.get(name) is not None}

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from airflow_provider_mcp.sdk import (
     Airflow,
@@ -28,39 +28,30 @@ from airflow_provider_mcp.sdk import (
     Limit,
     Page,
     Result,
+    ToolError,
     Toolset,
     fetch_page,
     hookimpl,
     path,
     tool,
 )
-from airflow_provider_mcp.tools.arguments import DagId, RunState
+from airflow_provider_mcp.tools.arguments import DagId, RunState, page_template, present, seconds_only
 
 Part = Literal["tasks", "params", "source", "runs", "versions", "import_errors", "warnings", "assets"]
 RECENT_RUNS = 5
 
 
-class DagRow(BaseModel):
-    dag_id: str
-    is_paused: bool
-    schedule: str | None = None
-    tags: list[str] | None = None
-    owners: list[str] | None = None
-    next_run: str | None = None
-    has_import_errors: bool | None = None
-
-
 class Dags(Page):
     items_field: ClassVar[str] = "dags"
-    dags: list[DagRow]
+    dags: list[dict[str, Any]]
+    ui_url: str
 
 
-class Dag(DagRow, Result):
-    description: str | None = None
-    doc_md: str | None = None
-    file: str | None = None
-    catchup: bool | None = None
-    max_active_runs: int | None = None
+class Dag(Result, extra="allow"):
+    """A Dag with what all have, and the parts that were asked for."""
+
+    dag_id: str
+    is_paused: bool
     tasks: list[dict[str, Any]] | None = None
     params: dict[str, Any] | None = None
     source: str | None = None
@@ -69,7 +60,7 @@ class Dag(DagRow, Result):
     import_errors: list[dict[str, Any]] | None = None
     warnings: list[dict[str, Any]] | None = None
     assets: list[dict[str, Any]] | None = None
-    ui_url: str | None = None
+    ui_url: str
 
 
 class PausedState(Result):
@@ -79,15 +70,16 @@ class PausedState(Result):
 
 
 def _common(row: dict[str, Any]) -> dict[str, Any]:
-    return {
+    shown = {
         "dag_id": row["dag_id"],
         "is_paused": bool(row.get("is_paused")),
         "schedule": row.get("timetable_summary"),
-        "tags": [tag["name"] for tag in row.get("tags") or []] or None,
-        "owners": row.get("owners") or None,
-        "next_run": row.get("next_dagrun_run_after"),
-        "has_import_errors": row.get("has_import_errors") or None,
+        "tags": [tag["name"] for tag in row.get("tags") or []],
+        "owners": row.get("owners"),
+        "next_run": seconds_only(row.get("next_dagrun_run_after")),
+        "has_import_errors": row.get("has_import_errors"),
     }
+    return {key: value for key, value in shown.items() if value or key == "is_paused"}
 
 
 @tool(access="read")
@@ -110,12 +102,34 @@ async def list_dags(
         "last_dag_run_state": last_run_state,
         "order_by": "dag_id",
     }
-    rows, total, offset = await fetch_page(airflow, "dags", "dags", params=params, limit=limit, cursor=cursor)
-    return Dags.of([DagRow(**_common(row)) for row in rows], total=total, offset=offset)
+    try:
+        rows, total, offset = await fetch_page(
+            airflow, "dags", "dags", params=params, limit=limit, cursor=cursor
+        )
+    except ToolError as refused:
+        if refused.code != "unsupported":
+            raise
+        raise ToolError(
+            "unsupported",
+            "Airflow 2 cannot filter Dags by owner or last_run_state.",
+            hint="Leave owner out: each Dag is listed with its owners. "
+            "For last_run_state, use list_dag_runs with that state.",
+        ) from None
+    return Dags.of(
+        [_common(row) for row in rows], total=total, offset=offset, ui_url=page_template(airflow, "dag")
+    )
 
 
 async def _import_errors(airflow: Airflow, file: str) -> list[dict[str, Any]]:
-    rows = (await airflow.get("importErrors", params={"limit": 100})).json()["import_errors"]
+    query: dict[str, Any] = {"limit": 100, "order_by": "-timestamp"}
+    try:
+        answer = await airflow.get("importErrors", params={**query, "filename_pattern": file})
+    except ToolError as refused:
+        if refused.code != "unsupported":
+            raise
+        # Airflow 2 cannot be asked for one file's.
+        answer = await airflow.get("importErrors", params=query)
+    rows = answer.json()["import_errors"]
     return [
         {"filename": row["filename"], "stack_trace": row["stack_trace"], "timestamp": row["timestamp"]}
         for row in rows
@@ -126,6 +140,20 @@ async def _import_errors(airflow: Airflow, file: str) -> list[dict[str, Any]]:
 def _param(value: Any) -> dict[str, Any]:
     kept = {key: value[key] for key in ("value", "description", "schema") if value.get(key) not in (None, {})}
     return kept or {"value": None}
+
+
+def _task(task: dict[str, Any]) -> dict[str, Any]:
+    """Return what is worth reading of a task: what is as it is by default is left out."""
+    shown = {
+        "task_id": task["task_id"],
+        "operator": task.get("operator_name") or (task.get("class_ref") or {}).get("class_name"),
+        "downstream": task.get("downstream_task_ids"),
+        "is_mapped": task.get("is_mapped"),
+        "pool": task.get("pool") if task.get("pool") != "default_pool" else None,
+        "trigger_rule": task.get("trigger_rule") if task.get("trigger_rule") != "all_success" else None,
+        "retries": task.get("retries"),
+    }
+    return {key: value for key, value in shown.items() if value}
 
 
 @tool(access="read")
@@ -139,49 +167,28 @@ async def get_dag(
     file = row.get("relative_fileloc") or row.get("fileloc") or ""
     dag = Dag(
         **_common(row),
-        description=row.get("description"),
-        doc_md=row.get("doc_md"),
-        file=row.get("fileloc"),
-        catchup=row.get("catchup"),
-        max_active_runs=row.get("max_active_runs"),
+        **present(row, "description", "doc_md", "fileloc", "catchup", "max_active_runs"),
         ui_url=airflow.page_url(dag_id),
     )
     if "tasks" in include:
         tasks = (await airflow.get(path("dags/{}/tasks", dag_id))).json()["tasks"]
-        dag.tasks = [
-            {
-                "task_id": task["task_id"],
-                "operator": task.get("operator_name") or (task.get("class_ref") or {}).get("class_name"),
-                "downstream": task.get("downstream_task_ids") or [],
-                **({"is_mapped": True} if task.get("is_mapped") else {}),
-                **({"pool": task["pool"]} if task.get("pool") not in (None, "default_pool") else {}),
-                **(
-                    {"trigger_rule": task["trigger_rule"]}
-                    if task.get("trigger_rule") != "all_success"
-                    else {}
-                ),
-            }
-            for task in tasks
-        ]
+        dag.tasks = [_task(task) for task in tasks]
     if "params" in include:
-        dag.params = {name: _param(value) for name, value in (row.get("params") or {}).items()}
+        dag.params = {
+            name: _param({**value, "value": airflow.redact(value.get("value"), name)})
+            for name, value in (row.get("params") or {}).items()
+        }
     if "runs" in include:
         query: dict[str, Any] = {"order_by": "-run_after", "limit": RECENT_RUNS}
         runs = (await airflow.get(path("dags/{}/dagRuns", dag_id), params=query)).json()["dag_runs"]
-        dag.runs = [
-            {key: run.get(key) for key in ("dag_run_id", "state", "run_type", "start_date", "end_date")}
-            for run in runs
-        ]
+        dag.runs = [present(run, "dag_run_id", "state", "run_type", "start_date", "end_date") for run in runs]
     if "source" in include:
         dag.source = (await airflow.get(path("dagSources/{}", dag_id))).json().get("content")
     if "versions" in include:
         query = {"order_by": "-version_number", "limit": 10}
         versions = (await airflow.get(path("dags/{}/dagVersions", dag_id), params=query)).json()
         dag.versions = [
-            {
-                key: version.get(key)
-                for key in ("version_number", "bundle_name", "bundle_version", "created_at")
-            }
+            present(version, "version_number", "bundle_name", "bundle_version", "created_at")
             for version in versions["dag_versions"]
         ]
     if "import_errors" in include:
@@ -191,7 +198,10 @@ async def get_dag(
         dag.warnings = [{"type": w["warning_type"], "message": w["message"]} for w in warnings]
     if "assets" in include:
         assets = (await airflow.get("assets", params={"dag_ids": dag_id, "limit": 100})).json()["assets"]
-        dag.assets = [{"id": a["id"], "name": a.get("name"), "uri": a["uri"]} for a in assets]
+        dag.assets = [
+            {"id": a["id"], "uri": a["uri"], **({"name": a["name"]} if a.get("name") != a["uri"] else {})}
+            for a in assets
+        ]
     return dag
 
 
@@ -212,6 +222,66 @@ async def unpause_dag(airflow: Airflow, dag_id: DagId) -> PausedState:
     return await _set_paused(airflow, dag_id, False)
 
 
+class Reparsed(Result):
+    dag_id: str
+    fileloc: str | None = None
+    ui_url: str
+
+
+@tool(access="write", idempotent=True)
+async def reparse_dag(airflow: Airflow, dag_id: DagId) -> Reparsed:
+    """Ask for a Dag's file to be parsed again soon, as after a change."""
+    dag = (await airflow.get(path("dags/{}", dag_id))).json()
+    try:
+        await airflow.put(path("parseDagFile/{}", dag["file_token"]))
+    except ToolError as refused:
+        # Airflow 3 keeps one request a file, and answers a second one with a conflict.
+        if refused.code != "conflict":
+            raise
+    return Reparsed(
+        dag_id=dag_id,
+        fileloc=dag.get("fileloc"),
+        ui_url=airflow.page_url(dag_id),
+        hint="It is parsed within some seconds; get_dag with include import_errors tells how it went.",
+    )
+
+
+async def _preview_delete_dag(airflow: Airflow, dag_id: str) -> dict[str, Any]:
+    dag = (await airflow.get(path("dags/{}", dag_id))).json()
+    runs = (await airflow.get(path("dags/{}/dagRuns", dag_id), params={"limit": 1})).json()["total_entries"]
+    try:
+        events = (await airflow.get("eventLogs", params={"dag_id": dag_id, "limit": 1})).json()
+        # Each deletion is one event more: the same preview is never shown again.
+        as_of = events["total_entries"]
+    except ToolError:
+        as_of = None
+    return {
+        "deletes": f"the Dag {dag_id} with all that Airflow knows of it",
+        "dag_runs": runs,
+        "stays": "its file: a Dag that is still in one comes back, without its history",
+        "fileloc": dag.get("fileloc"),
+        "audit_events": as_of,
+    }
+
+
+class Deleted(Result):
+    dag_id: str
+    deleted: bool = True
+
+
+@tool(access="destructive", preview=_preview_delete_dag)
+async def delete_dag(airflow: Airflow, dag_id: DagId) -> Deleted:
+    """Delete a Dag with all its runs and history; its file stays."""
+    await airflow.delete(path("dags/{}", dag_id))
+    return Deleted(dag_id=dag_id)
+
+
 @hookimpl
 def register_toolsets() -> list[Toolset]:
-    return [Toolset("dags", "Find, read and pause Dags.", [list_dags, get_dag, pause_dag, unpause_dag])]
+    return [
+        Toolset(
+            "dags",
+            "Find, read, pause, reparse and delete Dags.",
+            [list_dags, get_dag, pause_dag, unpause_dag, reparse_dag, delete_dag],
+        )
+    ]

@@ -19,11 +19,12 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import anyio
-from jsonschema import Draft202012Validator
-from pydantic import BaseModel, Field
+from jsonschema import Draft202012Validator, FormatChecker
+from pydantic import Field
 
 from airflow_provider_mcp.sdk import (
     Airflow,
@@ -38,7 +39,19 @@ from airflow_provider_mcp.sdk import (
     path,
     tool,
 )
-from airflow_provider_mcp.tools.arguments import DagId, RunId, RunState, RunType, TaskState, Time, Wait
+from airflow_provider_mcp.tools.arguments import (
+    DagId,
+    RunId,
+    RunState,
+    RunType,
+    TaskState,
+    Time,
+    Wait,
+    page_template,
+    present,
+    seconds_only,
+)
+from airflow_provider_mcp.tools.previews import as_of, instances_by_state
 
 _FINISHED = frozenset({"success", "failed"})
 _TASK_STATES = get_args(TaskState)
@@ -55,46 +68,40 @@ _SHOWN = (
 )
 
 
-class RunRow(BaseModel):
-    dag_id: str
-    dag_run_id: str
-    state: str | None = None
-    run_type: str | None = None
-    logical_date: str | None = None
-    run_after: str | None = None
-    start_date: str | None = None
-    end_date: str | None = None
-    note: str | None = None
-
-
 class Runs(Page):
     items_field: ClassVar[str] = "dag_runs"
-    dag_runs: list[RunRow]
-
-
-class Run(RunRow, Result):
-    duration: float | None = None
-    conf: dict[str, Any] | None = None
-    triggered_by: str | None = None
-    task_counts: dict[str, int] | None = None
-    asset_events: list[dict[str, Any]] | None = None
-    done: bool | None = None
+    dag_runs: list[dict[str, Any]]
     ui_url: str
 
 
+class Run(Result, extra="allow"):
+    """A Dag run: beside these, its times, type, note, conf and whoever started it."""
+
+    dag_id: str
+    dag_run_id: str
+    state: str
+    ui_url: str
+
+
+class WaitedRun(Run):
+    done: bool
+
+
+class CountedRun(Run):
+    task_counts: dict[str, int]
+    asset_events: list[dict[str, Any]] | None = None
+
+
 def _row(run: dict[str, Any]) -> dict[str, Any]:
-    return {key: run.get(key) for key in _SHOWN}
+    return present(run, *_SHOWN)
 
 
-def _run(airflow: Airflow, run: dict[str, Any], **more: Any) -> Run:
-    return Run(
-        **_row(run),
-        duration=run.get("duration"),
-        conf=run.get("conf") or None,
-        triggered_by=run.get("triggering_user_name") or run.get("triggered_by"),
-        ui_url=airflow.page_url(run["dag_id"], run["dag_run_id"]),
-        **more,
-    )
+def _whole(airflow: Airflow, run: dict[str, Any]) -> dict[str, Any]:
+    shown = _row(run)
+    who = run.get("triggering_user_name") or run.get("triggered_by")
+    more = {"duration": run.get("duration"), "conf": airflow.redact(run.get("conf")), "triggered_by": who}
+    shown |= {key: value for key, value in more.items() if value}
+    return {**shown, "ui_url": airflow.page_url(run["dag_id"], run["dag_run_id"])}
 
 
 @tool(access="read")
@@ -133,7 +140,8 @@ async def list_dag_runs(
         cursor=cursor,
         newest_first=order_by.startswith("-"),
     )
-    return Runs.of([RunRow(**_row(row)) for row in rows], total=total, offset=offset)
+    template = page_template(airflow, "run")
+    return Runs.of([_row(row) for row in rows], total=total, offset=offset, ui_url=template)
 
 
 async def _task_counts(airflow: Airflow, dag_id: str, dag_run_id: str) -> dict[str, int]:
@@ -141,17 +149,29 @@ async def _task_counts(airflow: Airflow, dag_id: str, dag_run_id: str) -> dict[s
     route = path("dags/{}/dagRuns/{}/taskInstances", dag_id, dag_run_id)
     first = (await airflow.get(route, params={"limit": 100})).json()
     counts: dict[str, int] = {}
+    for row in first["task_instances"]:
+        state = row["state"] or "no_status"
+        counts[state] = counts.get(state, 0) + 1
     if first["total_entries"] <= len(first["task_instances"]):
-        for row in first["task_instances"]:
-            state = row["state"] or "no_status"
-            counts[state] = counts.get(state, 0) + 1
         return counts
-    for state in _TASK_STATES:
-        found = (await airflow.get(route, params={"limit": 1, "state": state})).json()["total_entries"]
+    # What is most seen in the first page is asked for first, so that few states are asked for.
+    total, counted = first["total_entries"], 0
+    states = [state for state in counts if state != "no_status"]
+    counts = {}
+    for state in [*states, *(state for state in _TASK_STATES if state not in states)]:
+        if counted >= total:
+            break
+        try:
+            found = (await airflow.get(route, params={"limit": 1, "state": state})).json()["total_entries"]
+        except ToolError as unknown:
+            # An Airflow that does not have this state yet.
+            if unknown.code != "invalid_argument":
+                raise
+            continue
         if found:
             counts[state] = found
-    rest = first["total_entries"] - sum(counts.values())
-    return {**counts, "no_status": rest} if rest > 0 else counts
+            counted += found
+    return {**counts, "no_status": total - counted} if total > counted else counts
 
 
 @tool(access="read")
@@ -159,7 +179,7 @@ async def get_dag_run(
     airflow: Airflow,
     dag_id: DagId,
     dag_run_id: Annotated[str, Field(description="Dag run ID or latest.")] = "latest",
-) -> Run:
+) -> CountedRun:
     """Get a Dag run with its task instances counted by state and the asset events that triggered it."""
     if dag_run_id == "latest":
         query: dict[str, Any] = {"order_by": "-run_after", "limit": 1}
@@ -175,14 +195,14 @@ async def get_dag_run(
     if run.get("run_type") in {"asset_triggered", "dataset_triggered"}:
         route = path("dags/{}/dagRuns/{}/upstreamAssetEvents", dag_id, run["dag_run_id"])
         events = [
-            {key: event.get(key) for key in ("uri", "name", "timestamp", "source_dag_id", "source_run_id")}
+            present(event, "uri", "name", "timestamp", "source_dag_id", "source_run_id")
             for event in (await airflow.get(route)).json()["asset_events"]
         ]
     counts = await _task_counts(airflow, dag_id, run["dag_run_id"])
-    return _run(airflow, run, task_counts=counts, asset_events=events)
+    return CountedRun(**_whole(airflow, run), task_counts=counts, asset_events=events)
 
 
-async def _wait(airflow: Airflow, run: dict[str, Any], seconds: int) -> Run:
+async def _wait(airflow: Airflow, run: dict[str, Any], seconds: int) -> WaitedRun:
     """Look at the run until it ends or ``seconds`` are over."""
     route = path("dags/{}/dagRuns/{}", run["dag_id"], run["dag_run_id"])
     until = time.monotonic() + seconds
@@ -193,21 +213,22 @@ async def _wait(airflow: Airflow, run: dict[str, Any], seconds: int) -> Run:
         run = (await airflow.get(route)).json()
     done = run["state"] in _FINISHED
     hint = None if done or not seconds else "Still going; call wait_for_dag_run to go on waiting."
-    return _run(airflow, run, done=done, hint=hint)
+    return WaitedRun(**_whole(airflow, run), done=done, hint=hint)
 
 
 @tool(access="read")
 async def wait_for_dag_run(
     airflow: Airflow, dag_id: DagId, dag_run_id: RunId, timeout_seconds: Wait = 30
-) -> Run:
+) -> WaitedRun:
     """Wait for a Dag run to end; if it has not, call again."""
     run = (await airflow.get(path("dags/{}/dagRuns/{}", dag_id, dag_run_id))).json()
     return await _wait(airflow, run, timeout_seconds)
 
 
-def _check_conf(dag_id: str, params: dict[str, Any], conf: dict[str, Any]) -> None:
+def _check_conf(dag_id: str, params: dict[str, Any], conf: dict[str, Any]) -> str | None:
     """Check a conf against the Dag's params, as Airflow would when the run starts.
 
+    :return: What the caller should know of a conf that is right.
     :raises ToolError: ``invalid_argument`` that names each param at fault.
     """
     faults = []
@@ -216,7 +237,8 @@ def _check_conf(dag_id: str, params: dict[str, Any], conf: dict[str, Any]) -> No
         value = conf.get(name, param.get("value"))
         if name not in conf and value is None and not schema:
             continue
-        fault = next(Draft202012Validator(schema).iter_errors(value), None)
+        checker = Draft202012Validator(schema, format_checker=FormatChecker())
+        fault = next((f for f in checker.iter_errors(value) if not _is_old_date(f, value)), None)
         if fault is not None:
             faults.append(f"{name}: {'is required' if name not in conf else fault.message}")
     if faults:
@@ -226,6 +248,23 @@ def _check_conf(dag_id: str, params: dict[str, Any], conf: dict[str, Any]) -> No
             hint="get_dag shows the params.",
             dag_id=dag_id,
         )
+    unknown = [name for name in conf if name not in params]
+    if params and unknown:
+        return (
+            f"`{dag_id}` has no param {', '.join(f'`{name}`' for name in unknown)}; the conf has it anyway."
+        )
+    return None
+
+
+def _is_old_date(fault: Any, value: Any) -> bool:
+    """Say whether the fault is a date that Airflow 2 still takes though it does not fit RFC 3339."""
+    if fault.validator != "format" or fault.validator_value != "date-time" or not isinstance(value, str):
+        return False
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
 
 
 @tool(access="write")
@@ -239,20 +278,18 @@ async def trigger_dag(
     ] = None,
     note: Annotated[str | None, Field(description="Note.")] = None,
     wait_seconds: Wait = 0,
-    unpause: Annotated[bool, Field(description="Unpause the Dag first if it is paused.")] = False,
-) -> Run:
+    unpause: Annotated[bool, Field(description="Unpause the Dag if it is paused.")] = False,
+) -> WaitedRun:
     """Start a Dag run."""
     dag = (await airflow.get(path("dags/{}/details", dag_id))).json()
-    _check_conf(dag_id, dag.get("params") or {}, conf or {})
-    if dag.get("is_paused"):
-        if not unpause:
-            raise ToolError(
-                "conflict",
-                f"`{dag_id}` is paused: the run would wait until it is unpaused. No run was started.",
-                hint="Call again with unpause=true if the Dag may be unpaused.",
-                dag_id=dag_id,
-            )
-        await airflow.patch(path("dags/{}", dag_id), json={"is_paused": False})
+    known = _check_conf(dag_id, dag.get("params") or {}, conf or {})
+    if dag.get("is_paused") and not unpause:
+        raise ToolError(
+            "conflict",
+            f"`{dag_id}` is paused: the run would wait until it is unpaused. No run was started.",
+            hint="Call again with unpause=true if the Dag may be unpaused.",
+            dag_id=dag_id,
+        )
     body: dict[str, Any] = {"logical_date": logical_date, "conf": conf or {}}
     if dag_run_id is not None:
         path("{}", dag_run_id)
@@ -272,13 +309,172 @@ async def trigger_dag(
             dag_id=dag_id,
             dag_run_id=dag_run_id,
         ) from None
-    return await _wait(airflow, run, wait_seconds)
+    if dag.get("is_paused"):
+        # Only now: a Dag whose run was refused stays as it was.
+        try:
+            await airflow.patch(path("dags/{}", dag_id), json={"is_paused": False})
+        except ToolError as refused:
+            raise ToolError(
+                refused.code,
+                f"The run `{run['dag_run_id']}` was started, but `{dag_id}` could not be unpaused "
+                f"({refused.message}): the run waits.",
+                hint=refused.hint or "Unpause the Dag, or delete the run with delete_dag_run.",
+                dag_id=dag_id,
+                dag_run_id=run["dag_run_id"],
+            ) from None
+    started = await _wait(airflow, run, wait_seconds)
+    started.hint = " ".join(said for said in (known, started.hint) if said) or None
+    return started
+
+
+@tool(access="write", idempotent=True)
+async def set_dag_run_note(
+    airflow: Airflow,
+    dag_id: DagId,
+    dag_run_id: RunId,
+    note: Annotated[str, Field(max_length=1000, description="Note; empty to remove it.")],
+) -> Run:
+    """Set a Dag run's note."""
+    route = path("dags/{}/dagRuns/{}", dag_id, dag_run_id)
+    return Run(**_whole(airflow, (await airflow.patch(route, json={"note": note})).json()))
+
+
+def _known_run(run: dict[str, Any]) -> dict[str, Any]:
+    """Return what tells a run, as it is now, from what it was before or will be after."""
+    names = (
+        "dag_id",
+        "dag_run_id",
+        "state",
+        "run_type",
+        "logical_date",
+        "queued_at",
+        "start_date",
+        "end_date",
+    )
+    shown = {name: run.get(name) for name in names}
+    return {
+        name: seconds_only(value) if name == "logical_date" else value
+        for name, value in shown.items()
+        if value is not None
+    }
+
+
+async def _preview_clear_dag_run(
+    airflow: Airflow, dag_id: str, dag_run_id: str, only_failed: bool
+) -> dict[str, Any]:
+    route = path("dags/{}/dagRuns/{}", dag_id, dag_run_id)
+    run = (await airflow.get(route)).json()
+    body = {"dry_run": True, "only_failed": only_failed}
+    rows = (await airflow.post(f"{route}/clear", json=body)).json()["task_instances"]
+    if not rows:
+        raise ToolError(
+            "conflict",
+            f"`{dag_run_id}` of `{dag_id}` has no {'failed ' if only_failed else ''}task instances to clear.",
+            hint="get_dag_run counts them by state.",
+            dag_id=dag_id,
+            dag_run_id=dag_run_id,
+        )
+    return {
+        "clears": len(rows),
+        "task_instances": instances_by_state(rows),
+        "run": _known_run(run),
+        "as_of": as_of(rows),
+    }
+
+
+@tool(access="destructive", preview=_preview_clear_dag_run)
+async def clear_dag_run(
+    airflow: Airflow,
+    dag_id: DagId,
+    dag_run_id: RunId,
+    only_failed: Annotated[bool, Field(description="Only failed task instances.")] = False,
+) -> Run:
+    """Clear a Dag run's task instances, so that they run again."""
+    route = path("dags/{}/dagRuns/{}", dag_id, dag_run_id)
+    await airflow.post(f"{route}/clear", json={"dry_run": False, "only_failed": only_failed})
+    return Run(**_whole(airflow, (await airflow.get(route)).json()))
+
+
+NewRunState = Annotated[Literal["queued", "success", "failed"], Field(description="New state.")]
+
+
+async def _preview_set_dag_run_state(
+    airflow: Airflow, dag_id: str, dag_run_id: str, state: str
+) -> dict[str, Any]:
+    run = (await airflow.get(path("dags/{}/dagRuns/{}", dag_id, dag_run_id))).json()
+    if run["state"] == state:
+        raise ToolError(
+            "conflict",
+            f"`{dag_run_id}` of `{dag_id}` is already {state}.",
+            dag_id=dag_id,
+            dag_run_id=dag_run_id,
+        )
+    then = {
+        "success": "what still runs is stopped; Airflow 3 sets it to success and what has not started to "
+        "skipped, Airflow 2 sets every task instance to success",
+        "failed": "what still runs is stopped and set to failed, what has not started to skipped",
+        "queued": "the scheduler takes the run up again; its task instances stay as they are",
+    }
+    return {
+        "sets": state,
+        "run": _known_run(run),
+        "then": then[state],
+        "now": {"task_counts": await _task_counts(airflow, dag_id, dag_run_id)},
+    }
+
+
+@tool(access="destructive", preview=_preview_set_dag_run_state)
+async def set_dag_run_state(airflow: Airflow, dag_id: DagId, dag_run_id: RunId, state: NewRunState) -> Run:
+    """Set a Dag run's state; success and failed stop its tasks."""
+    route = path("dags/{}/dagRuns/{}", dag_id, dag_run_id)
+    return Run(**_whole(airflow, (await airflow.patch(route, json={"state": state})).json()))
+
+
+class DeletedRun(Result):
+    dag_id: str
+    dag_run_id: str
+    deleted: bool = True
+
+
+async def _preview_delete_dag_run(airflow: Airflow, dag_id: str, dag_run_id: str) -> dict[str, Any]:
+    run = (await airflow.get(path("dags/{}/dagRuns/{}", dag_id, dag_run_id))).json()
+    if run["state"] == "running":
+        raise ToolError(
+            "conflict",
+            f"`{dag_run_id}` of `{dag_id}` is running.",
+            hint="End it with set_dag_run_state first.",
+            dag_id=dag_id,
+            dag_run_id=dag_run_id,
+        )
+    return {
+        "deletes": "the run with its task instances, XComs and notes",
+        "run": _known_run(run),
+        "task_counts": await _task_counts(airflow, dag_id, dag_run_id),
+    }
+
+
+@tool(access="destructive", preview=_preview_delete_dag_run)
+async def delete_dag_run(airflow: Airflow, dag_id: DagId, dag_run_id: RunId) -> DeletedRun:
+    """Delete a Dag run that is not running, and its history."""
+    await airflow.delete(path("dags/{}/dagRuns/{}", dag_id, dag_run_id))
+    return DeletedRun(dag_id=dag_id, dag_run_id=dag_run_id)
 
 
 @hookimpl
 def register_toolsets() -> list[Toolset]:
     return [
         Toolset(
-            "runs", "Read and start Dag runs.", [list_dag_runs, get_dag_run, wait_for_dag_run, trigger_dag]
+            "runs",
+            "Read, start, change and delete Dag runs.",
+            [
+                list_dag_runs,
+                get_dag_run,
+                wait_for_dag_run,
+                trigger_dag,
+                set_dag_run_note,
+                clear_dag_run,
+                set_dag_run_state,
+                delete_dag_run,
+            ],
         )
     ]

@@ -30,8 +30,11 @@ def answer(request: Any, value: Any) -> Any:
 
 
 def test_run_filters_and_answers() -> None:
-    request = to_v1("GET", "dags/~/dagRuns", [("order_by", "-run_after"), ("logical_date_gte", "2026")], None)
+    query = [("order_by", "-run_after"), ("logical_date_gte", "2026")]
+    request = to_v1("GET", "dags/a/dagRuns", query, None)
     assert request.query == [("order_by", "-execution_date"), ("execution_date_gte", "2026")]
+    # Runs of several Dags have the same date, which would order them in no way.
+    assert to_v1("GET", "dags/~/dagRuns", query, None).query[0] == ("order_by", "-id")
     row = {
         "dag_run_id": "r",
         "execution_date": "2026-01-01T00:00:00+00:00",

@@ -1,0 +1,44 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""What previews of destructive calls are made of."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+
+def as_of(rows: list[dict[str, Any]]) -> str:
+    """Return a word for the tries that task instances are at: it changes with each new try.
+
+    A preview with it is never shown again once what it announced was done.
+    """
+    tries = sorted(
+        f"{row.get('task_id')} {row.get('map_index')} {row.get('try_number')} {row.get('start_date')}"
+        for row in rows
+    )
+    return f"{zlib.crc32(chr(10).join(tries).encode()):08x}"
+
+
+def instances_by_state(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """Return the names of task instances, ``task[map_index]`` for mapped ones, by their state."""
+    named: dict[str, list[str]] = {}
+    for row in sorted(rows, key=lambda row: (row["task_id"], row.get("map_index") or 0)):
+        index = row.get("map_index")
+        name = row["task_id"] if index is None or index < 0 else f"{row['task_id']}[{index}]"
+        named.setdefault(row.get("state") or "no_status", []).append(name)
+    return named

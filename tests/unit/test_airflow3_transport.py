@@ -1,0 +1,109 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""The way into Airflow 3's app: answers that are read while they are made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from airflow_provider_mcp.hosts import airflow3
+
+NDJSON = {"Accept": airflow3.STREAMED}
+
+
+def app_of(sent: list[int], count: int, breaks: bool = False) -> Any:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for number in range(count):
+            await send({"type": "http.response.body", "body": b"%d\n" % number, "more_body": True})
+            sent.append(number)
+        if breaks:
+            raise ValueError("broken")
+        await send({"type": "http.response.body", "body": b""})
+
+    return app
+
+
+def client(app: Any) -> tuple[httpx.AsyncClient, anyio.Semaphore]:
+    limit = anyio.Semaphore(1)
+    return httpx.AsyncClient(transport=airflow3._inward(app, "", limit), base_url="http://in"), limit
+
+
+def test_an_answer_is_made_no_faster_than_it_is_read() -> None:
+    sent: list[int] = []
+
+    async def run() -> list[str]:
+        http, limit = client(app_of(sent, 50))
+        seen = []
+        async with http.stream("GET", "/x", headers=NDJSON) as answer:
+            assert len(sent) <= 1
+            async for line in answer.aiter_lines():
+                seen.append(line)
+                assert len(sent) <= len(seen) + 2
+        assert limit.value == 1
+        return seen
+
+    assert anyio.run(run) == [str(number) for number in range(50)]
+
+
+def test_who_reads_no_further_stops_the_app() -> None:
+    sent: list[int] = []
+
+    async def run() -> None:
+        http, limit = client(app_of(sent, 50))
+        async with http.stream("GET", "/x", headers=NDJSON) as answer:
+            async for line in answer.aiter_lines():
+                if line == "3":
+                    break
+        assert limit.value == 1
+
+    anyio.run(run)
+    assert len(sent) < 10
+
+
+def test_an_answer_that_breaks_off_is_an_error() -> None:
+    async def run() -> None:
+        http, _ = client(app_of([], 3, breaks=True))
+        async with http.stream("GET", "/x", headers=NDJSON) as answer:
+            await answer.aread()
+
+    with pytest.raises(httpx.ReadError):
+        anyio.run(run)
+
+
+def test_an_app_that_does_not_answer_is_an_error() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise ValueError("broken")
+
+    async def run() -> None:
+        http, _ = client(app)
+        await http.get("/x", headers=NDJSON)
+
+    with pytest.raises(httpx.ReadError):
+        anyio.run(run)
+
+
+def test_other_answers_come_whole() -> None:
+    async def run() -> str:
+        http, _ = client(app_of([], 3))
+        return (await http.get("/x")).text
+
+    assert anyio.run(run) == "0\n1\n2\n"
