@@ -96,11 +96,13 @@ class Site:
     :param page_url: From ``(dag_id, dag_run_id, task_id, map_index)``, of which only the first is
         required, to the address of Airflow's page about it.
     :param redact: From ``(value, name)`` to the value with its secrets masked, by Airflow's own masker.
+    :param hides_option: From ``(section, option)`` to whether Airflow calls the option sensitive.
     """
 
     version: str
     page_url: Callable[..., str]
     redact: Callable[[Any, str | None], Any]
+    hides_option: Callable[[str, str], bool] = lambda _section, _option: True
 
 
 class Airflow(httpx.AsyncClient):
@@ -286,7 +288,8 @@ def _detail(response: httpx.Response) -> str:
     try:
         answer = response.json()
     except ValueError:
-        return ""
+        # Airflow 2 says some of its refusals in plain text; a page for people is not for a model.
+        answer = {} if "<" in response.text else {"detail": response.text}
     if not isinstance(answer, dict):
         return ""
     detail = answer.get("detail") or answer.get("title") or ""

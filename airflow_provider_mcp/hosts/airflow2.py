@@ -237,7 +237,7 @@ class _Served:
         return Airflow(
             transport=_inward(self.app, load_user, script_name),
             base_url=f"http://{INNER_HOST}/api/v2/",
-            site=Site(self.version, functools.partial(page_url, page_root), redact),
+            site=Site(self.version, functools.partial(page_url, page_root), redact, hides_option),
             caller=caller,
             access=access,
         )
@@ -370,6 +370,15 @@ def redact(value: Any, name: str | None = None) -> Any:
     from airflow.utils.log.secrets_masker import redact as mask
 
     return mask(value, name, max_depth=REDACTED_DEPTH)
+
+
+def hides_option(section: str, option: str) -> bool:
+    """Say whether Airflow calls an option of its configuration sensitive."""
+    from airflow.configuration import conf
+
+    section, option = section.lower(), option.lower()
+    # Options of a secrets backend may be set one by one, under names of their own.
+    return (section, option) in conf.sensitive_config_values or "backend_kwarg__" in option
 
 
 def read_extra(conn_id: str) -> Mapping[str, Any] | None:

@@ -133,15 +133,22 @@ def _asset(row: Row) -> Row:
     new.setdefault("name", row.get("uri"))
     new["group"] = "asset"
     new["scheduled_dags"] = new.pop("consuming_dags", [])
-    new["aliases"] = []
+    new.setdefault("aliases", [])
     return new
 
 
 def _asset_event(row: Row) -> Row:
     new = {key.replace("dataset_", "asset_"): value for key, value in row.items()}
-    new["uri"] = new.pop("asset_uri", None)
-    new["created_dagruns"] = [_dag_run(run) for run in row.get("created_dagruns", [])]
+    new["uri"] = new["name"] = new.pop("asset_uri", None)
+    new["created_dagruns"] = [
+        {**run, "run_id": run.get("dag_run_id")} for run in map(_dag_run, row.get("created_dagruns", []))
+    ]
     return new
+
+
+def _pool(row: Row) -> Row:
+    # A pool without a limit has endless open slots, which JSON cannot say.
+    return {**row, "open_slots": -1 if row.get("open_slots") == float("inf") else row.get("open_slots")}
 
 
 def _rows(old: str, new: str, row: Callable[[Row], Row]) -> Callable[[Any], Any]:
@@ -209,7 +216,6 @@ _ORDER = {
     "logical_date": "execution_date",
     "run_after": "execution_date",
     "dag_run_id": "run_id",
-    "name": "uri",
 }
 _PAGING = {"limit": "limit", "offset": "offset"}
 
@@ -459,6 +465,127 @@ def _list_task_instances(call: _Call) -> V1Request:
     return V1Request("POST", path, [], body, lambda _s, _h, value: answer(value))
 
 
+_ASSET_FILTERS: Mapping[str, str | None] = {
+    **_PAGING,
+    "order_by": "order_by",
+    "uri_pattern": "uri_pattern",
+    "name_pattern": "uri_pattern",
+    "dag_ids": "dag_ids",
+    "only_active": None,
+}
+
+
+def _list_assets(call: _Call) -> V1Request:
+    """List datasets; v1 counts all of them, whatever they are filtered by, so the filtered are counted."""
+    query = dict(_query(call, _ASSET_FILTERS))
+    if len({value for name, value in call.query if name in {"uri_pattern", "name_pattern"}}) > 1:
+        raise UnsupportedOnAirflow2("Airflow 2 knows datasets by their URI alone: filter by one pattern.")
+    if "order_by" in query:
+        query["order_by"] = re.sub(r"^(-?)name$", r"\1uri", query["order_by"])
+    if "dag_ids" in query:
+        query["dag_ids"] = ",".join(value for name, value in call.query if name == "dag_ids")
+    answer = _rows("datasets", "assets", _asset)
+    request = V1Request("GET", "datasets", list(query.items()), None, lambda _s, _h, value: answer(value))
+    if not {"uri_pattern", "dag_ids"} & set(query):
+        return request
+
+    def count(page: Any) -> V1Request:
+        begin = int(query.get("offset", 0))
+        held = len(page["datasets"])
+        if held or not begin:
+            return look(begin + held, begin + held, page["total_entries"], page)
+        return look(begin // 2, 0, begin, page)
+
+    def look(at: int, least: int, most: int, page: Any) -> V1Request:
+        """Ask whether there is a dataset at ``at``, until it is known how many there are."""
+        if least >= most:
+            told = answer({**page, "total_entries": least})
+            return V1Request("GET", "version", [], None, lambda *_: told)
+
+        def narrow(value: Any) -> V1Request:
+            low, high = (at + 1, most) if value["datasets"] else (least, at)
+            return look((low + high) // 2, low, high, page)
+
+        one = list({**query, "limit": "1", "offset": str(at)}.items())
+        return V1Request("GET", "datasets", one, None, lambda *_: None, then=narrow)
+
+    return replace(request, then=count)
+
+
+_ASSETS_AT_ONCE = 100
+_MOST_LOOKS = 20
+
+
+def _with_asset(asset_id: int, use: Callable[[Row | None], V1Request]) -> V1Request:
+    """Look for a dataset by its ID, which v1 only lists; ``use`` takes it, or None if there is none.
+
+    The dataset with the ID n is the n-th or, where others were deleted, an earlier one.
+    """
+
+    def look(offset: int, left: int) -> V1Request:
+        def found(value: Any) -> V1Request:
+            rows = value["datasets"]
+            row = next((row for row in rows if row["id"] == asset_id), None)
+            if row is None and offset and left and (not rows or rows[0]["id"] > asset_id):
+                return look(max(0, offset - _ASSETS_AT_ONCE), left - 1)
+            return use(row)
+
+        query = [("order_by", "id"), ("limit", str(_ASSETS_AT_ONCE)), ("offset", str(offset))]
+        return V1Request("GET", "datasets", query, None, lambda *_: None, then=found)
+
+    return look(max(0, asset_id - _ASSETS_AT_ONCE), _MOST_LOOKS)
+
+
+def _get_asset(call: _Call) -> V1Request:
+    asset_id = call.part["asset"]
+
+    def use(row: Row | None) -> V1Request:
+        # v1 says by itself that there is none.
+        uri = quote(row["uri"] if row else asset_id, safe="")
+        return V1Request("GET", f"datasets/{uri}", [], None, lambda _s, _h, value: _asset(value))
+
+    return _with_asset(int(asset_id), use)
+
+
+def _create_asset_event(call: _Call) -> V1Request:
+    body = call.body or {}
+
+    def use(row: Row | None) -> V1Request:
+        moved = {
+            "dataset_uri": row["uri"] if row else str(body.get("asset_id")),
+            "extra": body.get("extra") or {},
+        }
+        return V1Request("POST", "datasets/events", [], moved, lambda _s, _h, value: _asset_event(value))
+
+    return _with_asset(int(body["asset_id"]), use)
+
+
+def _post_pool(call: _Call) -> V1Request:
+    return replace(_drop_nulls(call), answer=lambda _s, _h, value: _pool(value))
+
+
+def _patch_pool(call: _Call) -> V1Request:
+    body = {k: v for k, v in (call.body or {}).items() if v is not None}
+    if "pool" in body:
+        body["name"] = body.pop("pool")
+    return V1Request("PATCH", call.path, _masks(call), body, lambda _s, _h, value: _pool(value))
+
+
+def _masks(call: _Call) -> Query:
+    """Return the query with its ``update_mask`` as v1 reads it: one list with commas."""
+    rest = [(name, value) for name, value in call.query if name != "update_mask"]
+    fields = [value for name, value in call.query if name == "update_mask"]
+    return [*rest, ("update_mask", ",".join(fields))] if fields else rest
+
+
+def _keep_no_mask(call: _Call) -> V1Request:
+    """Change a connection; Airflow 3 keeps a secret that is sent masked, v1 would store the mask."""
+    body = call.body or {}
+    if "***" in f"{body.get('password')} {body.get('extra')}":
+        raise UnsupportedOnAirflow2("Airflow 2 cannot keep a masked secret; give the secret itself.")
+    return _drop_nulls(call)
+
+
 def _drop_nulls(call: _Call) -> V1Request:
     body = {k: v for k, v in (call.body or {}).items() if v is not None}
     return V1Request(call.method, call.path, call.query, body, lambda _s, _h, value: value)
@@ -554,16 +681,18 @@ _TABLE: tuple[tuple[str, str, Rewrite], ...] = (
     ("GET", r"version", _get({})),
     ("GET", r"providers", _get(_PAGING)),
     ("GET", r"plugins", _get(_PAGING)),
-    ("GET", r"pools(/[^/]+)?", _get(_LIST)),
-    ("POST", r"pools", _drop_nulls),
-    ("PATCH", r"pools/[^/]+", _drop_nulls),
-    ("DELETE", r"(pools|variables|connections)/[^/]+", _get(None)),
-    ("GET", r"variables(/[^/]+)?", _get(_LIST)),
+    ("GET", r"pools", _get(_LIST, _rows("pools", "pools", _pool))),
+    ("GET", r"pools/[^/]+", _get({}, _pool)),
+    ("POST", r"pools", _post_pool),
+    ("PATCH", r"pools/[^/]+", _patch_pool),
+    # A variable's key may hold slashes.
+    ("DELETE", r"((pools|connections)/[^/]+|variables/.+)", _get(None)),
+    ("GET", r"variables(/.+)?", _get(_LIST)),
     ("POST", r"variables", _drop_nulls),
-    ("PATCH", r"variables/[^/]+", _drop_nulls),
+    ("PATCH", r"variables/.+", _drop_nulls),
     ("GET", r"connections(/[^/]+)?", _get(_LIST)),
     ("POST", r"connections(/test)?", _drop_nulls),
-    ("PATCH", r"connections/[^/]+", _drop_nulls),
+    ("PATCH", r"connections/[^/]+", _keep_no_mask),
     ("GET", r"config(/section/[^/]+/option/[^/]+)?", _get({"section": "section"})),
     (
         "GET",
@@ -583,15 +712,9 @@ _TABLE: tuple[tuple[str, str, Rewrite], ...] = (
             _rows("event_logs", "event_logs", _event_log),
         ),
     ),
-    (
-        "GET",
-        r"assets",
-        _get(
-            {**_LIST, "uri_pattern": "uri_pattern", "name_pattern": "uri_pattern", "dag_ids": "dag_ids"},
-            _rows("datasets", "assets", _asset),
-            "datasets",
-        ),
-    ),
+    ("GET", r"assets", _list_assets),
+    ("GET", r"assets/(?P<asset>\d+)", _get_asset),
+    ("POST", r"assets/events", _create_asset_event),
     (
         "GET",
         r"assets/events",

@@ -169,7 +169,7 @@ class _Served:
             transport=_inward(app, root, self._nested),
             base_url=f"http://{INNER_HOST}{root}/api/v2/",
             headers={"Authorization": authorization},
-            site=Site(self.version, functools.partial(page_url, page_root), redact),
+            site=Site(self.version, functools.partial(page_url, page_root), redact, hides_option),
             caller=caller,
             access=access,
         )
@@ -296,6 +296,15 @@ def redact(value: Any, name: str | None = None) -> Any:
         from airflow.sdk.execution_time.secrets_masker import redact as mask
 
     return mask(value, name, max_depth=REDACTED_DEPTH)
+
+
+def hides_option(section: str, option: str) -> bool:
+    """Say whether Airflow calls an option of its configuration sensitive."""
+    from airflow.configuration import conf
+
+    section, option = section.lower(), option.lower()
+    # Options of a secrets backend may be set one by one, under names of their own.
+    return (section, option) in conf.sensitive_config_values or "backend_kwarg__" in option
 
 
 def read_extra(conn_id: str) -> Mapping[str, Any] | None:

@@ -14,4 +14,320 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""Nothing yet."""
+"""Tools about assets: what Airflow 2 calls datasets."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from airflow_provider_mcp.sdk import (
+    Airflow,
+    Cursor,
+    Limit,
+    Page,
+    Result,
+    ToolError,
+    Toolset,
+    fetch_page,
+    hookimpl,
+    path,
+    tool,
+)
+from airflow_provider_mcp.tools.secrets import mask_secrets
+
+MOST_PAGES = 5
+"""Pages of 100 assets that are searched, at most, for the one that a name means."""
+
+AssetName = Annotated[str, Field(min_length=1, description="Name, URI or ID.")]
+
+
+class Assets(Page):
+    items_field: ClassVar[str] = "assets"
+    assets: list[dict[str, Any]]
+
+
+class AssetEvents(Page):
+    items_field: ClassVar[str] = "asset_events"
+    asset_events: list[dict[str, Any]]
+
+
+class AssetEvent(Result):
+    event: dict[str, Any]
+
+
+class Materialization(Result):
+    asset: str
+    dag_id: str
+    dag_run_id: str
+    state: str
+    ui_url: str
+
+
+class AssetPreview(Result):
+    action: str
+    asset: str
+    uri: str
+    starts: list[str]
+    extra: dict[str, Any] | None = None
+
+
+def _filled(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if value not in (None, [], {}, "")}
+
+
+def _asset(airflow: Airflow, row: dict[str, Any]) -> dict[str, Any]:
+    def tasks(key: str) -> list[str]:
+        return [f"{task['dag_id']}.{task['task_id']}" for task in row.get(key) or []]
+
+    return _filled(
+        {
+            "id": row["id"],
+            "name": row["name"],
+            "uri": row["uri"] if row["uri"] != row["name"] else None,
+            "group": row.get("group") if row.get("group") != "asset" else None,
+            "producing_tasks": tasks("producing_tasks"),
+            "consuming_tasks": tasks("consuming_tasks"),
+            "scheduled_dags": [dag["dag_id"] for dag in row.get("scheduled_dags") or []],
+            "aliases": [alias["name"] for alias in row.get("aliases") or []],
+            "last_event": (row.get("last_asset_event") or {}).get("timestamp"),
+            "extra": mask_secrets(airflow, row.get("extra")),
+        }
+    )
+
+
+def _event(airflow: Airflow, row: dict[str, Any]) -> dict[str, Any]:
+    index = row.get("source_map_index")
+    return _filled(
+        {
+            "id": row["id"],
+            "asset_id": row.get("asset_id"),
+            "name": row.get("name"),
+            "uri": row.get("uri") if row.get("uri") != row.get("name") else None,
+            "timestamp": row.get("timestamp"),
+            "source_dag_id": row.get("source_dag_id"),
+            "source_run_id": row.get("source_run_id"),
+            "source_task_id": row.get("source_task_id"),
+            "source_map_index": index if isinstance(index, int) and index >= 0 else None,
+            "extra": mask_secrets(airflow, row.get("extra")),
+            "created_dagruns": [
+                {key: run.get(key) for key in ("dag_id", "run_id", "state")}
+                for run in row.get("created_dagruns") or []
+            ],
+        }
+    )
+
+
+async def _matching(airflow: Airflow, field: str, part: str) -> tuple[list[dict[str, Any]], bool]:
+    """Return the assets that hold ``part`` in a field and whether these are all of them."""
+    rows: list[dict[str, Any]] = []
+    for _ in range(MOST_PAGES):
+        query: dict[str, Any] = {f"{field}_pattern": part, "order_by": "id", "limit": 100}
+        answer = (await airflow.get("assets", params={**query, "offset": len(rows)})).json()
+        rows += answer["assets"]
+        if not answer["assets"] or len(rows) >= answer["total_entries"]:
+            return rows, True
+    return rows, False
+
+
+async def find_asset(airflow: Airflow, asset: str) -> dict[str, Any]:
+    """Return the asset that a name, a URI or an ID means.
+
+    :raises ToolError: ``not_found`` with close matches, or ``conflict`` if it means several.
+    """
+    exact: dict[int, dict[str, Any]] = {}
+    whole = True
+    for field in ("name", "uri"):
+        rows, all_of_them = await _matching(airflow, field, asset)
+        exact |= {row["id"]: row for row in rows if row[field] == asset}
+        whole = whole and all_of_them
+    if len(exact) == 1:
+        return next(iter(exact.values()))
+    if exact:
+        meant = [{key: row[key] for key in ("id", "name", "uri")} for row in exact.values()]
+        listed = "; ".join(f"{row['id']}: `{row['name']}`, {row['uri']}" for row in meant)
+        raise ToolError(
+            "conflict",
+            f"`{asset}` means several assets ({listed}).",
+            hint="Give the ID of the one you mean.",
+            asset=asset,
+            assets=meant,
+        )
+    if asset.isascii() and asset.isdigit():
+        try:
+            found: dict[str, Any] = (await airflow.get(path("assets/{}", asset))).json()
+        except ToolError as missing:
+            if missing.code != "not_found":
+                raise
+        else:
+            return found
+    if not whole:
+        raise ToolError(
+            "invalid_argument",
+            f"Over {MOST_PAGES * 100} assets hold `{asset}` in their name or URI.",
+            hint="Give the asset's whole URI, or its ID from list_assets.",
+            asset=asset,
+        )
+    raise await _missed(airflow, asset)
+
+
+async def _missed(airflow: Airflow, asset: str) -> ToolError:
+    names: dict[str, None] = {}
+    close: list[str] = []
+    # A misspelling rarely touches the first letters and the last at once.
+    for part in dict.fromkeys((asset[:4], asset[-4:], "")):
+        for field in ("name", "uri"):
+            query: dict[str, Any] = {f"{field}_pattern": part or None, "limit": 100}
+            query = {key: value for key, value in query.items() if value is not None}
+            rows = (await airflow.get("assets", params=query)).json()["assets"]
+            names |= dict.fromkeys(row[field] for row in rows)
+        close = difflib.get_close_matches(asset, names, 3, 0.6)
+        if close:
+            break
+    said = f"; did you mean {' or '.join(f'`{name}`' for name in close)}?" if close else "."
+    return ToolError(
+        "not_found",
+        f"No asset `{asset}`{said}",
+        hint="" if close else "list_assets shows what there is.",
+        asset=asset,
+        did_you_mean=close,
+    )
+
+
+@tool(access="read")
+async def list_assets(
+    airflow: Airflow,
+    pattern: Annotated[str | None, Field(description="Part of the name, or with :// of the URI.")] = None,
+    dag_id: Annotated[str | None, Field(description="Dag that makes or uses them.")] = None,
+    limit: Limit = 25,
+    cursor: Cursor = None,
+) -> Assets:
+    """List assets (datasets) with the tasks and Dags that make and use them."""
+    field = "uri_pattern" if pattern and "://" in pattern else "name_pattern"
+    rows, total, offset = await fetch_page(
+        airflow,
+        "assets",
+        "assets",
+        params={field: pattern, "dag_ids": dag_id, "order_by": "id"},
+        limit=limit,
+        cursor=cursor,
+    )
+    return Assets.of([_asset(airflow, row) for row in rows], total=total, offset=offset)
+
+
+@tool(access="read")
+async def list_asset_events(
+    airflow: Airflow,
+    asset: Annotated[str | None, Field(min_length=1, description="Name, URI or ID.")] = None,
+    dag_id: Annotated[str | None, Field(description="Dag that made them.")] = None,
+    task_id: Annotated[str | None, Field(description="Task that made them.")] = None,
+    dag_run_id: Annotated[str | None, Field(description="Dag run that made them.")] = None,
+    limit: Limit = 25,
+    cursor: Cursor = None,
+) -> AssetEvents:
+    """List asset events, newest first, with the Dag runs that they started."""
+    params = {
+        "asset_id": (await find_asset(airflow, asset))["id"] if asset is not None else None,
+        "source_dag_id": dag_id,
+        "source_task_id": task_id,
+        "source_run_id": dag_run_id,
+        "order_by": "-timestamp",
+    }
+    rows, total, offset = await fetch_page(
+        airflow, "assets/events", "asset_events", params=params, limit=limit, cursor=cursor, newest_first=True
+    )
+    return AssetEvents.of([_event(airflow, row) for row in rows], total=total, offset=offset)
+
+
+async def _preview_event(airflow: Airflow, asset: str, extra: dict[str, Any] | None = None) -> AssetPreview:
+    found = await find_asset(airflow, asset)
+    return AssetPreview(
+        action="record an event of this asset, which may start Dags that wait for it",
+        asset=found["name"],
+        uri=found["uri"],
+        starts=[dag["dag_id"] for dag in found.get("scheduled_dags") or []],
+        extra=mask_secrets(airflow, extra),
+    )
+
+
+@tool(access="write", preview=_preview_event)
+async def create_asset_event(
+    airflow: Airflow,
+    asset: AssetName,
+    extra: Annotated[dict[str, Any] | None, Field(description="What consumers may read of it.")] = None,
+) -> AssetEvent:
+    """Record that an asset was updated, which starts the Dags that wait for it."""
+    found = await find_asset(airflow, asset)
+    body = {"asset_id": found["id"], "extra": extra or {}}
+    answer = (await airflow.post("assets/events", json=body)).json()
+    return AssetEvent(event=_event(airflow, {"name": found["name"], "uri": found["uri"], **_filled(answer)}))
+
+
+def _producers(found: dict[str, Any]) -> list[str]:
+    return sorted({task["dag_id"] for task in found.get("producing_tasks") or []})
+
+
+def _one_producer(found: dict[str, Any]) -> str:
+    """Return the Dag that makes the asset.
+
+    :raises ToolError: ``conflict`` if no Dag or more than one does.
+    """
+    dags = _producers(found)
+    if len(dags) == 1:
+        return dags[0]
+    if not dags:
+        raise ToolError(
+            "conflict",
+            f"No Dag makes the asset `{found['name']}`. Nothing was started.",
+            hint="create_asset_event records an update that was made elsewhere.",
+            asset=found["name"],
+        )
+    raise ToolError(
+        "conflict",
+        f"Several Dags make the asset `{found['name']}`: {', '.join(dags)}. Nothing was started.",
+        hint="Start the one you mean with trigger_dag.",
+        asset=found["name"],
+        dag_ids=dags,
+    )
+
+
+async def _preview_materialize(airflow: Airflow, asset: str) -> AssetPreview:
+    found = await find_asset(airflow, asset)
+    return AssetPreview(
+        action="start a run of the Dag that makes this asset",
+        asset=found["name"],
+        uri=found["uri"],
+        starts=[_one_producer(found)],
+    )
+
+
+@tool(access="write", since="3.0", preview=_preview_materialize)
+async def materialize_asset(airflow: Airflow, asset: AssetName) -> Materialization:
+    """Start a run of the Dag that makes an asset."""
+    found = await find_asset(airflow, asset)
+    dag_id = _one_producer(found)
+    run = (await airflow.post(path("assets/{}/materialize", found["id"]))).json()
+    paused = (await airflow.get(path("dags/{}", dag_id))).json().get("is_paused")
+    return Materialization(
+        asset=found["name"],
+        dag_id=run["dag_id"],
+        dag_run_id=run["dag_run_id"],
+        state=run["state"],
+        ui_url=airflow.page_url(run["dag_id"], run["dag_run_id"]),
+        hint=f"`{dag_id}` is paused: the run waits until it is unpaused."
+        if paused
+        else "wait_for_dag_run waits for its end.",
+    )
+
+
+@hookimpl
+def register_toolsets() -> list[Toolset]:
+    return [
+        Toolset(
+            "assets",
+            "Read, update and make assets.",
+            [list_assets, list_asset_events, create_asset_event, materialize_asset],
+        )
+    ]

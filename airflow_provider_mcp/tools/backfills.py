@@ -14,4 +14,226 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""Nothing yet."""
+"""Tools that run a Dag for a range of past dates."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from airflow_provider_mcp.sdk import (
+    Airflow,
+    Cursor,
+    Limit,
+    Page,
+    Result,
+    ToolError,
+    Toolset,
+    fetch_page,
+    hookimpl,
+    path,
+    tool,
+)
+from airflow_provider_mcp.tools.arguments import DagId
+from airflow_provider_mcp.tools.secrets import mask_secrets
+
+SHOWN_DATES = 20
+_SHOWN = (
+    "id",
+    "dag_id",
+    "from_date",
+    "to_date",
+    "is_paused",
+    "reprocess_behavior",
+    "max_active_runs",
+    "created_at",
+    "completed_at",
+)
+
+Day = Annotated[str, Field(description="ISO 8601 date or time, included.")]
+Reprocess = Literal["none", "failed", "completed"]
+BackfillId = Annotated[int, Field(ge=0, description="Backfill ID.")]
+Action = Literal["pause", "unpause", "cancel"]
+_EFFECTS = {
+    "pause": "no new runs of it are started",
+    "unpause": "its runs go on",
+    "cancel": "its queued runs are marked failed, its running ones go on, and it cannot be resumed",
+}
+
+
+class Backfills(Page):
+    items_field: ClassVar[str] = "backfills"
+    backfills: list[dict[str, Any]]
+
+
+class Backfill(Result):
+    backfill: dict[str, Any]
+    ui_url: str
+
+
+class BackfillPreview(Result):
+    dag_id: str
+    runs: int
+    dates: list[str]
+    last_date: str | None = None
+
+
+class UpdatePreview(Result):
+    action: Action
+    effect: str
+    backfill: dict[str, Any]
+
+
+def _row(airflow: Airflow, row: dict[str, Any]) -> dict[str, Any]:
+    shown = {key: row[key] for key in _SHOWN if row.get(key) is not None}
+    if row.get("dag_run_conf"):
+        shown["dag_run_conf"] = mask_secrets(airflow, row["dag_run_conf"])
+    return shown
+
+
+@tool(access="read", since="3.0")
+async def list_backfills(
+    airflow: Airflow, dag_id: DagId, limit: Limit = 25, cursor: Cursor = None
+) -> Backfills:
+    """List a Dag's backfills, newest first."""
+    # Airflow answers an unknown Dag with an empty list.
+    await airflow.get(path("dags/{}", dag_id))
+    rows, total, offset = await fetch_page(
+        airflow,
+        "backfills",
+        "backfills",
+        params={"dag_id": dag_id, "order_by": "-id"},
+        limit=limit,
+        cursor=cursor,
+        newest_first=True,
+    )
+    return Backfills.of([_row(airflow, row) for row in rows], total=total, offset=offset)
+
+
+def _body(
+    dag_id: str,
+    from_date: str,
+    to_date: str,
+    run_conf: dict[str, Any] | None,
+    reprocess_behavior: Reprocess,
+    max_active_runs: int,
+    run_backwards: bool,
+) -> dict[str, Any]:
+    path("{}", dag_id)
+    body: dict[str, Any] = {
+        "dag_id": dag_id,
+        "from_date": from_date,
+        "to_date": to_date,
+        "reprocess_behavior": reprocess_behavior,
+        "max_active_runs": max_active_runs,
+        "run_backwards": run_backwards,
+    }
+    return body if run_conf is None else {**body, "dag_run_conf": run_conf}
+
+
+async def _preview_create(
+    airflow: Airflow,
+    dag_id: str,
+    from_date: str,
+    to_date: str,
+    run_conf: dict[str, Any] | None = None,
+    reprocess_behavior: Reprocess = "none",
+    max_active_runs: int = 10,
+    run_backwards: bool = False,
+) -> BackfillPreview:
+    body = _body(dag_id, from_date, to_date, run_conf, reprocess_behavior, max_active_runs, run_backwards)
+    answer = (await airflow.post("backfills/dry_run", json=body)).json()
+    dates = [str(row.get("logical_date") or row.get("partition_key")) for row in answer["backfills"]]
+    return BackfillPreview(
+        dag_id=dag_id,
+        runs=answer["total_entries"],
+        dates=dates[:SHOWN_DATES],
+        last_date=dates[-1] if len(dates) > SHOWN_DATES else None,
+        hint="Only the first dates are shown." if len(dates) > SHOWN_DATES else None,
+    )
+
+
+@tool(access="write", since="3.0", preview=_preview_create)
+async def create_backfill(
+    airflow: Airflow,
+    dag_id: DagId,
+    from_date: Day,
+    to_date: Day,
+    run_conf: Annotated[dict[str, Any] | None, Field(description="conf of the runs.")] = None,
+    reprocess_behavior: Annotated[
+        Reprocess, Field(description="Which dates that have a run are run again.")
+    ] = "none",
+    max_active_runs: Annotated[int, Field(ge=1, description="Runs at once.")] = 10,
+    run_backwards: Annotated[bool, Field(description="Latest date first.")] = False,
+) -> Backfill:
+    """Run a scheduled Dag for a range of past dates."""
+    body = _body(dag_id, from_date, to_date, run_conf, reprocess_behavior, max_active_runs, run_backwards)
+    dag = (await airflow.get(path("dags/{}", dag_id))).json()
+    try:
+        row = (await airflow.post("backfills", json=body)).json()
+    except ToolError as refused:
+        if refused.code != "conflict":
+            raise
+        raise ToolError(
+            "conflict",
+            f"`{dag_id}` has a backfill that is not over yet. No second one was created.",
+            hint="list_backfills shows it; wait for its end, or cancel it with update_backfill.",
+            dag_id=dag_id,
+        ) from None
+    return Backfill(
+        backfill=_row(airflow, row),
+        ui_url=airflow.page_url(dag_id),
+        hint=f"`{dag_id}` is paused: the runs wait until it is unpaused." if dag.get("is_paused") else None,
+    )
+
+
+async def _backfill(airflow: Airflow, backfill_id: int) -> dict[str, Any]:
+    try:
+        row: dict[str, Any] = (await airflow.get(path("backfills/{}", backfill_id))).json()
+    except ToolError as missing:
+        if missing.code != "not_found":
+            raise
+        raise ToolError(
+            "not_found",
+            f"No backfill {backfill_id}.",
+            hint="list_backfills shows a Dag's backfills.",
+            backfill_id=backfill_id,
+        ) from None
+    return row
+
+
+async def _preview_update(airflow: Airflow, backfill_id: int, action: Action) -> UpdatePreview:
+    row = await _backfill(airflow, backfill_id)
+    return UpdatePreview(action=action, effect=_EFFECTS[action], backfill=_row(airflow, row))
+
+
+@tool(access="write", since="3.0", idempotent=True, preview=_preview_update)
+async def update_backfill(
+    airflow: Airflow,
+    backfill_id: BackfillId,
+    action: Annotated[Action, Field(description="cancel fails its queued runs for good.")],
+) -> Backfill:
+    """Pause, unpause or cancel a backfill."""
+    found = await _backfill(airflow, backfill_id)
+    if found.get("completed_at"):
+        raise ToolError(
+            "conflict",
+            f"The backfill {backfill_id} of `{found['dag_id']}` was over at {found['completed_at']}.",
+            hint="Nothing was changed; create_backfill starts a new one.",
+            backfill_id=backfill_id,
+            dag_id=found["dag_id"],
+        )
+    row = (await airflow.put(path(f"backfills/{{}}/{action}", backfill_id))).json()
+    return Backfill(backfill=_row(airflow, row), ui_url=airflow.page_url(row["dag_id"]))
+
+
+@hookimpl
+def register_toolsets() -> list[Toolset]:
+    return [
+        Toolset(
+            "backfills",
+            "Run Dags for past dates.",
+            [list_backfills, create_backfill, update_backfill],
+        )
+    ]

@@ -36,6 +36,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "airflow_provider_mcp"
 VERBS = {"list", "get", "trigger", "clear", "set", "create", "delete", "pause", "unpause", "wait"}
 VERBS |= {"reparse", "respond"}
+VERBS |= {"materialize", "test", "update"}
 CATALOGUE = load_catalogue("3.3.2", found=[])
 
 
