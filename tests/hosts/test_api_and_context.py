@@ -22,8 +22,10 @@ import json
 from typing import Any
 
 import httpx
+import jsonschema
 import pytest
 
+from airflow_provider_mcp.plugins import load_catalogue
 from airflow_provider_mcp.tools.api import Api, Operation, choose_call, read_document
 
 from .conftest import LINE, Site
@@ -34,7 +36,7 @@ SECRET = "s3cr3t-of-the-test"
 PLAUSIBLE: dict[str, Any] = {
     "dag_id": "demo_succeeds",
     "dag_run_id": "walked",
-    "task_id": "add",
+    "task_id": "load",
     "map_index": 0,
     "task_try_number": 1,
     "try_number": 1,
@@ -139,7 +141,7 @@ def test_every_get_answers(site: Site, api: Api, walked: str) -> None:
     }
     assert strange == {}
     print(len(answered), "answered;", {route: error["code"] for route, error in refused.items()})  # noqa: T201
-    assert len(answered) >= 30
+    assert len(answered) >= 35
     assert {"dags", "dags/{dag_id}/dagRuns/{dag_run_id}", "variables", "connections"} <= set(answered)
 
 
@@ -200,7 +202,7 @@ def test_a_pool_is_made_changed_and_deleted(site: Site) -> None:
     preview, done = confirmed(site, method="POST", path=f"{ROOT}pools", body=pool)
     assert preview["request"] == f"POST {ROOT}pools"
     assert not done.get("isError"), done
-    change = {"name": "walked", "slots": 4} if LINE == 2 else {"slots": 4, "pool": "walked"}
+    change = {"name": "walked", "slots": 4} if LINE == 2 else {"slots": 4, "include_deferred": False}
     mask = {"update_mask": ["slots"]}
     preview, done = confirmed(
         site,
@@ -231,6 +233,34 @@ def test_a_viewer_may_not_write(site: Site) -> None:
         confirmation_token=token["structuredContent"]["confirmation_token"],
     )
     assert result["structuredContent"]["error"]["code"] == "permission_denied"
+
+
+def test_results_fit_their_schemas(site: Site, walked: str) -> None:
+    run = {"dag_id": "demo_succeeds", "dag_run_id": "walked"}
+    calls: dict[str, dict[str, Any]] = {
+        "list_dags": {},
+        "get_dag": {"dag_id": "demo_params"},
+        "list_dag_runs": {"dag_id": "demo_succeeds"},
+        "get_dag_run": run,
+        "wait_for_dag_run": run,
+        "list_task_instances": run,
+        "get_task_logs": {**run, "task_id": "load"},
+        "get_airflow_info": {"include": ["version", "providers", "plugins"]},
+        "get_system_health": {},
+        "list_import_errors": {},
+        "search_api": {"query": "list pools"},
+        "call_api_read": {"path": "version"},
+    }
+    shown = {tool["name"]: tool for tool in ask(site, "tools/list")["tools"]}
+    whole = load_catalogue("3.3.2" if LINE == 3 else "2.11.2", found=[]).tools
+    for name, arguments in calls.items():
+        result = site.call(name, **arguments)
+        assert not result.get("isError"), (name, result)
+        jsonschema.validate(result["structuredContent"], shown[name]["outputSchema"])
+        jsonschema.validate(result["structuredContent"], whole[name].output_schema)
+        # What every result is said to have is there.
+        promised = set(whole[name].output_schema.get("required", ()))
+        assert promised <= set(result["structuredContent"]), name
 
 
 # ---- resources, prompts, completions -----------------------------------------------------------------
