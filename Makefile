@@ -48,8 +48,9 @@ docs: tools
 	.venv/tools/bin/python scripts/generate_provider_info.py --check
 	.venv/tools/bin/python -m sphinx -W -q -b html docs docs/_build
 
-generate: tools
+generate: tools airflow3
 	.venv/tools/bin/python scripts/generate_provider_info.py
+	PYTHONPATH=$(CURDIR) .venv/airflow3/bin/python scripts/generate_tools_ref.py
 
 airflow2 airflow3: airflow%: .venv/airflow%/.installed
 tools: .venv/tools/.installed

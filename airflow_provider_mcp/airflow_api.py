@@ -47,6 +47,9 @@ class _Unlogged(logging.Filter):
 
 logging.getLogger("httpx").addFilter(_Unlogged())
 
+NATIVE = "airflow_provider_mcp.native"
+"""The request extension that asks for this Airflow's own API: on Airflow 2, v1 without rewriting."""
+
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 # POST operations that read: batch listings and dry runs, by their path below the API's root.
 _READING_POSTS = re.compile(r"dags/[^/]+/dagRuns(/[^/]+/taskInstances)?/list|.+/dry_run")
@@ -143,6 +146,10 @@ class Airflow(httpx.AsyncClient):
     def redact(self, value: Any, name: str | None = None) -> Any:
         """Return JSON-ready data with its secrets masked as Airflow masks them; ``name`` is its key."""
         return self.site.redact(value, name)
+
+    async def call_native(self, method: str, url: str, **options: Any) -> httpx.Response:
+        """Send a request in this Airflow's own terms: on Airflow 2 to its API v1, which is not rewritten."""
+        return await self.request(method, url, extensions={NATIVE: True}, **options)
 
     def for_thread(self) -> AirflowSync:
         """Return the same client for a function that runs in a worker thread."""

@@ -41,7 +41,7 @@ from airflow_provider_mcp.airflow_api import Airflow, Caller, suggest_close_matc
 from airflow_provider_mcp.errors import ToolError
 from airflow_provider_mcp.plugins import Catalogue
 from airflow_provider_mcp.policy import Confirmations, Policy
-from airflow_provider_mcp.toolsets import Tool, ToolCall, path, run_function, shape_result
+from airflow_provider_mcp.toolsets import Tool, ToolCall, outline, path, run_function, shape_result
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ TOOL_SECONDS = 50
 """A request ends within 55 s (CONTRACT, section 2); what is over is for the way out."""
 MAX_COMPLETIONS = 100
 TOKEN_ARGUMENT = "confirmation_token"  # noqa: S105
-_TOKEN_SCHEMA = {"type": "string", "description": "From the preview that the first call returns."}
+_TOKEN_SCHEMA = {"type": "string", "description": "From the preview."}
 _CONFIRM_FORM = {
     "type": "object",
     "properties": {"confirm": {"type": "boolean", "title": "Do it", "default": False}},
@@ -57,9 +57,10 @@ _CONFIRM_FORM = {
 }
 INSTRUCTIONS = (
     "Apache Airflow, acting as you, under your permissions. Identifiers must be exactly as listed. "
-    "Lists go on with next_cursor. To find why something failed, read the run, then its "
-    "failed task instances, then their logs. A tool that asks for confirmation changes nothing until it is "
-    "called again with confirmation_token: show the preview to the user first."
+    "Lists go on with next_cursor; what was cut says so by truncated and hint. To find why something "
+    "failed, read the run, then its failed task instances, then their logs. A tool that asks for "
+    "confirmation changes nothing until it is called again with confirmation_token: show the preview to the "
+    "user first."
 )
 
 
@@ -259,7 +260,9 @@ class _Offered:
     async def list_resources(self, *_: Any) -> types.ListResourcesResult:
         return types.ListResourcesResult(
             resources=[
-                types.Resource(uri=r.uri, name=r.name, description=r.description, mime_type=r.mime_type)
+                types.Resource(
+                    uri=r.uri, name=r.name, title=r.title, description=r.description, mime_type=r.mime_type
+                )
                 for r in self._catalogue.resources.values()
                 if "{" not in r.uri
             ]
@@ -269,7 +272,11 @@ class _Offered:
         return types.ListResourceTemplatesResult(
             resource_templates=[
                 types.ResourceTemplate(
-                    uri_template=r.uri, name=r.name, description=r.description, mime_type=r.mime_type
+                    uri_template=r.uri,
+                    name=r.name,
+                    title=r.title,
+                    description=r.description,
+                    mime_type=r.mime_type,
                 )
                 for r in self._catalogue.resources.values()
                 if "{" in r.uri
@@ -308,6 +315,7 @@ class _Offered:
             prompts=[
                 types.Prompt(
                     name=p.name,
+                    title=p.title,
                     description=p.description,
                     arguments=[
                         types.PromptArgument(name=a.name, required=a.default is a.empty)
@@ -376,11 +384,12 @@ def describe_tool(tool: Tool, *, confirms: bool = False) -> types.Tool:
         title=tool.title,
         description=tool.description,
         input_schema=schema,
-        output_schema=dict(tool.output_schema),
+        output_schema=outline(tool.output_schema, tool.input_schema),
         annotations=types.ToolAnnotations(
             read_only_hint=tool.access == "read",
             destructive_hint=tool.access == "destructive",
-            idempotent_hint=tool.access == "read" or tool.idempotent,
+            # By the protocol it is false unless set, and says nothing about a tool that only reads.
+            idempotent_hint=(tool.idempotent and tool.access != "read") or None,
             open_world_hint=False,
         ),
     )

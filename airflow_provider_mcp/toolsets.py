@@ -179,6 +179,7 @@ class Prompt:
     name: str
     description: str
     function: Callable[..., str]
+    title: str | None = None
 
 
 @dataclass(frozen=True)
@@ -193,6 +194,7 @@ class Resource:
     description: str
     read: Callable[..., Awaitable[Any]]
     mime_type: str = "application/json"
+    title: str | None = None
 
 
 class Result(pydantic.BaseModel):
@@ -360,13 +362,19 @@ async def fetch_page(
 
 
 class _Schema(GenerateJsonSchema):
-    """JSON Schema without what only costs tokens: titles and null alternatives."""
+    """JSON Schema without what only costs tokens: titles, null alternatives and what is so by default."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002
         return False
 
     def nullable_schema(self, schema: Any) -> dict[str, Any]:
         return self.generate_inner(schema["schema"])
+
+    def dict_schema(self, schema: Any) -> dict[str, Any]:
+        built = super().dict_schema(schema)
+        if built.get("additionalProperties") is True:
+            del built["additionalProperties"]
+        return built
 
     def default_schema(self, schema: Any) -> dict[str, Any]:
         built = super().default_schema(schema)
@@ -434,6 +442,31 @@ def bind_tool(function: Callable[..., Any], *, toolset: str, owner: str) -> Tool
         input_schema=arguments.model_json_schema(schema_generator=_Schema),
         output_schema=output,
     )
+
+
+def outline(output: Mapping[str, Any] | None, inputs: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the part of an output schema that every request pays for: what each result surely has.
+
+    Left out are the inside of each field, fields that may be missing, and fields that repeat an argument,
+    unless nothing would be left. What fits the whole schema fits its outline too.
+
+    :param output: The whole schema; None for a tool without one.
+    :param inputs: The tool's input schema.
+    """
+    if output is None:
+        return None
+    fields = {name: field for name, field in output.get("properties", {}).items() if name not in _IN_ALL}
+    certain = [name for name in fields if name in output.get("required", ())]
+    new = [name for name in certain if name not in inputs.get("properties", {})]
+    shown = {}
+    for name in new or certain or fields:
+        kind = "object" if "$ref" in fields[name] else fields[name].get("type")
+        shown[name] = {"type": kind} if kind else {}
+    return {"type": "object", "properties": shown}
+
+
+_IN_ALL = ("truncated", "hint")
+"""Fields that any result may have: the server's instructions and the results themselves explain them."""
 
 
 @functools.lru_cache(maxsize=512)

@@ -272,7 +272,7 @@ def _inward(app: Any, load_user: Callable[[], Any], script_name: str) -> Any:
     import anyio.to_thread
     import httpx
 
-    from airflow_provider_mcp.airflow_api import INNER_HOST
+    from airflow_provider_mcp.airflow_api import INNER_HOST, NATIVE
     from airflow_provider_mcp.errors import ToolError
     from airflow_provider_mcp.hosts.airflow2_rest import UnsupportedOnAirflow2, V1Request, to_v1
 
@@ -304,8 +304,8 @@ def _inward(app: Any, load_user: Callable[[], Any], script_name: str) -> Any:
         raw_path = outer.url.raw_path.decode("ascii").split("?", 1)[0].removeprefix("/api/v2/")
         query = parse_qsl(outer.url.query.decode("ascii"), keep_blank_values=True)
         body = json.loads(outer.content) if outer.content else None
-        if raw_path == "openapi.json":
-            step: V1Request | None = V1Request("GET", raw_path, query, None, _unchanged)
+        if outer.extensions.get(NATIVE):
+            step: V1Request | None = V1Request(outer.method, raw_path, query, body, _unchanged)
         else:
             step = to_v1(outer.method, raw_path, query, body)
         while step is not None:

@@ -34,9 +34,33 @@ from airflow_provider_mcp.server import describe_tool
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "airflow_provider_mcp"
-VERBS = {"list", "get", "trigger", "clear", "set", "create", "delete", "pause", "unpause", "wait"}
-VERBS |= {"reparse", "respond"}
-VERBS |= {"materialize", "test", "update"}
+VERBS = frozenset(
+    [
+        "list",
+        "get",
+        "search",
+        "wait",
+        "diagnose",
+        "explain",
+        "find",
+        "analyze",
+        "compare",
+        "resolve",
+        "trigger",
+        "set",
+        "create",
+        "update",
+        "pause",
+        "unpause",
+        "reparse",
+        "respond",
+        "materialize",
+        "test",
+        "clear",
+        "delete",
+        "call",
+    ]
+)
 CATALOGUE = load_catalogue("3.3.2", found=[])
 
 
