@@ -235,7 +235,7 @@ class _Served:
         return Airflow(
             transport=_inward(self.app, load_user, script_name),
             base_url=f"http://{INNER_HOST}/api/v2/",
-            site=Site(self.version, functools.partial(page_url, page_root)),
+            site=Site(self.version, functools.partial(page_url, page_root), page_root),
             caller=caller,
             access=access,
         )

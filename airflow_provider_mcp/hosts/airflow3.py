@@ -165,7 +165,7 @@ class _Served:
             transport=_inward(app, root, self._nested),
             base_url=f"http://{INNER_HOST}{root}/api/v2/",
             headers={"Authorization": authorization},
-            site=Site(self.version, functools.partial(page_url, page_root)),
+            site=Site(self.version, functools.partial(page_url, page_root), page_root),
             caller=caller,
             access=access,
         )

@@ -34,7 +34,14 @@ from airflow_provider_mcp.server import describe_tool
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "airflow_provider_mcp"
-VERBS = {"list", "get", "trigger", "clear", "set", "create", "delete", "pause", "unpause", "wait"}
+VERBS = {"list", "get", "trigger", "clear", "set", "create", "delete", "pause", "unpause", "wait"} | {
+    "diagnose",
+    "explain",
+    "find",
+    "analyze",
+    "compare",
+    "resolve",
+}
 CATALOGUE = load_catalogue("3.3.2", found=[])
 
 
