@@ -31,12 +31,21 @@ Verdict = Literal["blocks", "ok", "unknown"]
 NOT_STARTED = frozenset({None, "none", "scheduled"})
 """States in which the scheduler has not yet handed the task to the executor."""
 
-# Dependencies of Airflow that have a rule of their own here.
+# Dependencies of Airflow that have a rule of their own here, and one that only repeats the state.
 _POOL = "Pool Slots Available"
 _TASK_LIMIT = "Task Concurrency"
 _DAG_LIMIT = "Task Instance Slots Available"
-_RETRY = "Not In Retry Period"
-_ELSEWHERE = frozenset({_POOL, _TASK_LIMIT, _DAG_LIMIT, _RETRY, "Dag Not Paused", "Dagrun Running"})
+_ELSEWHERE = frozenset(
+    {
+        _POOL,
+        _TASK_LIMIT,
+        _DAG_LIMIT,
+        "Not In Retry Period",
+        "Dag Not Paused",
+        "Dagrun Running",
+        "Task Instance State",
+    }
+)
 
 
 @dataclass(frozen=True)
