@@ -18,17 +18,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from airflow_provider_mcp.sdk import (
     Airflow,
     Cursor,
     Limit,
     Page,
-    Result,
     ToolError,
     Toolset,
     fetch_page,
@@ -36,7 +36,7 @@ from airflow_provider_mcp.sdk import (
     path,
     tool,
 )
-from airflow_provider_mcp.tools.collect import cut, step, target, try_get
+from airflow_provider_mcp.tools.collect import Report, cut, step, target, try_get
 from airflow_provider_mcp.tools.history import analyze_dag, find_failures
 from airflow_provider_mcp.tools.run_diagnosis import compare_dag_runs, diagnose_dag_run
 from airflow_provider_mcp.tools.run_statistics import seconds
@@ -58,35 +58,19 @@ TRACE_CHARS = 3000
 Part = dict[str, Any]
 
 
-class SystemHealth(Result):
+class SystemHealth(Report):
     status: Literal["healthy", "degraded", "unhealthy", "unknown"]
-    parts: dict[str, dict[str, Any]]
-    next_steps: list[dict[str, Any]] | None = None
-
-
-class ImportErrorRow(BaseModel):
-    import_error_id: int | None = None
-    filename: str | None = None
-    bundle_name: str | None = None
-    timestamp: str | None = None
-    error: str
-    stack_trace: str | None = None
+    parts: dict[str, Any]
 
 
 class ImportErrors(Page):
     items_field: ClassVar[str] = "import_errors"
-    import_errors: list[ImportErrorRow]
+    import_errors: list[dict[str, Any]]
 
 
-class Resolved(Result):
+class Resolved(Report):
     kind: str
-    dag_id: str | None = None
-    dag_run_id: str | None = None
-    task_id: str | None = None
-    map_index: int | None = None
-    try_number: int | None = None
-    logical_date: str | None = None
-    next_step: dict[str, Any] | None = None
+    next_step: Any = None
 
 
 def components(health: Part) -> dict[str, Part]:
@@ -179,7 +163,8 @@ async def get_system_health(airflow: Airflow) -> SystemHealth:
     if (pools := await ask("pools", "pools", limit=100)) is not None:
         near = crowded(pools["pools"])
         parts["pools"] = _counted(len(near), near_full=near[:5])
-    return SystemHealth(status=whole(parts), parts=parts, next_steps=_health_steps(parts) or None)
+    shown: Part = {"status": whole(parts), "parts": parts, "next_steps": _health_steps(parts) or None}
+    return SystemHealth(**shown)
 
 
 def _health_steps(parts: dict[str, Part]) -> list[Part]:
@@ -215,18 +200,19 @@ async def list_import_errors(
     return ImportErrors.of([_import_error(row) for row in rows], total=total, offset=offset)
 
 
-def _import_error(row: Part) -> ImportErrorRow:
+def _import_error(row: Part) -> Part:
     trace = str(row.get("stack_trace") or "").strip()
     if len(trace) > TRACE_CHARS:
         trace = "…" + trace[1 - TRACE_CHARS :]
-    return ImportErrorRow(
-        import_error_id=row.get("import_error_id"),
-        filename=row.get("filename"),
-        bundle_name=row.get("bundle_name"),
-        timestamp=row.get("timestamp"),
-        error=cut(last_line(trace), 500),
-        stack_trace=trace,
-    )
+    shown = {
+        "import_error_id": row.get("import_error_id"),
+        "filename": row.get("filename"),
+        "bundle_name": row.get("bundle_name"),
+        "timestamp": row.get("timestamp"),
+        "error": cut(last_line(trace), 500),
+        "stack_trace": trace,
+    }
+    return {key: value for key, value in shown.items() if value is not None}
 
 
 @tool(access="read")
@@ -263,16 +249,8 @@ async def resolve_url(
             )
         run_id = rows[0]["dag_run_id"]
     found = with_run(page, run_id)
-    return Resolved(
-        kind=found.kind,
-        dag_id=found.dag_id,
-        dag_run_id=found.dag_run_id,
-        task_id=found.task_id,
-        map_index=found.map_index,
-        try_number=found.try_number,
-        logical_date=found.logical_date,
-        next_step=next_call(found),
-    )
+    shown: Part = {**asdict(found), "next_step": next_call(found)}
+    return Resolved(**shown)
 
 
 @hookimpl

@@ -25,11 +25,12 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from airflow_provider_mcp.sdk import Airflow, Result, ToolError, path, tool
+from airflow_provider_mcp.sdk import Airflow, ToolError, path, tool
 from airflow_provider_mcp.tools.arguments import DagId
 from airflow_provider_mcp.tools.collect import (
     PAGE,
     LogBudget,
+    Report,
     cut,
     group_by_task,
     in_turn,
@@ -64,22 +65,16 @@ MAX_WINDOW = timedelta(days=92)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
-class Failures(Result):
-    since: str
+class Failures(Report):
     failed: int
-    failed_runs: int | None = None
-    clusters: list[dict[str, Any]]
-    unchecked: dict[str, str] | None = None
-    next_steps: list[dict[str, Any]]
+    clusters: list[Any]
+    next_steps: list[Any]
 
 
-class DagAnalysis(Result):
-    dag_id: str
+class DagAnalysis(Report):
     runs: dict[str, Any]
     tasks: dict[str, Any]
-    next_steps: list[dict[str, Any]]
-    unchecked: dict[str, str] | None = None
-    ui_url: str
+    next_steps: list[Any]
 
 
 def window(since: str, now: datetime) -> tuple[datetime, datetime]:
@@ -188,13 +183,7 @@ async def find_failures(
     unchecked: dict[str, str] = {}
     dag_ids = await _dag_ids(airflow, dag_pattern, unchecked)
     if dag_ids == []:
-        return Failures(
-            since=begin.isoformat(timespec="seconds"),
-            failed=0,
-            clusters=[],
-            next_steps=[],
-            hint="No Dag fits dag_pattern.",
-        )
+        return Failures(failed=0, clusters=[], next_steps=[], hint="No Dag fits dag_pattern.")
     filters: Row = {"dag_ids": dag_ids, "state": ["failed", "up_for_retry"], "order_by": "-end_date"}
     rows, total = await list_instances(airflow, FAILURE_PAGES, **filters, end_date_gte=begin.isoformat())
     read, left, why = await read_failures(airflow, _ordered(rows), LogBudget(LOG_READS, LOG_CALLS))
@@ -230,14 +219,15 @@ async def find_failures(
         query = {"state": "failed", "end_date_gte": begin.isoformat(), "limit": 1}
         answer = await try_get(airflow, "dags/~/dagRuns", query)
         runs = None if isinstance(answer, Unread) else int(answer["total_entries"])
-    return Failures(
-        since=begin.isoformat(timespec="seconds"),
-        failed=total,
-        failed_runs=runs,
-        clusters=shown,
-        unchecked=unchecked or None,
-        next_steps=steps,
-    )
+    found: Row = {
+        "since": begin.isoformat(timespec="seconds"),
+        "failed": total,
+        "failed_runs": runs,
+        "clusters": shown,
+        "unchecked": unchecked or None,
+        "next_steps": steps,
+    }
+    return Failures(**found)
 
 
 async def _earlier(
@@ -319,11 +309,12 @@ async def analyze_dag(
         newest = next(row["dag_run_id"] for row in found if row["state"] == "success")
         oldest = next(row["dag_run_id"] for row in reversed(found) if row["state"] == "success")
         steps.append(step("compare_dag_runs", dag_id=dag_id, dag_run_id=newest, other_dag_run_id=oldest))
-    return DagAnalysis(
-        dag_id=dag_id,
-        runs={key: value for key, value in figures.items() if value is not None},
-        tasks={key: value for key, value in tasks.items() if value not in (None, [])},
-        next_steps=steps,
-        unchecked=unchecked or None,
-        ui_url=airflow.page_url(dag_id),
-    )
+    analysis: Row = {
+        "dag_id": dag_id,
+        "runs": {key: value for key, value in figures.items() if value is not None},
+        "tasks": {key: value for key, value in tasks.items() if value not in (None, [])},
+        "next_steps": steps,
+        "unchecked": unchecked or None,
+        "ui_url": airflow.page_url(dag_id),
+    }
+    return DagAnalysis(**analysis)

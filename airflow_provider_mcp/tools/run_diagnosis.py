@@ -25,10 +25,11 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from airflow_provider_mcp.sdk import Airflow, Result, ToolError, path, tool
+from airflow_provider_mcp.sdk import Airflow, ToolError, path, tool
 from airflow_provider_mcp.tools.arguments import DagId, RunId
 from airflow_provider_mcp.tools.collect import (
     LogBudget,
+    Report,
     count_states,
     cut,
     ended,
@@ -61,33 +62,26 @@ SHOWN_TASKS = 5
 SHOWN_ERRORS = 3
 COMPARED_PAGES = 3
 DIFF_CHARS = 1500
+# The events that the scheduler writes into the audit log when it ends a task itself.
+_SCHEDULER_EVENTS = frozenset(
+    {
+        "heartbeat timeout",
+        "state mismatch",
+        "stuck in queued reschedule",
+        "stuck in queued tries exceeded",
+    }
+)
 
 
-class Diagnosis(Result):
-    dag_id: str
-    dag_run_id: str
-    state: str
+class Diagnosis(Report):
     summary: str
-    run: dict[str, Any]
-    task_counts: dict[str, int]
-    failures: list[dict[str, Any]]
-    changed: dict[str, Any] | None = None
-    blocked: dict[str, Any] | None = None
-    next_steps: list[dict[str, Any]]
-    unchecked: dict[str, str] | None = None
-    ui_url: str
+    failures: list[Any]
+    next_steps: list[Any]
 
 
-class RunComparison(Result):
-    dag_id: str
-    runs: list[dict[str, Any]]
-    duration_ratio: float | None = None
-    conf: dict[str, Any] | None = None
-    dag_version: list[Any] | None = None
-    only_in_first: list[str] | None = None
-    only_in_second: list[str] | None = None
-    tasks: list[dict[str, Any]]
-    unchecked: dict[str, str] | None = None
+class RunComparison(Report):
+    runs: list[Any]
+    tasks: list[Any]
 
 
 async def _find_run(airflow: Airflow, dag_id: str, dag_run_id: str) -> Row:
@@ -247,6 +241,28 @@ def _error(airflow: Airflow, group: Cluster) -> Row:
     return shown
 
 
+async def _scheduler_says(airflow: Airflow, run: Row, failures: Sequence[Row], unchecked: Row) -> None:
+    """Add what the scheduler wrote of tasks whose log names no exception, to these failures."""
+    silent = {
+        failure["task_id"]: failure
+        for failure in failures
+        if not failure["errors"] or failure["errors"][0]["kind"] in {"killed", "no_exception_in_log"}
+    }
+    if not silent:
+        return
+    query = {"dag_id": run["dag_id"], "run_id": run["dag_run_id"], "order_by": "-when", "limit": 100}
+    answer = await try_get(airflow, "eventLogs", query)
+    if isinstance(answer, Unread):
+        unchecked["scheduler_says"] = answer.why
+        return
+    for row in answer["event_logs"]:
+        said = silent.get(row.get("task_id"))
+        if said is not None and row.get("event") in _SCHEDULER_EVENTS:
+            lines = said.setdefault("scheduler_says", [])
+            if len(lines) < SHOWN_ERRORS:
+                lines.append(cut(f"{row['event']}: {row.get('extra') or ''}", 300))
+
+
 def _task_failure(
     airflow: Airflow, rows: Sequence[Row], total: int, read: Sequence[Occurrence], why: str | None
 ) -> Row:
@@ -328,27 +344,24 @@ async def _timeout(airflow: Airflow, run: Row) -> str | None:
     return None
 
 
-def _fit(diagnosis: Diagnosis) -> Diagnosis:
-    """Leave details out, the least telling first, until the result has its size."""
-
-    def size() -> int:
-        return len(diagnosis.model_dump_json(exclude_none=True))
+def _fit(shown: Row) -> Row:
+    """Leave details out, the least telling first, until the diagnosis has its size."""
 
     def shorten_diff() -> None:
-        if diagnosis.changed and "source_diff" in diagnosis.changed:
-            diagnosis.changed["source_diff"] = cut(diagnosis.changed["source_diff"], 500)
+        if shown.get("changed") and "source_diff" in shown["changed"]:
+            shown["changed"]["source_diff"] = cut(shown["changed"]["source_diff"], 500)
 
     def later_code() -> None:
-        for failure in diagnosis.failures:
+        for failure in shown["failures"]:
             for error in failure["errors"][1:]:
                 error.pop("code", None)
 
     def later_errors() -> None:
-        for failure in diagnosis.failures[1:]:
+        for failure in shown["failures"][1:]:
             del failure["errors"][1:]
 
     def messages() -> None:
-        for failure in diagnosis.failures:
+        for failure in shown["failures"]:
             for error in failure["errors"]:
                 error.pop("caused_by", None)
                 if "message" in error:
@@ -356,10 +369,10 @@ def _fit(diagnosis: Diagnosis) -> Diagnosis:
                 error["code"] = [cut(line, 120) for line in error.get("code", [])[-2:]]
 
     def last_failures() -> None:
-        del diagnosis.failures[2:]
+        del shown["failures"][2:]
 
     def differences() -> None:
-        diagnosis.changed = None
+        shown["changed"] = None
 
     cuts: Sequence[Callable[[], None]] = (
         shorten_diff,
@@ -370,12 +383,12 @@ def _fit(diagnosis: Diagnosis) -> Diagnosis:
         differences,
     )
     for shorten in cuts:
-        if size() <= MAX_CHARS:
-            return diagnosis
+        if len(json.dumps(shown, ensure_ascii=False, separators=(",", ":"))) <= MAX_CHARS:
+            return shown
         shorten()
-        diagnosis.truncated = True
-        diagnosis.hint = "Shortened; get_task_logs and compare_dag_runs show the rest."
-    return diagnosis
+        shown["truncated"] = True
+        shown["hint"] = "Shortened; get_task_logs and compare_dag_runs show the rest."
+    return shown
 
 
 @tool(access="read")
@@ -411,31 +424,32 @@ async def diagnose_dag_run(
         )
         for group in shown
     ]
+    await _scheduler_says(airflow, run, failures, unchecked)
     changed = await _changed(airflow, run, [group[0] for group in shown], unchecked)
     names = {group[0]["task_id"] for group in groups}
     blocked = await _blocked(airflow, run, rows, counts, names, unchecked)
     timeout = await _timeout(airflow, run) if run["state"] == "failed" and not failed else None
     if len(groups) > len(shown):
         unchecked["more_failed_tasks"] = ", ".join(sorted(g[0]["task_id"] for g in groups[SHOWN_TASKS:])[:20])
-    diagnosis = Diagnosis(
-        dag_id=dag_id,
-        dag_run_id=dag_run_id,
-        state=run["state"],
-        summary=_summary(run, failures, len(groups) - len(shown), blocked, timeout),
-        run={
+    diagnosis: Row = {
+        "dag_id": dag_id,
+        "dag_run_id": dag_run_id,
+        "state": run["state"],
+        "summary": _summary(run, failures, len(groups) - len(shown), blocked, timeout),
+        "run": {
             key: value
             for key in ("run_type", "logical_date", "start_date", "end_date", "duration")
             if (value := run.get(key)) is not None
         },
-        task_counts=counts,
-        failures=failures,
-        changed=changed,
-        blocked=blocked,
-        next_steps=_next_steps(run, failures, groups),
-        unchecked={key: cut(value, 300) for key, value in unchecked.items()} or None,
-        ui_url=airflow.page_url(dag_id, dag_run_id),
-    )
-    return _fit(diagnosis)
+        "task_counts": counts,
+        "failures": failures,
+        "changed": changed,
+        "blocked": blocked,
+        "next_steps": _next_steps(run, failures, groups),
+        "unchecked": {key: cut(value, 300) for key, value in unchecked.items()} or None,
+        "ui_url": airflow.page_url(dag_id, dag_run_id),
+    }
+    return Diagnosis(**_fit(diagnosis))
 
 
 def _shown_run(airflow: Airflow, run: Row) -> Row:
@@ -488,16 +502,17 @@ async def compare_dag_runs(
     if None in versions:
         unchecked["dag_version"] = "Airflow keeps no Dag version of these runs."
     differing = compare_tasks(*sides)
-    return RunComparison(
-        dag_id=dag_id,
-        runs=[_shown_run(airflow, run), _shown_run(airflow, other)],
-        duration_ratio=ratio_of(run_times(run), run_times(other)),
-        conf=_short_conf(changed_keys(run.get("conf"), other.get("conf"))) or None,
-        dag_version=None if None in versions else versions,
-        only_in_first=first[:50] or None,
-        only_in_second=second[:50] or None,
-        tasks=differing[:25],
-        unchecked=unchecked or None,
-        truncated=len(differing) > 25 or None,
-        hint=f"25 of {len(differing)} differing tasks are shown." if len(differing) > 25 else None,
-    )
+    compared: Row = {
+        "dag_id": dag_id,
+        "runs": [_shown_run(airflow, run), _shown_run(airflow, other)],
+        "duration_ratio": ratio_of(run_times(run), run_times(other)),
+        "conf": _short_conf(changed_keys(run.get("conf"), other.get("conf"))) or None,
+        "dag_version": None if None in versions else versions,
+        "only_in_first": first[:50] or None,
+        "only_in_second": second[:50] or None,
+        "tasks": differing[:25],
+        "unchecked": unchecked or None,
+        "truncated": len(differing) > 25 or None,
+        "hint": f"25 of {len(differing)} differing tasks are shown." if len(differing) > 25 else None,
+    }
+    return RunComparison(**compared)

@@ -24,9 +24,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from airflow_provider_mcp.sdk import Airflow, Result, ToolError, path, tool
+from airflow_provider_mcp.sdk import Airflow, ToolError, path, tool
 from airflow_provider_mcp.tools.arguments import DagId
-from airflow_provider_mcp.tools.collect import step, target, try_get
+from airflow_provider_mcp.tools.collect import Report, step, target, try_get
 from airflow_provider_mcp.tools.waiting_rules import NOT_STARTED, Facts, Unread, conclude, explain
 
 Row = dict[str, Any]
@@ -38,24 +38,17 @@ _WAITING = (
     "up_for_retry",
     "up_for_reschedule",
     "deferred",
+    "awaiting_input",
     "no_status",
     "restarting",
     "running",
 )
 
 
-class Waiting(Result):
-    dag_id: str
-    dag_run_id: str | None = None
-    task_id: str | None = None
-    map_index: int | None = None
-    state: str | None = None
+class Waiting(Report):
     reason: str
-    checks: list[dict[str, Any]]
-    unchecked: dict[str, str] | None = None
-    others_waiting: dict[str, int] | None = None
-    next_steps: list[dict[str, Any]]
-    ui_url: str | None = None
+    checks: list[Any]
+    next_steps: list[Any]
 
 
 async def _total(airflow: Airflow, route: str, **params: Any) -> int | Unread:
@@ -93,8 +86,12 @@ async def _find_instance(
     if task_id is not None:
         query["task_id"] = task_id
     else:
-        query["state"] = ["none" if state == "no_status" else state for state in _WAITING]
+        named = [state for state in _WAITING if state != "awaiting_input"]
+        query["state"] = ["none" if state == "no_status" else state for state in named]
     rows = (await airflow.get(route, params=query)).json()["task_instances"]
+    if task_id is None and not rows:
+        # States that only some versions know cannot be asked for.
+        rows = (await airflow.get(route, params={"limit": 100})).json()["task_instances"]
     if task_id is not None and not rows:
         raise ToolError(
             "not_found",
@@ -247,6 +244,8 @@ def _next_steps(facts: Facts, blocking: list[str]) -> list[Row]:
             )
         elif name in {"retry", "sensor", "deferred"} and facts.instance is not None:
             steps.append(step("get_task_logs", **target(dict(facts.instance))))
+        elif name == "input" and facts.run is not None:
+            steps.append(step("list_hitl", dag_id=dag_id, dag_run_id=facts.run["dag_run_id"]))
         elif name in {"heartbeats", "executor"}:
             steps.append(step("get_system_health"))
     if facts.run is not None and facts.run.get("state") == "failed":
@@ -276,16 +275,17 @@ async def explain_waiting(
             del row["evidence"]
         shown.append(row)
     page = airflow.page_url(dag_id, run.get("dag_run_id"), instance.get("task_id"))
-    return Waiting(
-        dag_id=dag_id,
-        dag_run_id=run.get("dag_run_id"),
-        task_id=instance.get("task_id"),
-        map_index=index if index is not None and index >= 0 else None,
-        state=state,
-        reason=conclude(facts, checks),
-        checks=shown,
-        unchecked={check.name: check.says for check in checks if check.verdict == "unknown"} or None,
-        others_waiting=others,
-        next_steps=_next_steps(facts, [check.name for check in checks if check.verdict == "blocks"]),
-        ui_url=page if facts.dag is not None else None,
-    )
+    found: Row = {
+        "dag_id": dag_id,
+        "dag_run_id": run.get("dag_run_id"),
+        "task_id": instance.get("task_id"),
+        "map_index": index if index is not None and index >= 0 else None,
+        "state": state,
+        "reason": conclude(facts, checks),
+        "checks": shown,
+        "unchecked": {check.name: check.says for check in checks if check.verdict == "unknown"} or None,
+        "others_waiting": others,
+        "next_steps": _next_steps(facts, [check.name for check in checks if check.verdict == "blocks"]),
+        "ui_url": page if facts.dag is not None else None,
+    }
+    return Waiting(**found)

@@ -132,7 +132,13 @@ def conclude(facts: Facts, checks: Sequence[Check]) -> str:
     if facts.instance is not None:
         if state == "running":
             return f"It is not waiting: it runs since {facts.instance.get('start_date')}.{rest}"
-        if state not in NOT_STARTED | {"queued", "deferred", "up_for_retry", "up_for_reschedule"}:
+        if state not in NOT_STARTED | {
+            "queued",
+            "deferred",
+            "awaiting_input",
+            "up_for_retry",
+            "up_for_reschedule",
+        }:
             return f"It is not waiting: its state is {state}.{rest}"
     elif facts.run is not None and facts.run.get("state") in {"success", "failed"}:
         return f"It is not waiting: the run is over ({facts.run.get('state')}).{rest}"
@@ -410,6 +416,15 @@ def _deferred(facts: Facts) -> Check | None:
     return Check("deferred", "blocks", says, evidence)
 
 
+def _input(facts: Facts) -> Check | None:
+    if facts.instance is None or facts.state not in {"awaiting_input", "deferred"}:
+        return None
+    trigger = str((facts.instance.get("trigger") or {}).get("classpath") or "")
+    if facts.state == "deferred" and trigger.rsplit(".", 1)[-1] != "HITLTrigger":
+        return None
+    return Check("input", "blocks", "The task waits for a person's answer.", {"state": facts.state})
+
+
 def _sensor(facts: Facts) -> Check | None:
     if facts.instance is None:
         return None
@@ -499,6 +514,7 @@ RULES: Sequence[Callable[[Facts], Check | None]] = (
     _pool,
     _concurrency,
     _retry,
+    _input,
     _deferred,
     _sensor,
     _heartbeats,

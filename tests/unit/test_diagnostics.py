@@ -125,6 +125,7 @@ class FakeAirflow:
             },
             "importErrors": {"import_errors": [], "total_entries": 0},
             "dagWarnings": {"dag_warnings": [], "total_entries": 0},
+            "eventLogs": {"event_logs": [], "total_entries": 0},
             "pools": {"pools": [{"name": "p", "slots": 4, "open_slots": 4}], "total_entries": 1},
             "pools/default_pool": {"name": "default_pool", "slots": 4, "open_slots": 4},
             "jobs": {"jobs": [{"id": 1}], "total_entries": 1},
@@ -367,8 +368,17 @@ def test_what_could_not_be_read_is_named(airflow: FakeAirflow) -> None:
 def test_a_task_that_ended_without_an_exception(airflow: FakeAirflow) -> None:
     airflow.instances = [instance("check", state="failed")]
     airflow.logs = lambda _: {"content": ["no error, timeout=30", "ConnectionError is only a word"]}
-    (error,) = airflow.use(diagnose_dag_run, dag_id="d").failures[0]["errors"]
-    assert error["kind"] == "no_exception_in_log"
+    airflow.more["eventLogs"] = {
+        "event_logs": [
+            {"task_id": "check", "event": "heartbeat timeout", "extra": "no heartbeat for 300 seconds"},
+            {"task_id": "check", "event": "running", "extra": None},
+            {"task_id": "other", "event": "state mismatch", "extra": "x"},
+        ],
+        "total_entries": 3,
+    }
+    (failure,) = airflow.use(diagnose_dag_run, dag_id="d").failures
+    assert failure["errors"][0]["kind"] == "no_exception_in_log"
+    assert failure["scheduler_says"] == ["heartbeat timeout: no heartbeat for 300 seconds"]
 
 
 def test_a_run_that_timed_out_without_a_failed_task(airflow: FakeAirflow) -> None:
@@ -440,6 +450,24 @@ def test_a_dag_that_is_not_there(airflow: FakeAirflow) -> None:
     found = airflow.use(explain_waiting, dag_id="d")
     assert found.reason == "The file named after the Dag could not be imported: E: no"
     assert found.next_steps == [{"tool": "list_import_errors", "arguments": {}}]
+
+
+def test_a_state_that_cannot_be_asked_for_is_found(airflow: FakeAirflow) -> None:
+    airflow.runs = [run(state="running")]
+    airflow.instances = [instance("done"), instance("approve", state="awaiting_input")]
+    found = airflow.use(explain_waiting, dag_id="d")
+    assert (found.task_id, found.reason) == ("approve", "The task waits for a person's answer.")
+    assert found.next_steps[0]["tool"] == "list_hitl"
+
+
+def test_states_are_counted_whole(airflow: FakeAirflow) -> None:
+    airflow.instances = [
+        *(instance("a", n, "awaiting_input") for n in range(5)),
+        *(instance("b", n, None) for n in range(200)),
+        instance("c", state="failed"),
+    ]
+    found = airflow.use(diagnose_dag_run, dag_id="d")
+    assert found.task_counts == {"failed": 1, "no_status": 200, "other": 5}
 
 
 def test_arguments_of_explain_waiting(airflow: FakeAirflow) -> None:
@@ -677,10 +705,10 @@ def test_import_errors_are_bounded_and_begin_with_the_error(airflow: FakeAirflow
     row = {"import_error_id": 1, "filename": "a.py", "timestamp": at(0), "stack_trace": trace}
     airflow.more["importErrors"] = {"import_errors": [row], "total_entries": 1}
     (shown,) = airflow.use(list_import_errors).import_errors
-    assert shown.error == "ModuleNotFoundError: No module named 'x'"
-    assert len(shown.stack_trace) == 3000
-    assert shown.stack_trace.endswith("No module named 'x'")
-    assert (shown.filename, shown.timestamp) == ("a.py", at(0))
+    assert shown["error"] == "ModuleNotFoundError: No module named 'x'"
+    assert len(shown["stack_trace"]) == 3000
+    assert shown["stack_trace"].endswith("No module named 'x'")
+    assert (shown["filename"], shown["timestamp"]) == ("a.py", at(0))
 
 
 def test_addresses(airflow: FakeAirflow) -> None:

@@ -228,6 +228,18 @@ CASES: list[tuple[str, Facts, str, str]] = [
         "The task is deferred: it waits for its trigger a.Trigger.",
     ),
     (
+        "a person",
+        waiting(task_is={"state": "awaiting_input"}),
+        "input",
+        "The task waits for a person's answer.",
+    ),
+    (
+        "a person by a trigger",
+        waiting(task_is={"state": "deferred", "trigger": {"classpath": "a.hitl.HITLTrigger"}}),
+        "input",
+        "The task waits for a person's answer.",
+    ),
+    (
         "rescheduled",
         waiting(task_is={"state": "up_for_reschedule", "operator_name": "FileSensor"}),
         "sensor",
