@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 MESSAGE_CHARS = 400
@@ -91,6 +91,21 @@ def is_user_code(filename: str) -> bool:
         or re.search(r"/lib(64)?/python3(\.\d+)?/", name)
         or "/src/airflow/" in name
     )
+
+
+def add_code(failure: Failure, filenames: Sequence[str], source: Sequence[str]) -> Failure:
+    """Return the failure with the code of those lines that lie in a file, of which ``source`` is the text.
+
+    :param filenames: What the file may be called: whole paths, or the end of one.
+    """
+
+    def filled(frame: Frame) -> Frame:
+        known = any(frame.filename == name or frame.filename.endswith(f"/{name}") for name in filenames)
+        if frame.code or not known or not 1 <= frame.line <= len(source):
+            return frame
+        return replace(frame, code=source[frame.line - 1].strip())
+
+    return replace(failure, frames=tuple(filled(frame) for frame in failure.frames))
 
 
 # ---- normalising -------------------------------------------------------------------------------------

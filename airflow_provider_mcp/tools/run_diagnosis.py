@@ -21,6 +21,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -41,7 +42,7 @@ from airflow_provider_mcp.tools.collect import (
     target,
     try_get,
 )
-from airflow_provider_mcp.tools.exceptions import Cluster, Occurrence, classify, cluster
+from airflow_provider_mcp.tools.exceptions import Cluster, Occurrence, add_code, classify, cluster
 from airflow_provider_mcp.tools.run_statistics import (
     changed_keys,
     compare_tasks,
@@ -57,7 +58,7 @@ MAX_CHARS = 8800
 """About 2,500 tokens."""
 FAILED_PAGES = 3
 LOG_READS = 20
-LOG_CALLS = 40
+LOG_CALLS = 38
 SHOWN_TASKS = 5
 SHOWN_ERRORS = 3
 COMPARED_PAGES = 3
@@ -241,6 +242,30 @@ def _error(airflow: Airflow, group: Cluster) -> Row:
     return shown
 
 
+async def _with_code(
+    airflow: Airflow, run: Row, read: list[Occurrence], unchecked: dict[str, str]
+) -> list[Occurrence]:
+    """Add the code to tracebacks that name lines only, as Airflow 3's do, from the Dag's own file."""
+    bare = any(not frame.code for one in read if one.failure for frame in one.failure.user_frames)
+    if not bare:
+        return read
+    dag = await try_get(airflow, path("dags/{}", run["dag_id"]))
+    query = {"version_number": version_of(run)} if version_of(run) is not None else {}
+    source = await try_get(airflow, path("dagSources/{}", run["dag_id"]), query)
+    if isinstance(dag, Unread):
+        unchecked["code"] = dag.why
+        return read
+    if isinstance(source, Unread):
+        unchecked["code"] = source.why
+        return read
+    names = [str(dag[key]) for key in ("fileloc", "relative_fileloc") if dag.get(key)]
+    lines = str(source.get("content") or "").splitlines()
+    return [
+        replace(one, failure=add_code(one.failure, names, lines)) if one.failure is not None else one
+        for one in read
+    ]
+
+
 async def _scheduler_says(airflow: Airflow, run: Row, failures: Sequence[Row], unchecked: Row) -> None:
     """Add what the scheduler wrote of tasks whose log names no exception, to these failures."""
     silent = {
@@ -414,6 +439,7 @@ async def diagnose_dag_run(
     groups = list(group_by_task(failed).values())
     shown = groups[:SHOWN_TASKS]
     read, _, why = await read_failures(airflow, in_turn(shown), LogBudget(LOG_READS, LOG_CALLS))
+    read = await _with_code(airflow, run, read, unchecked)
     failures = [
         _task_failure(
             airflow,

@@ -191,6 +191,7 @@ def test_a_failure_at_the_end_of_a_large_log(busy: Site) -> None:
     assert error["kind"] == "other"
     assert error["code"]
     assert all("diagnosis.py" in line for line in error["code"])
+    assert error["code"][-1].endswith('raise LedgerError("entry 4711 cannot be posted") from missing')
     assert "LedgerError: entry 4711 cannot be posted" in shown["summary"]
     log = result(busy, "get_task_logs", **shown["next_steps"][0]["arguments"], tail=5)
     assert log["total"] > 45_000

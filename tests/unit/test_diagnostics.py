@@ -106,6 +106,7 @@ class FakeAirflow:
         self.dag: dict[str, Any] | None = {
             "dag_id": "d",
             "is_paused": False,
+            "fileloc": "/opt/dags/d.py",
             "timetable_summary": "@daily",
             "max_active_runs": 16,
             "max_active_tasks": 16,
@@ -184,7 +185,7 @@ class FakeAirflow:
         if parts[0] == "assets":
             return {"assets": self.assets, "total_entries": len(self.assets)}
         if parts[0] == "dagSources":
-            return {"content": f"one\nversion = {query['version_number']}\ntwo"}
+            return {"content": f"one\nversion = {query['version_number']}\ntwo\n\n    work(5)"}
         if parts[0] != "dags":
             return None
         if "logs" in parts:
@@ -267,7 +268,10 @@ def test_15_of_150_mapped_failed(airflow: FakeAirflow) -> None:
     (error,) = failure["errors"]
     assert (error["error"], error["count"]) == ("ValueError: record # is bad", 15)
     assert error["map_indexes"] == [0, 1, 2, 3, 4]
-    assert len(error["code"]) == 4
+    assert error["code"] == [
+        "/opt/dags/d.py:5 in work: work(5)",
+        *(f"/opt/dags/d.py:{n} in work" for n in (6, 7, 8)),
+    ]
     assert "logs_not_read" not in failure
     assert found.blocked == {
         "tasks": ["total"],
@@ -295,7 +299,7 @@ def test_logs_that_go_on_page_after_page_are_bounded(airflow: FakeAirflow) -> No
     mapped(airflow, 150)
     airflow.logs = lambda query: {"content": ["x"], "continuation_token": query.get("token", "") + "x"}
     found = airflow.use(diagnose_dag_run, dag_id="d")
-    assert airflow.calls["logs"] == 40
+    assert airflow.calls["logs"] == 38
     (failure,) = found.failures
     assert failure["errors"] == []
     assert failure["logs_not_read"] == 150

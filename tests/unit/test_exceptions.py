@@ -27,6 +27,7 @@ from airflow_provider_mcp.tools.exceptions import (
     Failure,
     Frame,
     Occurrence,
+    add_code,
     classify,
     cluster,
     find_failure,
@@ -236,6 +237,23 @@ def test_normalising_twice_is_normalising_once(message: str) -> None:
 )
 def test_whose_code_it_is(filename: str, own: bool) -> None:
     assert is_user_code(filename) is own
+
+
+def test_code_is_added_to_lines_of_the_dags_own_file() -> None:
+    frames = (
+        Frame("/b/dags/a.py", 2, "f"),
+        Frame("/b/dags/a.py", 9, "f"),
+        Frame("/b/lib/other.py", 1, "g"),
+        Frame("/b/dags/a.py", 1, "h", "known"),
+    )
+    filled = add_code(Failure("E", "m", frames), ["dags/a.py"], ["one", "  two()  "])
+    assert [frame.code for frame in filled.frames] == ["two()", "", "", "known"]
+    assert [f.code for f in add_code(filled, ["s/a.py", "/x"], ["x"] * 9).frames] == [
+        "two()",
+        "",
+        "",
+        "known",
+    ]
 
 
 def test_a_traceback_wholly_in_libraries_shows_its_last_line() -> None:
