@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from pydantic import ConfigDict
@@ -115,10 +115,7 @@ class LogBudget:
 
     reads: int
     calls: int
-    until: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.until = time.monotonic() + LOG_SECONDS
+    until: float = field(default_factory=lambda: time.monotonic() + LOG_SECONDS)
 
     @property
     def spent(self) -> bool:

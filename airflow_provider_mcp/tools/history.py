@@ -186,13 +186,16 @@ async def find_failures(
         return Failures(failed=0, clusters=[], next_steps=[], hint="No Dag fits dag_pattern.")
     filters: Row = {"dag_ids": dag_ids, "state": ["failed", "up_for_retry"], "order_by": "-end_date"}
     rows, total = await list_instances(airflow, FAILURE_PAGES, **filters, end_date_gte=begin.isoformat())
-    read, left, why = await read_failures(airflow, _ordered(rows), LogBudget(LOG_READS, LOG_CALLS))
+    budget = LogBudget(LOG_READS, LOG_CALLS)
+    read, left, why = await read_failures(airflow, _ordered(rows), budget)
     presumed, unknown = _attribute(read, left)
     if total > len(rows):
         unchecked["failures"] = f"{len(rows)} of the {total} failures were looked at."
     if unknown:
         unchecked["logs"] = f"The error of {unknown} failures is not known: {cut(why or '', 200)}."
-    earlier, earlier_left, missing = await _earlier(airflow, filters, before, begin, rows, bool(read))
+    earlier, earlier_left, missing = await _earlier(
+        airflow, filters, before, begin, rows if read else [], budget.until
+    )
     if missing:
         unchecked["new"] = missing
     clusters = sorted(
@@ -231,10 +234,14 @@ async def find_failures(
 
 
 async def _earlier(
-    airflow: Airflow, filters: Row, before: datetime, begin: datetime, rows: Sequence[Row], wanted: bool
+    airflow: Airflow, filters: Row, before: datetime, begin: datetime, rows: Sequence[Row], until: float
 ) -> tuple[list[Occurrence], list[Row], str | None]:
-    """Read the failures of the window before: ``(read, not read, why nothing can be said of it)``."""
-    if not wanted:
+    """Read the failures of the window before: ``(read, not read, why nothing can be said of it)``.
+
+    :param rows: The failures of the window itself.
+    :param until: When the time for logs is up.
+    """
+    if not rows:
         return [], [], None
     found, total = await list_instances(
         airflow,
@@ -246,7 +253,7 @@ async def _earlier(
     if total > len(found):
         return [], [], f"The window before has {total} failures: too many to compare."
     order = _ordered(found, set(group_by_task(rows)))
-    read, left, _ = await read_failures(airflow, order, LogBudget(EARLIER_READS, EARLIER_CALLS))
+    read, left, _ = await read_failures(airflow, order, LogBudget(EARLIER_READS, EARLIER_CALLS, until))
     return read, left, None
 
 
