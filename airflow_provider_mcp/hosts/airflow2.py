@@ -237,7 +237,13 @@ class _Served:
         return Airflow(
             transport=_inward(self.app, load_user, script_name),
             base_url=f"http://{INNER_HOST}/api/v2/",
-            site=Site(self.version, functools.partial(page_url, page_root), redact, hides_option),
+            site=Site(
+                version=self.version,
+                page_root=page_root,
+                page_url=functools.partial(page_url, page_root),
+                redact=redact,
+                hides_option=hides_option,
+            ),
             caller=caller,
             access=access,
         )

@@ -19,6 +19,8 @@
 from __future__ import annotations
 
 import ast
+import base64
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -198,7 +200,20 @@ def _logs(value: Any) -> Any:
         hosts = None
     if hosts is not None:
         text = "\n".join(str(host[1]) for host in hosts)
-    return {"content": log_lines(text), "continuation_token": token}
+    return {"content": log_lines(text), "continuation_token": None if _is_last(token) else token}
+
+
+def _is_last(token: Any) -> bool:
+    """Return whether a continuation token, which v1 always gives, says that the log has ended.
+
+    Asking once more would read the whole log again only to skip it.
+    """
+    payload = str(token or "").split(".", 1)[0]
+    try:
+        held = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except ValueError:
+        return False
+    return isinstance(held, dict) and held.get("end_of_log") is True
 
 
 def _changed(value: Any) -> Any:
@@ -586,6 +601,41 @@ def _keep_no_mask(call: _Call) -> V1Request:
     return _drop_nulls(call)
 
 
+_BATCH_FILTERS: Mapping[str, str | None] = {
+    # v1 lists task instances in its own order and refuses to be told another.
+    "order_by": None,
+    "dag_ids": "dag_ids",
+    "dag_run_ids": "dag_run_ids",
+    "task_ids": "task_ids",
+    "state": "state",
+    "pool": "pool",
+    "queue": "queue",
+    "executor": "executor",
+    "page_limit": "page_limit",
+    "page_offset": "page_offset",
+    "start_date_gte": "start_date_gte",
+    "start_date_lte": "start_date_lte",
+    "end_date_gte": "end_date_gte",
+    "end_date_lte": "end_date_lte",
+    "logical_date_gte": "execution_date_gte",
+    "logical_date_lte": "execution_date_lte",
+    "run_after_gte": "execution_date_gte",
+    "run_after_lte": "execution_date_lte",
+}
+
+
+def _batch_task_instances(call: _Call) -> V1Request:
+    body: Row = {}
+    for name, value in (call.body or {}).items():
+        if name not in _BATCH_FILTERS:
+            raise UnsupportedOnAirflow2(f"Airflow 2 cannot filter task instances by {name}; leave it out.")
+        new = _BATCH_FILTERS[name]
+        if new is not None and value is not None:
+            body[new] = value
+    answer = _rows("task_instances", "task_instances", _task_instance)
+    return V1Request("POST", call.path, [], body, lambda _s, _h, value: answer(value))
+
+
 def _drop_nulls(call: _Call) -> V1Request:
     body = {k: v for k, v in (call.body or {}).items() if v is not None}
     return V1Request(call.method, call.path, call.query, body, lambda _s, _h, value: value)
@@ -656,6 +706,7 @@ _TABLE: tuple[tuple[str, str, Rewrite], ...] = (
         ),
     ),
     ("GET", rf"{_R}/taskInstances", _list_task_instances),
+    ("POST", r"dags/~/dagRuns/~/taskInstances/list", _batch_task_instances),
     (
         "GET",
         rf"{_T}/logs/(?P<try>\d+)",

@@ -169,7 +169,13 @@ class _Served:
             transport=_inward(app, root, self._nested),
             base_url=f"http://{INNER_HOST}{root}/api/v2/",
             headers={"Authorization": authorization},
-            site=Site(self.version, functools.partial(page_url, page_root), redact, hides_option),
+            site=Site(
+                version=self.version,
+                page_root=page_root,
+                page_url=functools.partial(page_url, page_root),
+                redact=redact,
+                hides_option=hides_option,
+            ),
             caller=caller,
             access=access,
         )

@@ -14,91 +14,170 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""Tools that say how Airflow is and why something does not run."""
+"""Tools that say what is wrong."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from dataclasses import asdict
+from datetime import datetime, timedelta, timezone
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from airflow_provider_mcp.sdk import (
     Airflow,
     Cursor,
     Limit,
     Page,
-    Result,
     ToolError,
     Toolset,
     fetch_page,
     hookimpl,
+    path,
     tool,
 )
+from airflow_provider_mcp.tools.collect import Report, cut, step, target, try_get
+from airflow_provider_mcp.tools.history import analyze_dag, find_failures
+from airflow_provider_mcp.tools.run_diagnosis import compare_dag_runs, diagnose_dag_run
+from airflow_provider_mcp.tools.run_statistics import seconds
+from airflow_provider_mcp.tools.ui_urls import (
+    ForeignUrlError,
+    UnknownPageError,
+    next_call,
+    read_url,
+    with_run,
+)
+from airflow_provider_mcp.tools.waiting import explain_waiting
+from airflow_provider_mcp.tools.waiting_rules import Unread, last_line
+
+STUCK_SECONDS = 600
+"""Airflow's own ``[scheduler] task_queued_timeout`` by default."""
+NEARLY_FULL = 0.9
+TRACE_CHARS = 3000
+
+Part = dict[str, Any]
 
 
-class Component(BaseModel):
-    status: str | None = None
-    latest_heartbeat: str | None = None
-
-
-class SystemHealth(Result):
-    healthy: bool | None = Field(default=None, description="Left out if a check could not be made.")
-    components: dict[str, Component] | None = None
-    import_errors: int | None = None
-    full_pools: list[str] | None = None
-    unchecked: dict[str, str] | None = None
-
-
-class ImportErrorRow(BaseModel):
-    import_error_id: int | None = None
-    filename: str | None = None
-    timestamp: str | None = None
-    stack_trace: str | None = None
+class SystemHealth(Report):
+    status: Literal["healthy", "degraded", "unhealthy", "unknown"]
+    parts: dict[str, Any]
 
 
 class ImportErrors(Page):
     items_field: ClassVar[str] = "import_errors"
-    import_errors: list[ImportErrorRow]
+    import_errors: list[dict[str, Any]]
+
+
+class Resolved(Report):
+    kind: str
+    next_step: Any = None
+
+
+def components(health: Part) -> dict[str, Part]:
+    """Return the part of each component of Airflow's health answer.
+
+    A component that is not deployed on its own (a triggerer, Airflow 2's Dag processor) has no status.
+    """
+    parts = {}
+    for name, said in health.items():
+        if not isinstance(said, dict):
+            continue
+        beat = next((value for key, value in said.items() if key.startswith("latest_") and value), None)
+        part = {"status": said.get("status") or "absent"}
+        if beat:
+            part["latest_heartbeat"] = beat
+        parts[name] = part
+    return parts
+
+
+def whole(parts: dict[str, Part]) -> Literal["healthy", "degraded", "unhealthy", "unknown"]:
+    """Return the status of the whole: the worst of its parts, ``unknown`` between unhealthy and degraded."""
+    said = {part["status"] for part in parts.values()}
+    if said - {"healthy", "absent", "unknown", "degraded"}:
+        return "unhealthy"
+    if "unknown" in said:
+        return "unknown"
+    return "degraded" if "degraded" in said else "healthy"
+
+
+def _counted(count: int, **more: Any) -> Part:
+    return {"status": "degraded" if count else "healthy", "count": count, **more}
+
+
+def stuck(rows: list[Part], now: float) -> list[Part]:
+    """Return the queued task instances that have been queued for too long."""
+    since = [(row, seconds(row.get("queued_when"))) for row in rows]
+    return [row for row, queued in since if queued is not None and now - queued > STUCK_SECONDS]
+
+
+def crowded(pools: list[Part]) -> list[Part]:
+    """Return the pools of which at least nine tenths of the slots are taken, or that have none."""
+    found = []
+    for pool in pools:
+        slots, free = int(pool["slots"]), int(pool["open_slots"])
+        if slots >= 0 and slots - free >= NEARLY_FULL * slots:
+            found.append({"name": pool["name"], "slots": slots, "open_slots": free})
+    return found
 
 
 @tool(access="read")
 async def get_system_health(airflow: Airflow) -> SystemHealth:
-    """Check the database, scheduler, triggerer and Dag processor, import errors and full pools."""
-    unchecked: dict[str, str] = {}
+    """Check Airflow's components, import errors, Dag warnings, failed runs (24 h), stuck tasks and pools."""
+    now = datetime.now(timezone.utc)
+    parts: dict[str, Part] = {}
 
-    async def ask(what: str, route: str, **params: Any) -> dict[str, Any] | None:
-        try:
-            answer: dict[str, Any] = (await airflow.get(route, params=params)).json()
-        except ToolError as refused:
-            unchecked[what] = refused.message
+    async def ask(name: str, route: str, **params: Any) -> Part | None:
+        answer = await try_get(airflow, route, params)
+        if isinstance(answer, Unread):
+            parts[name] = {"status": "unknown", "why": cut(answer.why, 300)}
             return None
-        return answer
+        read: Part = answer
+        return read
 
-    health = await ask("components", "monitor/health")
-    errors = await ask("import_errors", "importErrors", limit=1)
-    pools = await ask("pools", "pools", limit=100)
-    components = None
-    if health is not None:
-        components = {
-            name: Component(
-                status=part.get("status"),
-                latest_heartbeat=next((v for k, v in part.items() if k.startswith("latest_") and v), None),
-            )
-            for name, part in health.items()
-            # A component that is not deployed has no status; that is not a fault.
-            if isinstance(part, dict) and part.get("status")
-        }
-    full = None
-    if pools is not None:
-        full = [pool["name"] for pool in pools["pools"] if pool["slots"] >= 0 and pool["open_slots"] <= 0]
-    sick = bool(components and any(part.status != "healthy" for part in components.values()))
-    return SystemHealth(
-        healthy=False if sick else None if "components" in unchecked or not components else True,
-        components=components,
-        import_errors=None if errors is None else errors["total_entries"],
-        full_pools=full,
-        unchecked=unchecked or None,
+    if (health := await ask("components", "monitor/health")) is not None:
+        parts |= components(health)
+    if (errors := await ask("import_errors", "importErrors", limit=3, order_by="-timestamp")) is not None:
+        files = [row.get("filename") for row in errors["import_errors"]]
+        parts["import_errors"] = _counted(errors["total_entries"], files=files)
+    if (warnings := await ask("dag_warnings", "dagWarnings", limit=3)) is not None:
+        dags = [row.get("dag_id") for row in warnings["dag_warnings"]]
+        parts["dag_warnings"] = _counted(warnings["total_entries"], dags=dags)
+    day = (now - timedelta(days=1)).isoformat()
+    runs = await ask(
+        "failed_runs",
+        "dags/~/dagRuns",
+        state="failed",
+        end_date_gte=day,
+        limit=3,
+        order_by="-end_date",
     )
+    if runs is not None:
+        named = [f"{row['dag_id']}/{row['dag_run_id']}" for row in runs["dag_runs"]]
+        parts["failed_runs"] = _counted(runs["total_entries"], newest=named)
+    queued = await ask("stuck_tasks", "dags/~/dagRuns/~/taskInstances", state="queued", limit=100)
+    if queued is not None:
+        found = stuck(queued["task_instances"], now.timestamp())
+        parts["stuck_tasks"] = _counted(len(found), tasks=[target(row) for row in found[:3]])
+        if queued["total_entries"] > len(queued["task_instances"]):
+            parts["stuck_tasks"]["looked_at"] = f"100 of {queued['total_entries']} queued tasks"
+    if (pools := await ask("pools", "pools", limit=100)) is not None:
+        near = crowded(pools["pools"])
+        parts["pools"] = _counted(len(near), near_full=near[:5])
+    shown: Part = {"status": whole(parts), "parts": parts, "next_steps": _health_steps(parts) or None}
+    return SystemHealth(**shown)
+
+
+def _health_steps(parts: dict[str, Part]) -> list[Part]:
+    steps = []
+    if parts["import_errors"].get("count"):
+        steps.append(step("list_import_errors"))
+    if parts["failed_runs"].get("count"):
+        steps.append(step("find_failures", since="24h"))
+    if parts["stuck_tasks"].get("tasks"):
+        first = parts["stuck_tasks"]["tasks"][0]
+        named = {name: first[name] for name in ("dag_id", "dag_run_id", "task_id")}
+        steps.append(step("explain_waiting", **named))
+    return steps
 
 
 @tool(access="read")
@@ -108,7 +187,7 @@ async def list_import_errors(
     limit: Limit = 25,
     cursor: Cursor = None,
 ) -> ImportErrors:
-    """List Dag files that could not be imported, with the traceback."""
+    """List Dag files that could not be imported: the error, then the traceback's end."""
     rows, total, offset = await fetch_page(
         airflow,
         "importErrors",
@@ -118,12 +197,77 @@ async def list_import_errors(
         cursor=cursor,
         newest_first=True,
     )
-    shown = [
-        ImportErrorRow(**{k: row.get(k) for k in ImportErrorRow.model_fields if k in row}) for row in rows
-    ]
-    return ImportErrors.of(shown, total=total, offset=offset)
+    return ImportErrors.of([_import_error(row) for row in rows], total=total, offset=offset)
+
+
+def _import_error(row: Part) -> Part:
+    trace = str(row.get("stack_trace") or "").strip()
+    if len(trace) > TRACE_CHARS:
+        trace = "…" + trace[1 - TRACE_CHARS :]
+    shown = {
+        "import_error_id": row.get("import_error_id"),
+        "filename": row.get("filename"),
+        "bundle_name": row.get("bundle_name"),
+        "timestamp": row.get("timestamp"),
+        "error": cut(last_line(trace), 500),
+        "stack_trace": trace,
+    }
+    return {key: value for key, value in shown.items() if value is not None}
+
+
+@tool(access="read")
+async def resolve_url(
+    airflow: Airflow, url: Annotated[str, Field(max_length=4000, description="Address of an Airflow page.")]
+) -> Resolved:
+    """Turn a pasted address of this Airflow's UI into identifiers and the tool to call next."""
+    root = airflow.site.page_root
+    try:
+        page = read_url(url, root)
+    except ForeignUrlError:
+        raise ToolError(
+            "invalid_argument",
+            "The address is not one of this Airflow.",
+            hint=f"This Airflow's pages are below {root}/.",
+        ) from None
+    except UnknownPageError:
+        raise ToolError(
+            "invalid_argument",
+            "The address is of this Airflow, but of no page that is known.",
+            hint="Give the address of a Dag, a run, a task instance or a list.",
+        ) from None
+    run_id = page.dag_run_id
+    if run_id is None and page.logical_date is not None and page.dag_id is not None:
+        when = page.logical_date.replace(" ", "+")
+        query: Part = {"logical_date_gte": when, "logical_date_lte": when, "limit": 1}
+        rows = (await airflow.get(path("dags/{}/dagRuns", page.dag_id), params=query)).json()["dag_runs"]
+        if not rows:
+            raise ToolError(
+                "not_found",
+                f"`{page.dag_id}` has no run with the logical date {when}.",
+                hint="list_dag_runs lists the runs.",
+                dag_id=page.dag_id,
+            )
+        run_id = rows[0]["dag_run_id"]
+    found = with_run(page, run_id)
+    shown: Part = {**asdict(found), "next_step": next_call(found)}
+    return Resolved(**shown)
 
 
 @hookimpl
 def register_toolsets() -> list[Toolset]:
-    return [Toolset("diagnostics", "Say what is wrong.", [get_system_health, list_import_errors])]
+    return [
+        Toolset(
+            "diagnostics",
+            "Say what is wrong.",
+            [
+                get_system_health,
+                list_import_errors,
+                diagnose_dag_run,
+                explain_waiting,
+                find_failures,
+                analyze_dag,
+                compare_dag_runs,
+                resolve_url,
+            ],
+        )
+    ]

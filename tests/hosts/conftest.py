@@ -21,6 +21,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -159,7 +160,7 @@ def environment(home: Path, port: int) -> dict[str, str]:
     env |= {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "examples" / "dags"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
         "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
         "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}",
@@ -211,6 +212,10 @@ def create_users(env: dict[str, str]) -> None:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An AIRFLOW_HOME with a database and, on Airflow 2, users."""
     folder = tmp_path_factory.mktemp("airflow")
+    # A copy: a test may change a Dag's file.
+    for source in (ROOT / "examples" / "dags", ROOT / "tests" / "dags_diagnosis"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(source, folder / "dags", dirs_exist_ok=True, ignore=ignored)
     env = environment(folder, 0)
     airflow(env, "db", "migrate")
     if LINE == 2:

@@ -18,6 +18,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 
 import pytest
@@ -126,6 +128,46 @@ def test_a_text_log_becomes_lines() -> None:
         "event": "it failed",
     }
     assert [line["event"] for line in logs["content"][1:]] == text.split("\n")[1:]
+
+
+def test_task_instances_by_batch() -> None:
+    body = {
+        "dag_ids": ["a"],
+        "state": ["failed"],
+        "run_after_gte": "2026",
+        "end_date_lte": "2027",
+        "page_limit": 100,
+        "page_offset": 0,
+        "order_by": "-end_date",
+        "pool": None,
+    }
+    request = to_v1("POST", "dags/~/dagRuns/~/taskInstances/list", [], body)
+    assert (request.method, request.path) == ("POST", "dags/~/dagRuns/~/taskInstances/list")
+    assert request.body == {
+        "dag_ids": ["a"],
+        "state": ["failed"],
+        "execution_date_gte": "2026",
+        "end_date_lte": "2027",
+        "page_limit": 100,
+        "page_offset": 0,
+    }
+    row = {"dag_run_id": "r", "task_id": "t", "execution_date": "2026", "sla_miss": None}
+    listed = answer(request, {"task_instances": [row], "total_entries": 9})
+    assert listed["total_entries"] == 9
+    assert listed["task_instances"][0]["logical_date"] == "2026"
+    with pytest.raises(UnsupportedOnAirflow2, match="map_index"):
+        to_v1("POST", "dags/~/dagRuns/~/taskInstances/list", [], {"map_index": [1]})
+
+
+@pytest.mark.parametrize(
+    ("held", "kept"),
+    [({"end_of_log": True, "log_pos": 9}, False), ({"end_of_log": False}, True), ([1], True), (None, True)],
+)
+def test_a_log_that_has_ended_has_no_more_pages(held: Any, kept: bool) -> None:
+    payload = base64.urlsafe_b64encode(json.dumps(held).encode()).decode().rstrip("=")
+    request = to_v1("GET", "dags/a/dagRuns/r/taskInstances/t/logs/1", [], None)
+    logs = answer(request, {"content": "x", "continuation_token": f"{payload}.signature"})
+    assert logs["continuation_token"] == (f"{payload}.signature" if kept else None)
 
 
 def test_no_line_of_a_large_log_is_lost() -> None:
