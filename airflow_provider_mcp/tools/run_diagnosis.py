@@ -121,9 +121,9 @@ def version_of(run: Row) -> int | None:
     return max((number for number in numbers if isinstance(number, int)), default=None)
 
 
-def _short_conf(changed: Row) -> Row:
+def _short_conf(airflow: Airflow, changed: Row) -> Row:
     return {
-        cut(key, 60): [cut(json.dumps(value, ensure_ascii=False), 120) for value in pair]
+        cut(key, 60): [cut(json.dumps(airflow.redact(value, key), ensure_ascii=False), 120) for value in pair]
         for key, pair in list(changed.items())[:10]
     }
 
@@ -161,7 +161,7 @@ async def _changed(airflow: Airflow, run: Row, tasks: Sequence[Row], unchecked: 
     }
     conf = changed_keys(run.get("conf"), before.get("conf"))
     if conf:
-        changed["conf"] = _short_conf(conf)
+        changed["conf"] = _short_conf(airflow, conf)
     old, new = version_of(before), version_of(run)
     if old is None or new is None:
         unchecked["dag_version"] = "Airflow keeps no Dag version of these runs."
@@ -532,7 +532,7 @@ async def compare_dag_runs(
         "dag_id": dag_id,
         "runs": [_shown_run(airflow, run), _shown_run(airflow, other)],
         "duration_ratio": ratio_of(run_times(run), run_times(other)),
-        "conf": _short_conf(changed_keys(run.get("conf"), other.get("conf"))) or None,
+        "conf": _short_conf(airflow, changed_keys(run.get("conf"), other.get("conf"))) or None,
         "dag_version": None if None in versions else versions,
         "only_in_first": first[:50] or None,
         "only_in_second": second[:50] or None,

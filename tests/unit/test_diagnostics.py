@@ -154,7 +154,7 @@ class FakeAirflow:
             site=Site(
                 version="3.3.2",
                 page_url=lambda *parts: "http://ui/" + "/".join(map(str, parts)),
-                redact=lambda value, _name: value,
+                redact=lambda value, name: "***" if name == "token" else value,
                 page_root="http://ui",
             ),
             caller=Caller("1", "ada"),
@@ -258,7 +258,7 @@ def mapped(airflow: FakeAirflow, failed: int, of: int = 150) -> None:
 
 def test_15_of_150_mapped_failed(airflow: FakeAirflow) -> None:
     mapped(airflow, 15)
-    airflow.runs.append(run("good", "success", dag_versions=[{"version_number": 1}], conf={"a": 1}))
+    airflow.runs.append(run("good", "success", dag_versions=[{"version_number": 1}], conf={"a": 1, "token": "hunter2"}))
     airflow.assets = [
         {
             "uri": "s3://x",
@@ -285,7 +285,7 @@ def test_15_of_150_mapped_failed(airflow: FakeAirflow) -> None:
     }
     assert found.changed["dag_version"] == {"then": 1, "now": 2}
     assert "-version = 1\n+version = 2" in found.changed["source_diff"]
-    assert found.changed["conf"] == {"a": ["null", "1"]}
+    assert found.changed["conf"] == {"a": ["null", "1"], "token": ['"***"', '"***"']}
     assert found.summary.startswith("`check` (15 instances) failed first: ValueError: record 0 is bad.")
     assert size(found) <= 9000
 
