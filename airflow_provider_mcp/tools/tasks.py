@@ -28,6 +28,7 @@ from pydantic import BaseModel, Field
 
 from airflow_provider_mcp.sdk import (
     Airflow,
+    Client,
     Cursor,
     Limit,
     Page,
@@ -229,11 +230,13 @@ def _select(entries: Iterable[Any], level: Level | None, pattern: re.Pattern[str
     return chosen
 
 
-async def _entries(airflow: Airflow, route: str, map_index: int) -> list[Any]:
+async def _entries(airflow: Airflow, client: Client, route: str, map_index: int) -> list[Any]:
     """Read a whole log, page after page."""
     entries: list[Any] = []
     token: str | None = None
-    for _ in range(MAX_LOG_PAGES):
+    for pages in range(MAX_LOG_PAGES):
+        if pages:
+            await client.progress(pages, message=f"{len(entries)} lines read.")
         query: dict[str, Any] = {"full_content": "true", "map_index": map_index}
         if token:
             query["token"] = token
@@ -250,6 +253,7 @@ async def _entries(airflow: Airflow, route: str, map_index: int) -> list[Any]:
 @tool(access="read")
 async def get_task_logs(
     airflow: Airflow,
+    client: Client,
     dag_id: DagId,
     dag_run_id: RunId,
     task_id: TaskId,
@@ -278,7 +282,7 @@ async def get_task_logs(
             task_id=task_id,
             did_you_mean=[],
         )
-    entries = await _entries(airflow, f"{instance}/logs/{asked}", map_index)
+    entries = await _entries(airflow, client, f"{instance}/logs/{asked}", map_index)
     chosen = await anyio.to_thread.run_sync(_select, entries, level, pattern)
     end = len(chosen) if before is None else min(before, len(chosen))
     begin = max(0, end - tail)
