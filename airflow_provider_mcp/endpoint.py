@@ -192,7 +192,7 @@ async def exchange(
     except ValidationError:
         return _rpc_error(400, types.INVALID_REQUEST, "The body is not a JSON-RPC request.")
 
-    raw_headers = [(name.lower(), value) for name, value in raw_headers]
+    raw_headers = [(name.lower(), value.strip(" \t")) for name, value in raw_headers]
     headers = dict(raw_headers)
     route = _route(message, raw_headers, headers, server)
     if isinstance(route, InboundLadderRejection):

@@ -229,11 +229,12 @@ class _Offered:
         if tool.job is not None and tool.job.required and not visit.talk.takes_jobs:
             raise _tasks_needed(f"{tool.name} answers with a task, which the client does not take.")
         began = time.monotonic()
-        outcome = "ok"
+        outcome = "cancelled"
         arguments = dict(params.arguments or {})
         try:
             with anyio.fail_after(TOOL_SECONDS):
                 result = await self._run(tool, arguments, visit, params, ctx.protocol_version)
+            outcome = "ok"
         except TimeoutError:
             outcome = "unavailable"
             failure = ToolError(

@@ -194,7 +194,7 @@ class ToolCall:
     user: str
     client: str | None
     outcome: str
-    """``ok`` or the code of the tool error."""
+    """``ok``, ``cancelled`` if the client went away, or the code of the error."""
     duration: float
     """Seconds."""
 

@@ -362,6 +362,48 @@ async def test_tool_with_task(client: Client) -> Content | JobStarted:
     return start_job(until=time.time() + 0.5, text=f"Hello, {name}!")
 
 
+@tool(access="read")
+async def wait_until_gone(
+    client: Client, note: Annotated[str, Field(description="File to note the end in.")]
+) -> Said:
+    """Wait for the client to go away; not what the suite calls, but the tests of cancellation."""
+    try:
+        for second in range(40):
+            await client.progress(second)
+            await asyncio.sleep(1)
+    except asyncio.CancelledError:
+        job_file(note).write_text("stopped")
+        raise
+    job_file(note).write_text("finished")
+    return Said(said="finished")
+
+
+@tool(access="read")
+async def test_elicitation_sep1034_defaults(client: Client) -> Said:
+    """Ask with defaults."""
+    fields = {
+        "name": {"type": "string", "default": "John Doe"},
+        "age": {"type": "integer", "default": 30},
+        "score": {"type": "number", "default": 95.5},
+        "status": {"type": "string", "enum": ["active", "inactive", "pending"], "default": "active"},
+        "verified": {"type": "boolean", "default": True},
+    }
+    return Said(said=client.ask(person=Form("Who?", {"type": "object", "properties": fields})))
+
+
+@tool(access="read")
+async def test_elicitation_sep1330_enums(client: Client) -> Said:
+    """Ask to choose."""
+    values = [{"const": f"value{n}", "title": f"Option {n}"} for n in (1, 2, 3)]
+    fields = {
+        "untitledSingle": {"type": "string", "enum": ["option1", "option2", "option3"]},
+        "titledSingle": {"type": "string", "oneOf": values},
+        "untitledMulti": {"type": "array", "items": {"type": "string", "enum": ["option1", "option2"]}},
+        "titledMulti": {"type": "array", "items": {"anyOf": values}},
+    }
+    return Said(said=client.ask(choice=Form("Which?", {"type": "object", "properties": fields})))
+
+
 # ---- prompts and resources ---------------------------------------------------------------------------
 
 
@@ -441,6 +483,9 @@ def register_toolsets() -> list[Toolset]:
                 confirm_delete,
                 multi_input,
                 test_tool_with_task,
+                test_elicitation_sep1034_defaults,
+                test_elicitation_sep1330_enums,
+                wait_until_gone,
             ],
         )
     ]

@@ -19,14 +19,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from .conftest import LINE, ROOT, Site, environment, free_port
+from .conftest import LINE, ROOT, Site
 from .proxy import adding_credential
 
 CONFORMANCE = ROOT / "tests" / "conformance"
@@ -66,27 +65,6 @@ TASKS = [
     "tasks-required-task-error",
     "tasks-mrtr-composition",
 ]
-
-
-@pytest.fixture(scope="module")
-def provisioned(home: Path, site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A second web process, in which the conformance plugin is installed."""
-    packages = tmp_path_factory.mktemp("packages")
-    metadata = packages / "conformance_plugin-1.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: conformance-plugin\nVersion: 1\n")
-    (metadata / "entry_points.txt").write_text("[airflow_provider_mcp]\nconformance = conformance_plugin\n")
-    port = free_port()
-    env = environment(home, port)
-    paths = [str(packages), str(CONFORMANCE), env.get("PYTHONPATH", "")]
-    env["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    env["MCP_CONFORMANCE_JOBS"] = str(tmp_path_factory.mktemp("jobs"))
-    running = Site(home, port, env=env)
-    try:
-        running.start_web()
-        yield running
-    finally:
-        running.stop()
 
 
 @pytest.fixture(scope="module")
