@@ -306,6 +306,8 @@ class _Exchange:
         self._give_back(self._loop)
 
     async def _until_event(self) -> None:
+        if self._events:
+            return
         self._came.clear()
         came = asyncio.ensure_future(self._came.wait())
         await asyncio.wait({came, self._work}, return_when=asyncio.FIRST_COMPLETED)

@@ -260,20 +260,13 @@ def test_the_handshake_of_2025(site: Site, version: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("headers", "status", "code"),
-    [
-        ({"Mcp_Method": "prompts/list"}, 400, -32020),
-        ({"Mcp_Name": "list_dags"}, 400, -32020),
-        ({"MCP_Protocol_Version": "2025-11-25"}, 400, -32020),
-        ({"Mcp_Name": "  get_dag  "}, 200, None),
-    ],
+    "headers",
+    [{"Mcp_Method": "prompts/list"}, {"Mcp_Name": "list_dags"}, {"MCP_Protocol_Version": "2025-11-25"}],
 )
-def test_headers_that_repeat_the_body(
-    site: Site, headers: dict[str, str], status: int, code: int | None
-) -> None:
+def test_headers_that_contradict_the_body(site: Site, headers: dict[str, str]) -> None:
     message = modern("tools/call", name="get_dag", arguments={"dag_id": "demo_fails"})
-    answered, answer = send(site, message, **headers)
-    assert (answered, answer.get("error", {}).get("code")) == (status, code)
+    status, answer = send(site, message, **headers)
+    assert (status, answer["error"]["code"]) == (400, -32020)
 
 
 def test_an_unserved_version_is_told_what_is_served(site: Site) -> None:
@@ -301,13 +294,10 @@ def test_lists_keep_their_order(site: Site) -> None:
 
 
 def test_a_strangers_origin_is_refused_under_a_strangers_host(site: Site) -> None:
-    for origin, host, status in (
-        ("http://evil.example", "evil.example", 403),
-        (f"http://127.0.0.1:{site.port}", f"127.0.0.1:{site.port}", 200),
-        (f"http://127.0.0.1:{site.port}", "[broken", 403),
-    ):
-        answer = site.post({"jsonrpc": "2.0", "id": 1, "method": "ping"}, Origin=origin, Host=host)
-        assert answer.status_code in {status, 400} if host == "[broken" else answer.status_code == status
+    ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+    own = f"127.0.0.1:{site.port}"
+    assert site.post(ping, Origin=f"http://{own}", Host=own).status_code == 200
+    assert site.post(ping, Origin="http://evil.example", Host="evil.example").status_code == 403
 
 
 @pytest.mark.parametrize(
