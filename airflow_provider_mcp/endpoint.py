@@ -20,33 +20,42 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
 import mcp_types as types
-from mcp.server.connection import Connection
+from mcp.server.connection import Connection, allowed_log_levels
 from mcp.server.lowlevel import Server
 from mcp.server.runner import modern_error_data, serve_one
 from mcp.shared.exceptions import NoBackChannelError
 from mcp.shared.inbound import (
     ERROR_CODE_HTTP_STATUS,
+    MCP_NAME_HEADER,
     MCP_PROTOCOL_VERSION_HEADER,
     InboundLadderRejection,
     InboundModernRoute,
     classify_inbound_request,
+    decode_header_value,
     find_duplicated_routing_header,
     unsupported_protocol_version_rejection,
     validate_mcp_param_headers,
 )
+from mcp.shared.jsonrpc_dispatcher import progress_token_from_params
 from mcp.shared.message import ServerMessageMetadata
 from mcp.shared.transport_context import TransportContext
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
+from opentelemetry import context as tracing
+from opentelemetry.propagate import extract
+from opentelemetry.trace import get_current_span
 from pydantic import ValidationError
 
+from airflow_provider_mcp.client import Client, Form, Roots, Sampling
 from airflow_provider_mcp.policy import Policy
+from airflow_provider_mcp.server import TASKS_EXTENSION
 from airflow_provider_mcp.server import Visit as Visit
 
 log = logging.getLogger(__name__)
@@ -55,15 +64,25 @@ Headers = Iterable[tuple[str, str]]
 
 # The spec's assumption about a client that names no version in its header (2025-06-18, transports).
 _UNNAMED_VERSION = "2025-03-26"
+_TASK_METHODS = frozenset({"tasks/get", "tasks/update", "tasks/cancel"})
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+REQUEST_SECONDS = 54
+"""A request ends within 55 s (CONTRACT, section 2). A tool has less, so this is for what hangs elsewhere."""
+
+Emit = Callable[[bytes], Awaitable[None]]
+
+STREAM_HEADERS = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
+"""The headers of a streamed answer; proxies must not hold its events back."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """An HTTP answer."""
+    """An HTTP answer; ``stream`` instead of ``body`` for one whose parts come over time."""
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+    stream: Iterator[bytes] | None = None
 
 
 def _rpc_error(status: int, code: int, message: str, *, request_id: Any = None, data: Any = None) -> Reply:
@@ -126,14 +145,34 @@ def too_large(policy: Policy) -> Reply:
     )
 
 
+def own_origins(base_url: str, scheme: str, host: str) -> set[str | None]:
+    """Return the origins at which this Airflow is served.
+
+    The Host header says so only if it names this machine: another name there may be a stranger's, made to
+    point here (DNS rebinding).
+    """
+    try:
+        name = urlsplit(f"//{host}").hostname
+    except ValueError:
+        name = None
+    return {origin_of(base_url), f"{scheme}://{host}" if name in _LOOPBACK else None}
+
+
 def origin_of(url: str) -> str | None:
     """Return the origin of an address, None if it has none."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}" if parts.scheme and parts.netloc else None
 
 
-async def exchange(server: Server[Any], raw_headers: Headers, body: bytes, visit: Visit) -> Reply:
-    """Answer one authenticated POST."""
+async def exchange(
+    server: Server[Any], raw_headers: Headers, body: bytes, visit: Visit, emit: Emit | None = None
+) -> Reply | None:
+    """Answer one authenticated POST.
+
+    :param emit: Sends a part of a streamed answer, the first of which begins it. It is used as soon as a
+        tool has something to say before its result, for a client that accepts a stream.
+    :return: The answer; None if it was streamed, to its end.
+    """
     try:
         message = json.loads(body)
     except (ValueError, RecursionError):
@@ -153,7 +192,7 @@ async def exchange(server: Server[Any], raw_headers: Headers, body: bytes, visit
     except ValidationError:
         return _rpc_error(400, types.INVALID_REQUEST, "The body is not a JSON-RPC request.")
 
-    raw_headers = [(name.lower(), value) for name, value in raw_headers]
+    raw_headers = [(name.lower(), value.strip(" \t")) for name, value in raw_headers]
     headers = dict(raw_headers)
     route = _route(message, raw_headers, headers, server)
     if isinstance(route, InboundLadderRejection):
@@ -163,22 +202,90 @@ async def exchange(server: Server[Any], raw_headers: Headers, body: bytes, visit
     connection = Connection.from_envelope(
         route.protocol_version, route.client_info, route.client_capabilities
     )
+    stream = _Stream(emit if "text/event-stream" in headers.get("accept", "").lower() else None)
+    meta = _meta(message)
     visit = replace(
         visit,
         client=_client_name(route.client_info) or headers.get("user-agent"),
         elicits=modern and _elicits(route.client_capabilities),
+        talk=Client(
+            answerable=_answerable(route.client_capabilities) if modern else frozenset(),
+            takes_jobs=modern and _takes_tasks(route.client_capabilities),
+            progress_token=progress_token_from_params(request.params),
+            log_levels=frozenset(allowed_log_levels(route.protocol_version, meta)),
+            notify=stream.notify if stream.emit is not None else None,
+        ),
     )
     context = _Context(request.id, ServerMessageMetadata(request_context=visit), headers)
-    try:
-        result = await serve_one(
-            server, context, request.method, request.params, connection=connection, lifespan_state={}
-        )
-    except Exception as failure:
-        # The SDK's own mapping: what is not a protocol error is logged by it and hidden from the caller.
-        error = modern_error_data(failure)
+    error: types.ErrorData | None = types.ErrorData(
+        code=types.INTERNAL_ERROR, message="The request timed out."
+    )
+    result: dict[str, Any] = {}
+    with _continued_trace(meta, headers), anyio.move_on_after(REQUEST_SECONDS):
+        try:
+            result = await serve_one(
+                server, context, request.method, request.params, connection=connection, lifespan_state={}
+            )
+            error = None
+        except Exception as failure:
+            # The SDK's own mapping: what is not a protocol error is logged by it and hidden from the caller.
+            error = modern_error_data(failure)
+    if error is not None:
         status = ERROR_CODE_HTTP_STATUS.get(error.code, 200) if modern else 200
-        return _rpc_error(status, error.code, error.message, request_id=request.id, data=error.data)
-    return _json(200, {"jsonrpc": "2.0", "id": request.id, "result": result})
+        reply = _rpc_error(status, error.code, error.message, request_id=request.id, data=error.data)
+    else:
+        reply = _json(200, {"jsonrpc": "2.0", "id": request.id, "result": result})
+    return await stream.end(reply)
+
+
+class _Stream:
+    """The answer to one request as server-sent events, once there is more to send than the answer."""
+
+    def __init__(self, emit: Emit | None) -> None:
+        self.emit = emit
+        self._begun = False
+
+    async def notify(self, method: str, params: Mapping[str, Any]) -> None:
+        """Send a notification."""
+        await self._send(_json(200, {"jsonrpc": "2.0", "method": method, "params": params}).body)
+
+    async def end(self, reply: Reply) -> Reply | None:
+        """Return the answer, or send it as the last event if others went before."""
+        if not self._begun:
+            return reply
+        await self._send(reply.body)
+        return None
+
+    async def _send(self, data: bytes) -> None:
+        assert self.emit is not None, "only a client that takes a stream is notified"  # noqa: S101
+        self._begun = True
+        await self.emit(b"event: message\ndata: " + data + b"\n\n")
+
+
+@contextmanager
+def _continued_trace(meta: Mapping[str, Any], headers: Mapping[str, str]) -> Iterator[None]:
+    """Go on with the trace that ``traceparent`` names, in ``_meta`` or else in the headers.
+
+    Airflow's own tracing, where it is on, then makes what the request does a part of that trace.
+    """
+    token = None
+    for carrier in (meta, headers):
+        held = {k: v for k, v in carrier.items() if k in {"traceparent", "tracestate"} and isinstance(v, str)}
+        context = extract(held)
+        if get_current_span(context).get_span_context().is_valid and held:
+            token = tracing.attach(context)
+            break
+    try:
+        yield
+    finally:
+        if token is not None:
+            tracing.detach(token)
+
+
+def _meta(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    params = message.get("params")
+    meta = params.get("_meta") if isinstance(params, dict) else None
+    return meta if isinstance(meta, dict) else {}
 
 
 def _route(
@@ -200,6 +307,18 @@ def _route(
                 types.HEADER_MISMATCH, f"{duplicated} header appears more than once"
             )
         route = classify_inbound_request(message, headers=headers)
+        named_task = decode_header_value(headers.get(MCP_NAME_HEADER))
+        if (
+            isinstance(route, InboundModernRoute)
+            and message["method"] in _TASK_METHODS
+            and params.get("taskId") is not None
+            and params["taskId"] != named_task
+        ):
+            # SEP-2663, which the SDK's table of such headers does not know.
+            return InboundLadderRejection(
+                types.HEADER_MISMATCH,
+                f"{MCP_NAME_HEADER} header does not match the request body's 'taskId' parameter",
+            )
         if isinstance(route, InboundModernRoute) and message["method"] == "tools/call":
             schema = (
                 server.get_tool_input_schema(str(params.get("name")))
@@ -236,6 +355,20 @@ def _elicits(capabilities: Any) -> bool:
     return isinstance(elicitation, dict) and (not elicitation or "form" in elicitation)
 
 
+def _answerable(capabilities: Any) -> frozenset[type]:
+    """Return the kinds of questions that a client declares to answer."""
+    declared = capabilities if isinstance(capabilities, dict) else {}
+    kinds: set[type] = {Form} if _elicits(declared) else set()
+    kinds |= {Sampling} if isinstance(declared.get("sampling"), dict) else set()
+    kinds |= {Roots} if isinstance(declared.get("roots"), dict) else set()
+    return frozenset(kinds)
+
+
+def _takes_tasks(capabilities: Any) -> bool:
+    extensions = capabilities.get("extensions") if isinstance(capabilities, dict) else None
+    return isinstance(extensions, dict) and TASKS_EXTENSION in extensions
+
+
 class _Context:
     """The SDK's ``DispatchContext`` for an exchange without a way back to the client."""
 
@@ -256,7 +389,7 @@ class _Context:
         raise NoBackChannelError(method)
 
     async def notify(self, method: str, params: Any, opts: Any = None) -> None:
-        """Drop a notification: a JSON answer has no room for one."""
+        """Drop a notification: tools send theirs by their ``Client``."""
 
     async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
-        """Drop a progress report: a JSON answer has no room for one."""
+        """Drop a progress report: tools send theirs by their ``Client``."""

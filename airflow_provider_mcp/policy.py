@@ -215,6 +215,10 @@ class Confirmations:
         self._used: dict[str, float] = {}
         self._lock = threading.Lock()
 
+    def derive_key(self, purpose: str) -> bytes:
+        """Return a key of Airflow's secret for another purpose."""
+        return hmac.new(self._key, purpose.encode(), hashlib.sha256).digest()
+
     def issue(self, user: str, tool: str, arguments: Mapping[str, Any], preview: Any) -> str:
         """Return a token for exactly this call, good for ten minutes."""
         expires = int(time.time()) + TOKEN_SECONDS

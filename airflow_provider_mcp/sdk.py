@@ -19,8 +19,11 @@
 from __future__ import annotations
 
 from airflow_provider_mcp.airflow_api import Airflow, AirflowSync, Caller
+from airflow_provider_mcp.client import Client, Form, Roots, Sampling
+from airflow_provider_mcp.content import Audio, Content, Embedded, Image, Message
 from airflow_provider_mcp.errors import ToolError
 from airflow_provider_mcp.hookspecs import hookimpl
+from airflow_provider_mcp.jobs import Job, JobStarted, JobState
 from airflow_provider_mcp.toolsets import (
     Cursor,
     Limit,
@@ -41,13 +44,25 @@ from airflow_provider_mcp.toolsets import (
 __all__ = [
     "Airflow",
     "AirflowSync",
+    "Audio",
     "Caller",
+    "Client",
+    "Content",
     "Cursor",
+    "Embedded",
+    "Form",
+    "Image",
+    "Job",
+    "JobStarted",
+    "JobState",
     "Limit",
+    "Message",
     "Page",
     "Prompt",
     "Resource",
     "Result",
+    "Roots",
+    "Sampling",
     "Tool",
     "ToolCall",
     "ToolError",

@@ -18,15 +18,18 @@
 
 from __future__ import annotations
 
+import base64
 import functools
-import inspect
 import json
 import logging
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from typing import Any, Literal
 from urllib.parse import unquote
 
@@ -34,20 +37,41 @@ import anyio
 import httpx
 import mcp_types as types
 from mcp.server.lowlevel import Server
-from mcp.shared.exceptions import MCPError
+from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
+from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import BaseModel
 
 from airflow_provider_mcp import __version__
 from airflow_provider_mcp.airflow_api import Airflow, Caller, suggest_close_matches
+from airflow_provider_mcp.client import AnswersNeeded, Client
 from airflow_provider_mcp.errors import ToolError
+from airflow_provider_mcp.jobs import Job, JobId, JobIds, JobStarted
 from airflow_provider_mcp.plugins import Catalogue
 from airflow_provider_mcp.policy import Confirmations, Policy
-from airflow_provider_mcp.toolsets import Tool, ToolCall, outline, path, run_function, shape_result
+from airflow_provider_mcp.toolsets import Resource, Tool, ToolCall, outline, path, run_function, shape_result
+from airflow_provider_mcp.wire import (
+    answers_of,
+    capabilities_lacking,
+    cut,
+    messages_of,
+    requests_of,
+    resource_of,
+    result_of,
+)
 
 log = logging.getLogger(__name__)
 
 TOOL_SECONDS = 50
 """A request ends within 55 s (CONTRACT, section 2); what is over is for the way out."""
 MAX_COMPLETIONS = 100
+TASKS_EXTENSION = "io.modelcontextprotocol/tasks"
+_DRAWING = (
+    b"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 8 8'>"
+    b"<path d='M1 4h3l2-2m-2 2 2 2' fill='none' stroke='#0a84c1'/></svg>"
+)
+ICON = f"data:image/svg+xml;base64,{base64.b64encode(_DRAWING).decode()}"
+"""A pipeline that forks. Each answer of 2026-07-28 carries it, so it is small."""
 TOKEN_ARGUMENT = "confirmation_token"  # noqa: S105
 _TOKEN_SCHEMA = {"type": "string", "description": "From the preview."}
 _CONFIRM_FORM = {
@@ -73,6 +97,7 @@ class Visit:
     open_airflow: Callable[[Literal["read", "write"]], Airflow]
     client: str | None = None
     elicits: bool = False
+    talk: Client = field(default_factory=Client)
 
     def airflow_for(self, tool: Tool) -> Airflow:
         """Return the client for a tool: read tools and a read-only policy get one that only reads."""
@@ -83,21 +108,102 @@ class Visit:
 def build_server(catalogue: Catalogue, confirmations: Confirmations) -> Server[Any]:
     """Return the one low-level server of this process; it keeps nothing between requests."""
     offered = _Offered(catalogue, confirmations)
-    return Server(
-        "apache-airflow",
-        version=__version__,
-        title="Apache Airflow",
-        instructions=INSTRUCTIONS,
-        get_tool_input_schema=lambda name: getattr(catalogue.tools.get(name), "input_schema", None),
-        on_list_tools=offered.list_tools,
-        on_call_tool=offered.call_tool,
-        on_list_resources=offered.list_resources,
-        on_list_resource_templates=offered.list_resource_templates,
-        on_read_resource=offered.read_resource,
-        on_list_prompts=offered.list_prompts,
-        on_get_prompt=offered.get_prompt,
-        on_completion=offered.complete,
-    )
+    with warnings.catch_warnings():
+        # What 2026-07-28 deprecates is what the clients of 2025 ask for.
+        warnings.simplefilter("ignore", MCPDeprecationWarning)
+        server = _StatelessServer(
+            "apache-airflow",
+            version=__version__,
+            title="Apache Airflow",
+            instructions=INSTRUCTIONS,
+            icons=[types.Icon(src=ICON, mime_type="image/svg+xml", sizes=["any"])],
+            get_tool_input_schema=lambda name: getattr(catalogue.tools.get(name), "input_schema", None),
+            on_list_tools=offered.list_tools,
+            on_call_tool=offered.call_tool,
+            on_list_resources=offered.list_resources,
+            on_list_resource_templates=offered.list_resource_templates,
+            on_read_resource=offered.read_resource,
+            on_subscribe_resource=offered.accept_subscription,
+            on_unsubscribe_resource=offered.accept_subscription,
+            on_list_prompts=offered.list_prompts,
+            on_get_prompt=offered.get_prompt,
+            on_completion=offered.complete,
+            on_set_logging_level=offered.set_logging_level,
+        )
+
+    server.add_request_handler("tasks/get", TaskParams, offered.get_job)
+    server.add_request_handler("tasks/update", TaskUpdateParams, offered.answer_job)
+    server.add_request_handler("tasks/cancel", TaskParams, offered.cancel_job)
+    sealed = RequestStateSecurity(keys=[confirmations.derive_key("request state")], bind_principal=_caller_id)
+    server.middleware.append(RequestStateBoundary(sealed, default_audience=server.name))
+    return server
+
+
+class _StatelessServer(Server[Any]):
+    """A server that says what it can do without a session."""
+
+    def get_capabilities(
+        self, *options: Any, protocol_version: str | None = None, **named: Any
+    ) -> types.ServerCapabilities:
+        capabilities = super().get_capabilities(*options, protocol_version=protocol_version, **named)
+        if protocol_version in MODERN_PROTOCOL_VERSIONS:
+            capabilities.extensions = {**(capabilities.extensions or {}), TASKS_EXTENSION: {}}
+        elif capabilities.resources is not None:
+            # Who subscribes all the same is not refused, but nothing will come.
+            capabilities.resources.subscribe = False
+        return capabilities
+
+
+def _caller_id(ctx: Any) -> str:
+    visit: Visit = ctx.request
+    return visit.caller.id
+
+
+class TaskParams(types.RequestParams):
+    """The parameters of ``tasks/get`` and ``tasks/cancel``."""
+
+    task_id: str
+
+
+class TaskUpdateParams(TaskParams):
+    """The parameters of ``tasks/update``."""
+
+    input_responses: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """What the rounds of one call remember: the client carries it, sealed."""
+
+    answers: Mapping[str, Any]
+    confirmed: bool = False
+
+    @classmethod
+    def of(cls, params: Any) -> _Memory:
+        held: Any = {}
+        if params.request_state:
+            try:
+                held = json.loads(params.request_state)
+            except ValueError:
+                # A confirmation's token is no JSON object.
+                held = {}
+        held = held if isinstance(held, dict) else {}
+        return cls(
+            {**held.get("answers", {}), **answers_of(params.input_responses)}, held.get("confirmed", False)
+        )
+
+    def ask(self, client: Client, needed: AnswersNeeded, protocol_version: str) -> types.InputRequiredResult:
+        lacking = capabilities_lacking(client, needed.questions)
+        if lacking is not None and protocol_version not in MODERN_PROTOCOL_VERSIONS:
+            raise ToolError(
+                "unsupported",
+                f"This needs an answer ({', '.join(needed.questions)}) that the client cannot be asked for.",
+                hint="Use a client of MCP 2026-07-28: before it, questions need a session.",
+            )
+        if lacking is not None:
+            raise _capability_needed("The client does not declare that it answers this.", lacking)
+        state = json.dumps({"answers": self.answers, "confirmed": self.confirmed})
+        return types.InputRequiredResult(input_requests=requests_of(needed.questions), request_state=state)
 
 
 class _Offered:
@@ -106,6 +212,7 @@ class _Offered:
     def __init__(self, catalogue: Catalogue, confirmations: Confirmations) -> None:
         self._catalogue = catalogue
         self._confirmations = confirmations
+        self._job_ids = JobIds(confirmations.derive_key("job"))
 
     async def list_tools(self, ctx: Any, _: Any) -> types.ListToolsResult:
         visit: Visit = ctx.request
@@ -120,14 +227,17 @@ class _Offered:
         visit: Visit = ctx.request
         tool = self._catalogue.tools.get(params.name)
         # What only the read-only mode forbids is known, and refused with a preview.
-        if tool is None or not replace(visit.policy, read_only=False).offers(tool):
+        if tool is None or not _offers_but_for_mode(visit.policy, tool):
             raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {params.name}")
+        if tool.job is not None and tool.job.required and not visit.talk.takes_jobs:
+            raise _tasks_needed(f"{tool.name} answers with a task, which the client does not take.")
         began = time.monotonic()
-        outcome = "ok"
+        outcome = "cancelled"
         arguments = dict(params.arguments or {})
         try:
             with anyio.fail_after(TOOL_SECONDS):
-                result = await self._run(tool, arguments, visit, params)
+                result = await self._run(tool, arguments, visit, params, ctx.protocol_version)
+            outcome = "ok"
         except TimeoutError:
             outcome = "unavailable"
             failure = ToolError(
@@ -153,6 +263,9 @@ class _Offered:
                     retryable=True,
                 )
             )
+        except MCPError as failure:
+            outcome = str(failure.error.code)
+            raise
         except Exception:
             # The caller must not see internals; the administrator must.
             log.exception("MCP tool %s of plugin %s failed", tool.name, tool.owner)
@@ -166,7 +279,9 @@ class _Offered:
             )
         return result
 
-    async def _run(self, tool: Tool, arguments: dict[str, Any], visit: Visit, params: Any) -> Any:
+    async def _run(
+        self, tool: Tool, arguments: dict[str, Any], visit: Visit, params: Any, protocol_version: str
+    ) -> Any:
         if not self._catalogue.allowed(tool, visit.caller):
             raise ToolError(
                 "permission_denied",
@@ -183,15 +298,20 @@ class _Offered:
             )
             refusal.shown = {"preview": (await self._preview(tool, checked, visit))[0]}
             raise refusal
-        if visit.policy.needs_confirmation(tool.access):
+        memory = _Memory.of(params)
+        if visit.policy.needs_confirmation(tool.access) and not memory.confirmed:
             asked = await self._confirm(tool, arguments, checked, token, visit, params)
             if asked is not None:
                 return asked
-        answer = await run_function(tool.function, checked, visit.airflow_for(tool))
-        shaped = shape_result(answer, visit.policy.max_result_chars)
-        return types.CallToolResult(
-            content=[types.TextContent(type="text", text=shaped.text)], structured_content=shaped.data
-        )
+            memory = replace(memory, confirmed=True)
+        client = replace(visit.talk, answers=memory.answers)
+        try:
+            answer = await run_function(tool.function, checked, visit.airflow_for(tool), client)
+        except AnswersNeeded as needed:
+            return memory.ask(client, needed, protocol_version)
+        if isinstance(answer, JobStarted):
+            return self._job_started(tool, answer, visit)
+        return result_of(answer, visit.policy.max_result_chars)
 
     async def _preview(
         self, tool: Tool, checked: Mapping[str, Any], visit: Visit
@@ -288,27 +408,30 @@ class _Offered:
     ) -> types.ReadResourceResult:
         visit: Visit = ctx.request
         uri = str(params.uri)
-        for resource in self._catalogue.resources.values():
-            found = _uri_pattern(resource.uri).fullmatch(uri)
-            if found:
-                break
-        else:
-            raise MCPError(types.INVALID_PARAMS, f"Unknown resource: {uri}", data={"uri": uri})
-        given = {name: unquote(value) for name, value in found.groupdict().items()}
+        resource, given = self._find_resource(uri)
         try:
             content = await resource.read(visit.open_airflow("read"), **given)
         except ToolError as failure:
             raise MCPError(
                 types.INVALID_PARAMS, failure.as_text(), data={"uri": uri, **failure.as_dict()}
             ) from None
-        if not isinstance(content, str):
+        if isinstance(content, str):
+            content = cut(content, visit.policy.max_result_chars)
+        elif not isinstance(content, bytes):
             content = shape_result(content, visit.policy.max_result_chars).text
-        elif len(content) > visit.policy.max_result_chars:
-            left = len(content) - visit.policy.max_result_chars
-            content = f"{content[: visit.policy.max_result_chars]}\n… ({left} more characters)"
-        return types.ReadResourceResult(
-            contents=[types.TextResourceContents(uri=uri, mime_type=resource.mime_type, text=content)]
-        )
+        return types.ReadResourceResult(contents=[resource_of(uri, resource.mime_type, content)])
+
+    def _find_resource(self, uri: str) -> tuple[Resource, dict[str, str]]:
+        for resource in self._catalogue.resources.values():
+            found = _uri_pattern(resource.uri).fullmatch(uri)
+            if found:
+                return resource, {name: unquote(value) for name, value in found.groupdict().items()}
+        raise MCPError(types.INVALID_PARAMS, f"Unknown resource: {uri}", data={"uri": uri})
+
+    async def accept_subscription(self, _: Any, params: Any) -> types.EmptyResult:
+        """Accept what a client of 2025 asks for uncalled: updates, for which there is no stream."""
+        self._find_resource(str(params.uri))
+        return types.EmptyResult()
 
     async def list_prompts(self, *_: Any) -> types.ListPromptsResult:
         return types.ListPromptsResult(
@@ -318,27 +441,120 @@ class _Offered:
                     title=p.title,
                     description=p.description,
                     arguments=[
-                        types.PromptArgument(name=a.name, required=a.default is a.empty)
-                        for a in inspect.signature(p.function).parameters.values()
+                        types.PromptArgument(
+                            name=a.name, description=description, required=a.default is a.empty
+                        )
+                        for a, description in p.visible_parameters()
                     ],
                 )
                 for p in self._catalogue.prompts.values()
             ]
         )
 
-    async def get_prompt(self, _: Any, params: types.GetPromptRequestParams) -> types.GetPromptResult:
+    async def get_prompt(
+        self, ctx: Any, params: types.GetPromptRequestParams
+    ) -> types.GetPromptResult | types.InputRequiredResult:
+        visit: Visit = ctx.request
         prompt = self._catalogue.prompts.get(params.name)
         if prompt is None:
             raise MCPError(types.INVALID_PARAMS, f"Unknown prompt: {params.name}")
+        given = params.arguments or {}
+        wanted = {a.name: a.default is a.empty for a, _ in prompt.visible_parameters()}
+        faults = [f"{name} is required" for name, needed in wanted.items() if needed and name not in given]
+        faults += [f"{name} is not an argument of it" for name in given if name not in wanted]
+        if faults:
+            raise MCPError(types.INVALID_PARAMS, f"The prompt {params.name}: {'; '.join(faults)}.")
+        memory = _Memory.of(params)
+        client = replace(visit.talk, answers=memory.answers)
         try:
-            bound = inspect.signature(prompt.function).bind(**(params.arguments or {}))
-        except TypeError as wrong:
-            raise MCPError(types.INVALID_PARAMS, f"The prompt {params.name}: {wrong}") from None
-        text = prompt.function(*bound.args, **bound.kwargs)
-        return types.GetPromptResult(
-            description=prompt.description,
-            messages=[types.PromptMessage(role="user", content=types.TextContent(type="text", text=text))],
+            answer = await run_function(prompt.function, given, visit.open_airflow("read"), client)
+        except AnswersNeeded as needed:
+            return memory.ask(client, needed, ctx.protocol_version)
+        except ToolError as failure:
+            raise MCPError(types.INVALID_PARAMS, failure.as_text(), data=failure.as_dict()) from None
+        return types.GetPromptResult(description=prompt.description, messages=messages_of(answer))
+
+    async def set_logging_level(self, *_: Any) -> types.EmptyResult:
+        """Accept a level of the 2025 protocols, which is for a session: without one, each is sent."""
+        return types.EmptyResult()
+
+    def _job_started(self, tool: Tool, started: JobStarted, visit: Visit) -> dict[str, Any]:
+        assert tool.job is not None, f"{tool.name} started a job but declares none"  # noqa: S101
+        job_id = JobId(tool.name, started.reference, int(time.time()))
+        described = _describe_job(
+            self._job_ids.make(job_id, visit.caller.id), job_id, tool.job, "working", started.message
         )
+        return {"resultType": "task", **described}
+
+    def _find_job(self, ctx: Any, params: TaskParams) -> tuple[Tool, Job, JobId]:
+        """Return the job that a request is about, if the caller may have started it.
+
+        :raises MCPError: The client takes no tasks, or there is no such task for this caller.
+        """
+        visit: Visit = ctx.request
+        if ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+            raise MCPError(types.METHOD_NOT_FOUND, "Method not found", data=ctx.method)
+        if not visit.talk.takes_jobs:
+            raise _tasks_needed(f"{ctx.method} is for clients that declare {TASKS_EXTENSION}.")
+        job_id = self._job_ids.read(params.task_id, visit.caller.id)
+        tool = self._catalogue.tools.get(job_id.tool) if job_id else None
+        if (
+            job_id is None
+            or tool is None
+            or tool.job is None
+            or not _offers_but_for_mode(visit.policy, tool)
+            or not self._catalogue.allowed(tool, visit.caller)
+        ):
+            raise MCPError(types.INVALID_PARAMS, "Unknown task.", data={"taskId": params.task_id})
+        return tool, tool.job, job_id
+
+    async def get_job(self, ctx: Any, params: TaskParams) -> dict[str, Any]:
+        """Answer ``tasks/get``."""
+        visit: Visit = ctx.request
+        _, job, job_id = self._find_job(ctx, params)
+        with _as_protocol_errors(params):
+            state = await run_function(job.get, job_id.reference, visit.open_airflow("read"), visit.talk)
+        more: dict[str, Any] = {}
+        if state.status == "completed":
+            result = result_of(state.result, visit.policy.max_result_chars)
+            result.is_error = state.failed
+            more["result"] = _dump(result)
+        elif state.status == "failed":
+            more["error"] = {"code": types.INTERNAL_ERROR, "message": state.error or "The work broke off."}
+        elif state.status == "input_required":
+            requests = requests_of(state.questions)
+            more["inputRequests"] = {name: _dump(request) for name, request in requests.items()}
+        described = _describe_job(params.task_id, job_id, job, state.status, state.message, state.updated_at)
+        return {"resultType": "complete", **described, **more}
+
+    async def answer_job(self, ctx: Any, params: TaskUpdateParams) -> dict[str, Any]:
+        """Answer ``tasks/update``."""
+        tool, job, job_id = self._find_job(ctx, params)
+        if job.answer is not None:
+            await self._change_job(
+                tool, job.answer, {**job_id.reference, "answers": params.input_responses}, ctx, params
+            )
+        return {"resultType": "complete"}
+
+    async def cancel_job(self, ctx: Any, params: TaskParams) -> dict[str, Any]:
+        """Answer ``tasks/cancel``."""
+        tool, job, job_id = self._find_job(ctx, params)
+        await self._change_job(tool, job.cancel, job_id.reference, ctx, params)
+        return {"resultType": "complete"}
+
+    async def _change_job(
+        self,
+        tool: Tool,
+        change: Callable[..., Any],
+        arguments: Mapping[str, Any],
+        ctx: Any,
+        params: TaskParams,
+    ) -> None:
+        visit: Visit = ctx.request
+        with _as_protocol_errors(params):
+            if visit.policy.read_only and tool.access != "read":
+                raise ToolError("read_only", "This MCP server is read-only.", hint="Nothing was changed.")
+            await run_function(change, arguments, visit.airflow_for(tool), visit.talk)
 
     async def complete(self, ctx: Any, params: types.CompleteRequestParams) -> types.CompleteResult:
         """Complete a dag_id, a dag_run_id or a task_id, for prompts and resource templates alike."""
@@ -393,6 +609,51 @@ def describe_tool(tool: Tool, *, confirms: bool = False) -> types.Tool:
             open_world_hint=False,
         ),
     )
+
+
+def _offers_but_for_mode(policy: Policy, tool: Tool) -> bool:
+    """Say whether the tool is offered, or would be if the server were not read-only."""
+    return policy.offers(tool) or (policy.read_only and replace(policy, read_only=False).offers(tool))
+
+
+def _tasks_needed(message: str) -> MCPError:
+    return _capability_needed(message, types.ClientCapabilities(extensions={TASKS_EXTENSION: {}}))
+
+
+def _capability_needed(message: str, needed: types.ClientCapabilities) -> MCPError:
+    data = types.MissingRequiredClientCapabilityErrorData(required_capabilities=needed)
+    return MCPError(types.MISSING_REQUIRED_CLIENT_CAPABILITY, message, data=_dump(data))
+
+
+@contextmanager
+def _as_protocol_errors(params: TaskParams) -> Iterator[None]:
+    """Turn a tool error into the protocol error that the methods of a task answer with."""
+    try:
+        yield
+    except ToolError as failure:
+        # An unknown task is -32602; so is one whose run is gone.
+        raise MCPError(
+            types.INVALID_PARAMS, failure.as_text(), data={"taskId": params.task_id, **failure.as_dict()}
+        ) from None
+
+
+def _describe_job(
+    identifier: str, job_id: JobId, job: Job, status: str, message: str | None, updated_at: str | None = None
+) -> dict[str, Any]:
+    described = {
+        "taskId": identifier,
+        "status": status,
+        "createdAt": job_id.created_at,
+        "lastUpdatedAt": updated_at or datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        # Kept as long as the thing it refers to.
+        "ttlMs": None,
+        "pollIntervalMs": int(job.poll_seconds * 1000),
+    }
+    return {**described, "statusMessage": message} if message else described
+
+
+def _dump(model: BaseModel) -> dict[str, Any]:
+    return model.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 def _failed(failure: ToolError) -> types.CallToolResult:

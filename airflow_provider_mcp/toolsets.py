@@ -23,6 +23,7 @@ import functools
 import inspect
 import json
 import re
+import types
 import typing
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -34,7 +35,10 @@ import pydantic
 from pydantic.json_schema import GenerateJsonSchema
 
 from airflow_provider_mcp.airflow_api import Airflow, AirflowSync, Caller
+from airflow_provider_mcp.client import Client
+from airflow_provider_mcp.content import Content, Message
 from airflow_provider_mcp.errors import ToolError
+from airflow_provider_mcp.jobs import Job, JobStarted
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -43,7 +47,7 @@ Access = Literal["read", "write", "destructive"]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _OPTIONS = "__airflow_mcp_tool__"
-_INJECTED = (Airflow, AirflowSync, Caller)
+_INJECTED = (Airflow, AirflowSync, Caller, Client)
 
 
 def path(template: str, *identifiers: str | int, slashes: bool = False) -> str:
@@ -75,6 +79,8 @@ class _ToolOptions:
     since: str | None
     until: str | None
     preview: Callable[..., Any] | None
+    input_schema: Mapping[str, Any] | None
+    job: Job | None
 
 
 def tool(
@@ -85,11 +91,14 @@ def tool(
     since: str | None = None,
     until: str | None = None,
     preview: Callable[..., Any] | None = None,
+    input_schema: Mapping[str, Any] | None = None,
+    job: Job | None = None,
 ) -> Callable[[Function], Function]:
     """Mark a function as a tool and return it unchanged.
 
     The docstring is the description, the type hints are the schemas. A parameter annotated with
-    ``Airflow``, ``AirflowSync`` or ``Caller`` is filled in by the server and hidden from callers.
+    ``Airflow``, ``AirflowSync``, ``Caller`` or ``Client`` is filled in by the server and hidden from
+    callers. A tool that returns no data but text, pictures and the like returns ``Content``.
 
     :param access: ``read`` changes nothing, ``write`` adds or changes what can be changed back,
         ``destructive`` may lose something.
@@ -98,10 +107,15 @@ def tool(
     :param until: The first Airflow version that no longer can.
     :param preview: A function with (some of) the same parameters that says what the call would do. A
         confirmation holds while it says the same, but for what it puts under ``now``.
+    :param input_schema: The JSON schema (2020-12) of the arguments, for a function that takes them in one
+        parameter ``arguments: dict[str, Any]``.
+    :param job: How to look after work that goes on after the call; such a tool may return ``JobStarted``
+        to a client with ``takes_jobs``.
     """
 
     def mark(function: Function) -> Function:
-        setattr(function, _OPTIONS, _ToolOptions(access, title, idempotent, since, until, preview))
+        options = _ToolOptions(access, title, idempotent, since, until, preview, input_schema, job)
+        setattr(function, _OPTIONS, options)
         return function
 
     return mark
@@ -131,15 +145,20 @@ class Tool:
     until: str | None
     function: Callable[..., Any]
     preview: Callable[..., Any] | None
-    arguments: type[pydantic.BaseModel]
+    arguments: type[pydantic.BaseModel] | None
+    """None for a tool that brings its own ``input_schema``."""
     input_schema: Mapping[str, Any]
-    output_schema: Mapping[str, Any]
+    output_schema: Mapping[str, Any] | None
+    """None for a tool that returns ``Content``."""
+    job: Job | None
 
     def check(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments by name, checked and converted.
 
         :raises ToolError: ``invalid_argument`` that names each argument at fault.
         """
+        if self.arguments is None:
+            return {"arguments": self._check_by_schema(arguments)}
         try:
             model = self.arguments.model_validate(arguments)
         except pydantic.ValidationError as invalid:
@@ -158,6 +177,16 @@ class Tool:
             ) from None
         return {name: getattr(model, name) for name in type(model).model_fields}
 
+    def _check_by_schema(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        from jsonschema import Draft202012Validator
+
+        given = dict(arguments)
+        found = sorted(Draft202012Validator(self.input_schema).iter_errors(given), key=lambda e: e.json_path)
+        if found:
+            faults = "; ".join(f"{fault.json_path}: {fault.message}" for fault in found[:10])
+            raise ToolError("invalid_argument", f"{self.name} was called with wrong arguments: {faults}.")
+        return given
+
 
 @dataclass(frozen=True)
 class ToolCall:
@@ -167,26 +196,42 @@ class ToolCall:
     user: str
     client: str | None
     outcome: str
-    """``ok`` or the code of the tool error."""
+    """``ok``, ``cancelled`` if the client went away, or the code of the error."""
     duration: float
     """Seconds."""
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt: a function from its (string) arguments to the text that the user sends."""
+    """A prompt: a function from its (string) arguments to the text or the messages that the user sends.
+
+    An argument is described by ``Annotated[str, Field(description=...)]``. ``Airflow``, ``Caller`` and
+    ``Client`` are filled in, as for a tool; the function may be ``async``.
+    """
 
     name: str
     description: str
-    function: Callable[..., str]
+    function: Callable[..., str | Sequence[Message] | Awaitable[str | Sequence[Message]]]
     title: str | None = None
+
+    def visible_parameters(self) -> list[tuple[inspect.Parameter, str | None]]:
+        """Return the parameters that the user fills in, with their descriptions."""
+        hints = typing.get_type_hints(self.function, include_extras=True)
+        shown = []
+        for parameter in inspect.signature(self.function).parameters.values():
+            hint = hints.get(parameter.name)
+            if hint in _INJECTED:
+                continue
+            notes = [n for n in getattr(hint, "__metadata__", ()) if isinstance(n, pydantic.fields.FieldInfo)]
+            shown.append((parameter, notes[0].description if notes else None))
+        return shown
 
 
 @dataclass(frozen=True)
 class Resource:
     """A resource or, with ``{parameters}`` in its URI, a resource template.
 
-    ``read`` takes the client and the parameters and returns JSON-ready data or text.
+    ``read`` takes the client and the parameters and returns JSON-ready data, text or bytes.
     """
 
     uri: str
@@ -416,16 +461,17 @@ def bind_tool(function: Callable[..., Any], *, toolset: str, owner: str) -> Tool
             raise TypeError(f"the argument {parameter.name} of the tool {name} has no type")
         if hints[parameter.name] in _INJECTED:
             continue
+        if options.input_schema is not None and parameter.name != "arguments":
+            raise TypeError(f"the tool {name} brings its own schema: it takes its arguments as `arguments`")
         default = ... if parameter.default is parameter.empty else parameter.default
         fields[parameter.name] = (hints[parameter.name], default)
     if "return" not in hints:
         raise TypeError(f"the tool {name} does not say what it returns")
-    arguments = pydantic.create_model(
-        name, __config__=pydantic.ConfigDict(extra="forbid", arbitrary_types_allowed=True), **fields
-    )
-    output = pydantic.TypeAdapter(hints["return"]).json_schema(schema_generator=_Schema)
-    if output.get("type") != "object":
-        raise TypeError(f"the tool {name} returns no object: return a pydantic model")
+    arguments = None
+    if options.input_schema is None:
+        arguments = pydantic.create_model(
+            name, __config__=pydantic.ConfigDict(extra="forbid", arbitrary_types_allowed=True), **fields
+        )
     return Tool(
         name=name,
         title=options.title or name.replace("_", " ").capitalize(),
@@ -439,8 +485,11 @@ def bind_tool(function: Callable[..., Any], *, toolset: str, owner: str) -> Tool
         function=function,
         preview=options.preview,
         arguments=arguments,
-        input_schema=arguments.model_json_schema(schema_generator=_Schema),
-        output_schema=output,
+        input_schema=arguments.model_json_schema(schema_generator=_Schema)
+        if arguments is not None
+        else dict(options.input_schema or {}),
+        output_schema=_output_schema(name, hints["return"]),
+        job=options.job,
     )
 
 
@@ -469,13 +518,28 @@ _IN_ALL = ("truncated", "hint")
 """Fields that any result may have: the server's instructions and the results themselves explain them."""
 
 
+def _output_schema(name: str, returned: Any) -> dict[str, Any] | None:
+    """Return the schema of what a tool returns; None if that is ``Content``."""
+    kinds = [kind for kind in typing.get_args(returned) if kind is not JobStarted]
+    if isinstance(returned, types.UnionType) or typing.get_origin(returned) is typing.Union:
+        returned = kinds[0] if len(kinds) == 1 else typing.Union[tuple(kinds)]  # noqa: UP007
+    if returned is Content:
+        return None
+    output = pydantic.TypeAdapter(returned).json_schema(schema_generator=_Schema)
+    if output.get("type") != "object":
+        raise TypeError(f"the tool {name} returns no object: return a pydantic model")
+    return output
+
+
 @functools.lru_cache(maxsize=512)
 def _injected_names(function: Callable[..., Any]) -> Mapping[str, type]:
     hints = typing.get_type_hints(function)
     return {name: hint for name, hint in hints.items() if hint in _INJECTED}
 
 
-async def run_function(function: Callable[..., Any], arguments: Mapping[str, Any], airflow: Airflow) -> Any:
+async def run_function(
+    function: Callable[..., Any], arguments: Mapping[str, Any], airflow: Airflow, client: Client | None = None
+) -> Any:
     """Call a tool's function (or preview) with those of ``arguments`` that it takes.
 
     A plain ``def`` runs in a worker thread with an ``AirflowSync``.
@@ -491,6 +555,8 @@ async def run_function(function: Callable[..., Any], arguments: Mapping[str, Any
             given[name] = airflow.for_thread()
         elif kind is Caller:
             given[name] = airflow.caller
+        elif kind is Client:
+            given[name] = client or Client()
     if inspect.iscoroutinefunction(function):
         return await function(**given)
     return await anyio.to_thread.run_sync(functools.partial(function, **given))

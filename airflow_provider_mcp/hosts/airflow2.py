@@ -22,7 +22,10 @@ import asyncio
 import functools
 import json
 import logging
-from collections.abc import Callable, Mapping
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -34,7 +37,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-REQUEST_SECONDS = 54
 REDACTED_DEPTH = 200
 """How deep secrets are looked for: Airflow's masker stops at 5 by itself."""
 _CALLER_KEY = "airflow_provider_mcp.caller"
@@ -117,7 +119,10 @@ def _view() -> flask.Response:
         # A null session is not saved: a call leaves no row in the session table and sets no cookie.
         context = flask.globals.request_ctx
         context.session = flask.current_app.session_interface.make_null_session(flask.current_app)
-    return flask.Response(reply.body, reply.status, {"Cache-Control": "no-store", **reply.headers})
+    headers = {"Cache-Control": "no-store", **reply.headers}
+    if reply.stream is not None:
+        return flask.Response(reply.stream, reply.status, headers, direct_passthrough=True)
+    return flask.Response(reply.body, reply.status, headers)
 
 
 class _Served:
@@ -125,6 +130,8 @@ class _Served:
 
     def __init__(self, app: Any) -> None:
         self.app = app
+        self._building = threading.Lock()
+        self._loops: deque[asyncio.AbstractEventLoop] = deque()
 
     @functools.cached_property
     def version(self) -> str:
@@ -132,8 +139,14 @@ class _Served:
 
         return str(__version__)
 
-    @functools.cached_property
+    @property
     def server(self) -> Any:
+        """The MCP server; threads that ask at once build it once."""
+        with self._building:
+            return self._server
+
+    @functools.cached_property
+    def _server(self) -> Any:
         from airflow.configuration import conf
 
         from airflow_provider_mcp.plugins import load_catalogue
@@ -158,7 +171,7 @@ class _Served:
         policy = self.policy_source.current()
         raw_headers = [(name.lower(), value) for name, value in request.headers.items()]
         headers = dict(raw_headers)
-        own = {endpoint.origin_of(_base_url()), f"{request.scheme}://{request.host}"}
+        own = endpoint.own_origins(_base_url(), request.scheme, request.host)
         refused = endpoint.refuse_at_the_door(request.method, headers, policy, own)
         if refused is not None:
             return refused
@@ -179,13 +192,12 @@ class _Served:
             policy=policy,
             open_airflow=lambda access: self.open_airflow(caller, load_user, script_name, access, page_root),
         )
-        exchanged = asyncio.wait_for(
-            endpoint.exchange(self.server, raw_headers, body, visit), REQUEST_SECONDS
-        )
-        try:
-            return asyncio.run(exchanged)
-        except asyncio.TimeoutError:
-            return Reply(504, b'{"detail":"Timed out"}', {"Content-Type": "application/json"})
+        loop = self._loops.pop() if self._loops else asyncio.new_event_loop()
+        exchange = _Exchange(loop, self._loops.append)
+        reply = exchange.begin(endpoint.exchange(self.server, raw_headers, body, visit, exchange.emit))
+        if reply is None:
+            return Reply(200, headers=endpoint.STREAM_HEADERS, stream=exchange)
+        return reply
 
     def authenticate(self) -> tuple[Caller, Callable[[], Any]] | None:
         """Return who sent the current request, by the configured backends, and how to load them again.
@@ -247,6 +259,67 @@ class _Served:
             caller=caller,
             access=access,
         )
+
+
+class _Exchange:
+    """An exchange on an event loop that runs while this thread has nothing else to do.
+
+    The loop stands still between the events of a streamed answer, when the web server sends them.
+
+    :param give_back: Takes the loop when the exchange is over.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, give_back: Callable[[asyncio.AbstractEventLoop], None]
+    ) -> None:
+        self._loop = loop
+        self._give_back = give_back
+        self._events: deque[bytes] = deque()
+        self._came = asyncio.Event()
+        self._work: asyncio.Task[Reply | None]
+
+    async def emit(self, data: bytes) -> None:
+        """Take an event for the client."""
+        self._events.append(data)
+        self._came.set()
+
+    def begin(self, exchange: Coroutine[Any, Any, Reply | None]) -> Reply | None:
+        """Work until there is an answer, or an event: then None is returned, and iterating yields them."""
+        self._work = self._loop.create_task(exchange)
+        try:
+            self._loop.run_until_complete(self._until_event())
+        except BaseException:
+            self.close()
+            raise
+        if not self._events:
+            self._give_back(self._loop)
+            return self._work.result()
+        return None
+
+    def __iter__(self) -> _Exchange:
+        return self
+
+    def __next__(self) -> bytes:
+        while not self._events:
+            if self._work.done():
+                raise StopIteration
+            self._loop.run_until_complete(self._until_event())
+        return self._events.popleft()
+
+    def close(self) -> None:
+        """Stop the work, if it is not over: the web server has sent the answer, or lost the client."""
+        self._work.cancel()
+        with suppress(asyncio.CancelledError):
+            self._loop.run_until_complete(self._work)
+        self._give_back(self._loop)
+
+    async def _until_event(self) -> None:
+        if self._events:
+            return
+        self._came.clear()
+        came = asyncio.ensure_future(self._came.wait())
+        await asyncio.wait({came, self._work}, return_when=asyncio.FIRST_COMPLETED)
+        came.cancel()
 
 
 def _read_body(environ: Mapping[str, Any], length: int | None, most: int) -> bytes:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
@@ -35,7 +36,6 @@ log = logging.getLogger(__name__)
 
 NESTED_CALLS = 10
 """Calls into Airflow at once in one process: each may hold one of the database pool's 15 connections."""
-REQUEST_SECONDS = 54
 STREAMED = "application/x-ndjson"
 """What a caller accepts to read an answer line by line; in Airflow's API, logs are sent so."""
 REDACTED_DEPTH = 200
@@ -50,38 +50,42 @@ def fastapi_apps() -> list[dict[str, Any]]:
 class Endpoint:
     """The ASGI app. What is heavy is imported and built by the first request, after any fork."""
 
+    def __init__(self) -> None:
+        self._served: _Served | None = None
+        self._building = threading.Lock()
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             return
-        # The mount leaves `app` as the app that holds the mount: Airflow's own.
-        reply = await self._answer(scope, receive)
-        headers = {"Content-Length": str(len(reply.body)), "Cache-Control": "no-store", **reply.headers}
-        await send(
-            {
-                "type": "http.response.start",
-                "status": reply.status,
-                "headers": [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in headers.items()],
-            }
-        )
-        await send({"type": "http.response.body", "body": reply.body})
+        if scope["path"].removeprefix(scope.get("root_path", "")) not in ("/v1", "/v1/"):
+            await _start(send, 404, {"Content-Type": "application/json"})
+            await send({"type": "http.response.body", "body": b'{"detail":"Not Found"}'})
+            return
+        if self._served is None:
+            # Some seconds of imports, during which the event loop has others to serve.
+            await anyio.to_thread.run_sync(self._build)
+        reply = await self._answer(scope, receive, send)
+        if reply is not None:
+            await _start(send, reply.status, {"Content-Length": str(len(reply.body)), **reply.headers})
+            await send({"type": "http.response.body", "body": reply.body})
 
-    @functools.cached_property
-    def _served(self) -> _Served:
-        return _Served()
+    def _build(self) -> None:
+        with self._building:
+            if self._served is None:
+                self._served = _Served()
 
-    async def _answer(self, scope: Any, receive: Any) -> Reply:
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> Reply | None:
+        """Answer a request; return what is left to send."""
         from airflow_provider_mcp import endpoint
         from airflow_provider_mcp.endpoint import Reply
 
-        route = scope["path"].removeprefix(scope.get("root_path", ""))
-        if route not in ("/v1", "/v1/"):
-            return Reply(404, b'{"detail":"Not Found"}', {"Content-Type": "application/json"})
         served = self._served
+        assert served is not None, "it was built before"  # noqa: S101
         raw_headers = [(k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in scope["headers"]]
         headers = dict(raw_headers)
         source = served.policy_source
         policy = await anyio.to_thread.run_sync(source.current) if source.stale else source.current()
-        own = {served.own_origin, f"{scope['scheme']}://{headers.get('host', '')}"}
+        own = endpoint.own_origins(served.base_url, scope["scheme"], headers.get("host", ""))
         refused = endpoint.refuse_at_the_door(scope["method"], headers, policy, own)
         if refused is not None:
             return refused
@@ -106,13 +110,46 @@ class Endpoint:
         visit = endpoint.Visit(
             caller=caller,
             policy=policy,
+            # The mount leaves `app` as the app that holds the mount: Airflow's own.
             open_airflow=lambda access: served.open_airflow(
                 scope["app"], authorization, caller, access, page_root
             ),
         )
-        with anyio.move_on_after(REQUEST_SECONDS):
-            return await endpoint.exchange(served.server, raw_headers, bytes(body), visit)
-        return Reply(504, b'{"detail":"Timed out"}', {"Content-Type": "application/json"})
+        streaming = False
+
+        async def emit(data: bytes) -> None:
+            nonlocal streaming
+            if not streaming:
+                streaming = True
+                await _start(send, 200, endpoint.STREAM_HEADERS)
+            await send({"type": "http.response.body", "body": data, "more_body": True})
+
+        reply: Reply | None = Reply(400)
+        async with anyio.create_task_group() as work:
+            work.start_soon(_cancel_when_gone, receive, work.cancel_scope)
+            reply = await endpoint.exchange(served.server, raw_headers, bytes(body), visit, emit)
+            work.cancel_scope.cancel()
+        if streaming:
+            await send({"type": "http.response.body", "body": b""})
+        return reply
+
+
+async def _start(send: Any, status: int, headers: Mapping[str, str]) -> None:
+    everything = {"Cache-Control": "no-store", **headers}
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in everything.items()],
+        }
+    )
+
+
+async def _cancel_when_gone(receive: Any, work: anyio.CancelScope) -> None:
+    """Stop the work when the client has closed the connection."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    work.cancel()
 
 
 class _Served:
@@ -122,7 +159,7 @@ class _Served:
         from airflow import __version__
         from airflow.configuration import conf
 
-        from airflow_provider_mcp.endpoint import origin_of
+        import airflow_provider_mcp.endpoint  # noqa: F401 - here, not first on the event loop
         from airflow_provider_mcp.plugins import load_catalogue
         from airflow_provider_mcp.policy import Confirmations, PolicySource
         from airflow_provider_mcp.server import build_server
@@ -134,7 +171,6 @@ class _Served:
             self.catalogue, Confirmations(conf.get_mandatory_value("api", "secret_key").encode())
         )
         self.base_url = conf.get("api", "base_url", fallback="").rstrip("/")
-        self.own_origin = origin_of(self.base_url)
         self._nested: anyio.Semaphore | None = None
 
     async def authenticate(self, authorization: str) -> Caller | None:

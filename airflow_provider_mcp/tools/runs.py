@@ -28,7 +28,11 @@ from pydantic import Field
 
 from airflow_provider_mcp.sdk import (
     Airflow,
+    Client,
     Cursor,
+    Job,
+    JobStarted,
+    JobState,
     Limit,
     Page,
     Result,
@@ -54,6 +58,7 @@ from airflow_provider_mcp.tools.arguments import (
 from airflow_provider_mcp.tools.previews import as_of, instances_by_state
 
 _FINISHED = frozenset({"success", "failed"})
+_CANCELLED = "Cancelled by the MCP client that started it."
 _TASK_STATES = get_args(TaskState)
 _SHOWN = (
     "dag_id",
@@ -202,12 +207,14 @@ async def get_dag_run(
     return CountedRun(**_whole(airflow, run), task_counts=counts, asset_events=events)
 
 
-async def _wait(airflow: Airflow, run: dict[str, Any], seconds: int) -> WaitedRun:
+async def _wait(airflow: Airflow, client: Client, run: dict[str, Any], seconds: int) -> WaitedRun:
     """Look at the run until it ends or ``seconds`` are over."""
     route = path("dags/{}/dagRuns/{}", run["dag_id"], run["dag_run_id"])
     until = time.monotonic() + seconds
     pause = 0.5
     while run["state"] not in _FINISHED and (left := until - time.monotonic()) > 0:
+        waited = round(seconds - left, 1)
+        await client.progress(waited, seconds, f"{run['dag_run_id']} is {run['state']}.")
         await anyio.sleep(min(pause, left))
         pause = min(pause * 1.5, 3)
         run = (await airflow.get(route)).json()
@@ -218,11 +225,11 @@ async def _wait(airflow: Airflow, run: dict[str, Any], seconds: int) -> WaitedRu
 
 @tool(access="read")
 async def wait_for_dag_run(
-    airflow: Airflow, dag_id: DagId, dag_run_id: RunId, timeout_seconds: Wait = 30
+    airflow: Airflow, client: Client, dag_id: DagId, dag_run_id: RunId, timeout_seconds: Wait = 30
 ) -> WaitedRun:
     """Wait for a Dag run to end; if it has not, call again."""
     run = (await airflow.get(path("dags/{}/dagRuns/{}", dag_id, dag_run_id))).json()
-    return await _wait(airflow, run, timeout_seconds)
+    return await _wait(airflow, client, run, timeout_seconds)
 
 
 def _check_conf(dag_id: str, params: dict[str, Any], conf: dict[str, Any]) -> str | None:
@@ -267,9 +274,34 @@ def _is_old_date(fault: Any, value: Any) -> bool:
     return True
 
 
-@tool(access="write")
+async def _get_job(airflow: Airflow, dag_id: str, dag_run_id: str) -> JobState:
+    """Say how a run stands, for a client that holds it as a task."""
+    run = (await airflow.get(path("dags/{}/dagRuns/{}", dag_id, dag_run_id))).json()
+    state = run["state"]
+    changed = run.get("end_date") or run.get("start_date") or run.get("queued_at")
+    if state not in _FINISHED:
+        return JobState("working", f"The run is {state}.", updated_at=changed)
+    summary = WaitedRun(**_whole(airflow, run), done=True)
+    if state == "failed" and _CANCELLED in (run.get("note") or ""):
+        return JobState("cancelled", "The run was cancelled.", updated_at=changed)
+    failed = state == "failed"
+    return JobState("completed", f"The run is {state}.", result=summary, failed=failed, updated_at=changed)
+
+
+async def _cancel_job(airflow: Airflow, dag_id: str, dag_run_id: str) -> None:
+    """End a run by failing it; its note tells it from one that failed by itself."""
+    route = path("dags/{}/dagRuns/{}", dag_id, dag_run_id)
+    run = (await airflow.get(route)).json()
+    if run["state"] in _FINISHED:
+        return
+    note = "\n".join(filter(None, [run.get("note"), _CANCELLED]))
+    await airflow.patch(route, json={"state": "failed", "note": note})
+
+
+@tool(access="write", job=Job(get=_get_job, cancel=_cancel_job))
 async def trigger_dag(
     airflow: Airflow,
+    client: Client,
     dag_id: DagId,
     conf: Annotated[dict[str, Any] | None, Field(description="Values for the Dag's params.")] = None,
     logical_date: Time = None,
@@ -279,7 +311,7 @@ async def trigger_dag(
     note: Annotated[str | None, Field(description="Note.")] = None,
     wait_seconds: Wait = 0,
     unpause: Annotated[bool, Field(description="Unpause the Dag if it is paused.")] = False,
-) -> WaitedRun:
+) -> WaitedRun | JobStarted:
     """Start a Dag run."""
     dag = (await airflow.get(path("dags/{}/details", dag_id))).json()
     known = _check_conf(dag_id, dag.get("params") or {}, conf or {})
@@ -322,7 +354,10 @@ async def trigger_dag(
                 dag_id=dag_id,
                 dag_run_id=run["dag_run_id"],
             ) from None
-    started = await _wait(airflow, run, wait_seconds)
+    started = await _wait(airflow, client, run, wait_seconds)
+    if client.takes_jobs and not started.done:
+        reference = {"dag_id": dag_id, "dag_run_id": run["dag_run_id"]}
+        return JobStarted(reference, f"The run {run['dag_run_id']} is {started.state}.")
     started.hint = " ".join(said for said in (known, started.hint) if said) or None
     return started
 

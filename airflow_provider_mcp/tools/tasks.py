@@ -31,6 +31,7 @@ from pydantic import Field, PrivateAttr
 
 from airflow_provider_mcp.sdk import (
     Airflow,
+    Client,
     Cursor,
     Limit,
     Page,
@@ -664,6 +665,7 @@ async def _streamed(airflow: Airflow, route: str, map_index: int) -> AsyncIterat
 @tool(access="read")
 async def get_task_logs(
     airflow: Airflow,
+    client: Client,
     dag_id: DagId,
     dag_run_id: RunId,
     task_id: TaskId,
@@ -697,6 +699,8 @@ async def get_task_logs(
     streams = not growing and not airflow.site.version.startswith("2.")
     pages = (_streamed if streams else _pages)(airflow, route, map_index)
     async for entries in pages:
+        if window.total:
+            await client.progress(window.total, message=f"{window.total} lines read.")
         await anyio.to_thread.run_sync(window.take, entries)
     end = window.total if before is None else min(before, window.total)
     lines = list(window.lines)

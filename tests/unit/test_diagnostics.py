@@ -258,7 +258,9 @@ def mapped(airflow: FakeAirflow, failed: int, of: int = 150) -> None:
 
 def test_15_of_150_mapped_failed(airflow: FakeAirflow) -> None:
     mapped(airflow, 15)
-    airflow.runs.append(run("good", "success", dag_versions=[{"version_number": 1}], conf={"a": 1, "token": "hunter2"}))
+    airflow.runs.append(
+        run("good", "success", dag_versions=[{"version_number": 1}], conf={"a": 1, "token": "hunter2"})
+    )
     airflow.assets = [
         {
             "uri": "s3://x",

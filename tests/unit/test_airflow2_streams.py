@@ -1,0 +1,99 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""How Airflow 2's synchronous workers drive an exchange."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from airflow_provider_mcp.endpoint import Reply
+from airflow_provider_mcp.hosts.airflow2 import _Exchange
+
+Work = Callable[[_Exchange], Awaitable[Reply | None]]
+
+
+@pytest.fixture
+def loop() -> asyncio.AbstractEventLoop:
+    return asyncio.new_event_loop()
+
+
+def test_an_answer_without_events(loop: asyncio.AbstractEventLoop) -> None:
+    given_back: list[asyncio.AbstractEventLoop] = []
+    exchange = _Exchange(loop, given_back.append)
+
+    async def work() -> Reply:
+        await asyncio.sleep(0)
+        return Reply(200, b"{}")
+
+    assert exchange.begin(work()) == Reply(200, b"{}")
+    assert given_back == [loop]
+
+
+def test_events_come_one_by_one(loop: asyncio.AbstractEventLoop) -> None:
+    given_back: list[asyncio.AbstractEventLoop] = []
+    exchange = _Exchange(loop, given_back.append)
+    said: list[str] = []
+
+    async def work() -> None:
+        for event in (b"one", b"two"):
+            said.append(event.decode())
+            await exchange.emit(event)
+            await asyncio.sleep(0.01)
+
+    assert exchange.begin(work()) is None
+    assert next(exchange) == b"one"
+    assert said == ["one"]
+    assert list(exchange) == [b"two"]
+    exchange.close()
+    assert given_back == [loop]
+
+
+@pytest.mark.parametrize("read", [0, 1])
+def test_closing_stops_the_work(loop: asyncio.AbstractEventLoop, read: int) -> None:
+    given_back: list[asyncio.AbstractEventLoop] = []
+    exchange = _Exchange(loop, given_back.append)
+    ended: list[str] = []
+
+    async def work() -> None:
+        try:
+            await exchange.emit(b"one")
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            ended.append("stopped")
+            raise
+
+    assert exchange.begin(work()) is None
+    for _ in range(read):
+        next(exchange)
+    exchange.close()
+    assert ended == ["stopped"]
+    assert given_back == [loop]
+
+
+def test_a_fault_is_raised_and_the_loop_is_given_back(loop: asyncio.AbstractEventLoop) -> None:
+    given_back: list[asyncio.AbstractEventLoop] = []
+    exchange = _Exchange(loop, given_back.append)
+
+    async def work() -> None:
+        raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken"):
+        exchange.begin(work())
+    assert given_back == [loop]

@@ -1,0 +1,378 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""One exchange with the server, without an Airflow: what tools, prompts and jobs get to and from the wire."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any, cast
+
+import anyio
+import pytest
+from mcp.server.lowlevel import Server
+from opentelemetry.trace import get_current_span
+
+from airflow_provider_mcp import endpoint, server
+from airflow_provider_mcp.airflow_api import Airflow, Caller
+from airflow_provider_mcp.endpoint import Reply, Visit, exchange, own_origins
+from airflow_provider_mcp.plugins import Catalogue, load_catalogue
+from airflow_provider_mcp.policy import Confirmations, Policy
+from airflow_provider_mcp.sdk import Client, Prompt, Toolset, tool
+from airflow_provider_mcp.toolsets import bind_tool
+from tests.conformance import conformance_plugin
+from tests.conformance.conformance_plugin import Said, form
+
+VERSION = "2026-07-28"
+TASKS = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
+FORMS: dict[str, Any] = {"elicitation": {}}
+STREAM = ("accept", "application/json, text/event-stream")
+PLUGIN = EntryPoint("conformance", "tests.conformance.conformance_plugin", "airflow_provider_mcp")
+SECRET = b"0123456789abcdef" * 2
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    loaded = load_catalogue("3.3.2", found=[PLUGIN])
+    assert loaded.problems == []
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def served(catalogue: Catalogue) -> Server[Any]:
+    return server.build_server(catalogue, Confirmations(SECRET))
+
+
+@pytest.fixture(autouse=True)
+def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MCP_CONFORMANCE_JOBS", str(tmp_path))
+    return tmp_path
+
+
+def visit(user: str = "1", **policy: Any) -> Visit:
+    return Visit(Caller(user, "ada"), Policy(**policy), lambda _: cast(Airflow, None))
+
+
+def request(
+    method: str, capabilities: dict[str, Any] | None = None, meta: dict[str, Any] | None = None, **params: Any
+) -> tuple[list[tuple[str, str]], bytes]:
+    """Return the headers and the body of a request of 2026-07-28."""
+    envelope = {
+        "io.modelcontextprotocol/protocolVersion": VERSION,
+        "io.modelcontextprotocol/clientCapabilities": capabilities or {},
+        **(meta or {}),
+    }
+    message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": envelope}}
+    headers = [("mcp-protocol-version", VERSION), ("Mcp-Method", method)]
+    named = params.get("name") or params.get("uri") or params.get("taskId")
+    return [*headers, ("Mcp-Name", named)] if named else headers, json.dumps(message).encode()
+
+
+def ask(
+    served: Server[Any],
+    method: str,
+    capabilities: dict[str, Any] | None = None,
+    *,
+    by: Visit | None = None,
+    **params: Any,
+) -> tuple[int, dict[str, Any]]:
+    headers, body = request(method, capabilities, **params)
+    reply = anyio.run(exchange, served, headers, body, by or visit())
+    assert isinstance(reply, Reply)
+    return reply.status, json.loads(reply.body)
+
+
+def call(served: Server[Any], name: str, capabilities: Any = None, **params: Any) -> dict[str, Any]:
+    status, answer = ask(served, "tools/call", capabilities, name=name, **params)
+    assert status == 200, answer
+    result: dict[str, Any] = answer["result"]
+    return result
+
+
+def stream(
+    served: Server[Any], method: str, *accept: tuple[str, str], **params: Any
+) -> tuple[Any, list[Any]]:
+    """Return what is left to send and what was streamed."""
+    streamed: list[Any] = []
+
+    async def emit(data: bytes) -> None:
+        assert data.startswith(b"event: message\ndata: ")
+        assert data.endswith(b"\n\n")
+        streamed.append(json.loads(data.split(b"data: ", 1)[1]))
+
+    headers, body = request(method, **params)
+    reply = anyio.run(exchange, served, [*headers, *accept], body, visit(), emit)
+    return reply, streamed
+
+
+def test_progress_makes_the_answer_a_stream(served: Server[Any]) -> None:
+    reply, events = stream(
+        served, "tools/call", STREAM, name="test_tool_with_progress", meta={"progressToken": 7}
+    )
+    assert reply is None
+    assert [e["params"]["progress"] for e in events[:-1]] == [0, 50, 100]
+    assert {e["params"]["progressToken"] for e in events[:-1]} == {7}
+    assert events[-1]["result"]["content"][0]["text"] == "Done."
+
+
+@pytest.mark.parametrize(
+    ("accept", "meta"), [(("accept", "application/json"), {"progressToken": 7}), (STREAM, {})]
+)
+def test_without_token_or_stream_the_answer_is_json(
+    served: Server[Any], accept: tuple[str, str], meta: dict[str, Any]
+) -> None:
+    reply, events = stream(served, "tools/call", accept, name="test_tool_with_progress", meta=meta)
+    assert events == []
+    assert reply.headers["Content-Type"] == "application/json"
+
+
+def test_log_messages_are_for_who_asks(served: Server[Any]) -> None:
+    name = "test_logging_tool"
+    assert stream(served, "tools/call", STREAM, name=name)[1] == []
+    level = "io.modelcontextprotocol/logLevel"
+    assert stream(served, "tools/call", STREAM, name=name, meta={level: "error"})[1] == []
+    events = stream(served, "tools/call", STREAM, name=name, meta={level: "info"})[1]
+    assert events[0]["params"] == {"level": "info", "data": "Called."}
+
+
+def test_a_request_ends_in_time(served: Server[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint, "REQUEST_SECONDS", 0.05)
+    reply, events = stream(
+        served,
+        "tools/call",
+        STREAM,
+        name="wait_until_gone",
+        arguments={"note": "n"},
+        meta={"progressToken": 7},
+    )
+    assert reply is None
+    assert events[-1]["error"] == {"code": -32603, "message": "The request timed out."}
+    assert conformance_plugin.job_file("n").read_text() == "stopped"
+
+
+def test_a_tool_ends_in_time(served: Server[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "TOOL_SECONDS", 0.05)
+    result = call(served, "wait_until_gone", arguments={"note": "n"})
+    assert result["structuredContent"]["error"]["code"] == "unavailable"
+
+
+def test_the_watcher_hears_of_a_client_that_went_away(
+    catalogue: Catalogue, served: Server[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[str] = []
+    monkeypatch.setattr(catalogue, "called", lambda made: heard.append(made.outcome))
+    headers, body = request("tools/call", name="wait_until_gone", arguments={"note": "n"})
+
+    async def go_away() -> None:
+        work = asyncio.ensure_future(exchange(served, headers, body, visit()))
+        await asyncio.sleep(0.05)
+        work.cancel()
+        await asyncio.wait([work])
+
+    asyncio.run(go_away())
+    assert heard == ["cancelled"]
+    assert conformance_plugin.job_file("n").read_text() == "stopped"
+
+
+def test_content_has_no_structure(served: Server[Any]) -> None:
+    result = call(served, "test_multiple_content_types")
+    assert [block["type"] for block in result["content"]] == ["text", "image", "resource"]
+    assert "structuredContent" not in result
+    listed = ask(served, "tools/list")[1]["result"]["tools"]
+    described = {tool["name"]: tool for tool in listed}
+    assert "outputSchema" not in described["test_multiple_content_types"]
+    assert "outputSchema" not in described["slow_compute"]
+    assert described["trigger_dag"]["outputSchema"]["type"] == "object"
+
+
+def test_a_tool_may_bring_its_schema(served: Server[Any]) -> None:
+    name = "json_schema_2020_12_tool"
+    right = {"name": "Ada", "contactMethod": "phone", "phone": "1"}
+    assert call(served, name, arguments=right)["structuredContent"]["said"] == right
+    wrong = call(served, name, arguments={"contactMethod": "phone", "email": "a@b.c", "colour": "red"})
+    assert wrong["structuredContent"]["error"]["code"] == "invalid_argument"
+    assert "colour" in wrong["content"][0]["text"]
+    assert "phone" in wrong["content"][0]["text"]
+
+
+def test_a_tool_with_its_own_schema_takes_it_in_one_argument() -> None:
+    @tool(access="read", input_schema={"type": "object"})
+    async def broken(name: str) -> Said:
+        """Break."""
+        return Said(said=name)
+
+    with pytest.raises(TypeError, match="`arguments`"):
+        bind_tool(broken, toolset="t", owner="o")
+
+
+def test_answers_of_earlier_rounds_are_kept(served: Server[Any]) -> None:
+    name = "test_input_required_result_multi_round"
+    first = call(served, name, FORMS)
+    assert list(first["inputRequests"]) == ["step1"]
+    ada = {"action": "accept", "content": {"name": "Ada"}}
+    second = call(served, name, FORMS, inputResponses={"step1": ada}, requestState=first["requestState"])
+    assert list(second["inputRequests"]) == ["step2"]
+    blue = {"action": "accept", "content": {"color": "blue"}}
+    third = call(served, name, FORMS, inputResponses={"step2": blue}, requestState=second["requestState"])
+    assert third["structuredContent"]["said"] == {"step1": ada, "step2": blue}
+
+
+def test_the_state_of_a_call_is_its_users_and_its_arguments(served: Server[Any]) -> None:
+    name = "test_input_required_result_request_state"
+    state = call(served, name, FORMS)["requestState"]
+    answer = {"confirm": {"action": "accept", "content": {"ok": True}}}
+    changes: list[dict[str, Any]] = [
+        {"by": visit("2")},
+        {"requestState": state + "x"},
+        {"arguments": {"more": 1}},
+    ]
+    for change in changes:
+        params = {"name": name, "inputResponses": answer, "requestState": state, **change}
+        status, refused = ask(served, "tools/call", FORMS, **params)
+        assert (status, refused["error"]["code"]) == (400, -32602)
+    assert "state-ok" in str(call(served, name, FORMS, inputResponses=answer, requestState=state))
+
+
+def test_a_confirmed_call_that_asks_is_not_confirmed_again(catalogue: Catalogue) -> None:
+    @tool(access="destructive")
+    async def delete_after_asking(client: Client) -> Said:
+        """Ask, then delete."""
+        return Said(said=client.ask(why=form("Why?", reason="string")))
+
+    bound = bind_tool(delete_after_asking, toolset="t", owner="o")
+    served = server.build_server(Catalogue(tools={bound.name: bound}), Confirmations(SECRET))
+    first = call(served, bound.name, FORMS)
+    assert list(first["inputRequests"]) == ["confirm"]
+    yes = {"confirm": {"action": "accept", "content": {"confirm": True}}}
+    second = call(served, bound.name, FORMS, inputResponses=yes, requestState=first["requestState"])
+    assert list(second["inputRequests"]) == ["why"]
+    why = {"why": {"action": "accept", "content": {"reason": "Old."}}}
+    third = call(served, bound.name, FORMS, inputResponses=why, requestState=second["requestState"])
+    assert third["structuredContent"]["said"] == why
+
+
+def test_who_cannot_be_asked_is_told(served: Server[Any]) -> None:
+    status, refused = ask(served, "tools/call", FORMS, name="test_missing_capability")
+    assert (status, refused["error"]["code"]) == (400, -32021)
+    assert refused["error"]["data"] == {"requiredCapabilities": {"sampling": {}}}
+    old = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "test_missing_capability"}}
+    reply = anyio.run(exchange, served, [], json.dumps(old).encode(), visit())
+    assert reply is not None
+    result = json.loads(reply.body)["result"]
+    assert result["structuredContent"]["error"]["code"] == "unsupported"
+
+
+def test_a_job_is_the_users_that_started_it(served: Server[Any]) -> None:
+    started = call(served, "slow_compute", TASKS, arguments={"seconds": 60})
+    task_id = started["taskId"]
+    assert (started["resultType"], started["status"]) == ("task", "working")
+    assert ask(served, "tasks/get", TASKS, taskId=task_id)[1]["result"]["status"] == "working"
+    for refused in (
+        ask(served, "tasks/get", TASKS, taskId=task_id, by=visit("2")),
+        ask(served, "tasks/get", TASKS, taskId="nothing"),
+        ask(served, "tasks/get", TASKS, taskId=task_id, by=visit(disabled_tools=frozenset({"slow_compute"}))),
+        ask(served, "tasks/cancel", TASKS, taskId=task_id, by=visit(toolsets=frozenset({"runs"}))),
+        ask(served, "tasks/cancel", TASKS, taskId=task_id, by=visit(read_only=True)),
+    ):
+        assert (refused[0], refused[1]["error"]["code"]) == (400, -32602)
+    assert ask(served, "tasks/get", TASKS, taskId=task_id, by=visit(read_only=True))[0] == 200
+    assert ask(served, "tasks/cancel", TASKS, taskId=task_id)[1]["result"]["resultType"] == "complete"
+    assert ask(served, "tasks/get", TASKS, taskId=task_id)[1]["result"]["status"] == "cancelled"
+
+
+def test_a_veto_holds_for_jobs(
+    catalogue: Catalogue, served: Server[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_id = call(served, "slow_compute", TASKS, arguments={"seconds": 60})["taskId"]
+    monkeypatch.setattr(catalogue, "allowed", lambda tool, _: tool.name != "slow_compute")
+    status, refused = ask(served, "tasks/cancel", TASKS, taskId=task_id)
+    assert (status, refused["error"]["code"]) == (400, -32602)
+
+
+def test_a_task_header_must_name_the_task(served: Server[Any]) -> None:
+    task_id = call(served, "slow_compute", TASKS, arguments={"seconds": 60})["taskId"]
+    headers, body = request("tasks/get", TASKS, taskId=task_id)
+    for changed in (headers[:-1], [*headers[:-1], ("Mcp-Name", "other")]):
+        reply = anyio.run(exchange, served, changed, body, visit())
+        assert reply is not None
+        assert reply.status == 400
+        assert json.loads(reply.body)["error"]["code"] == -32020
+
+
+def test_a_prompts_arguments(served: Server[Any]) -> None:
+    listed = ask(served, "prompts/list")[1]["result"]["prompts"]
+    arguments = {prompt["name"]: prompt.get("arguments", []) for prompt in listed}
+    assert arguments["test_prompt_with_arguments"] == [
+        {"name": "arg1", "description": "First test argument.", "required": True},
+        {"name": "arg2", "description": "Second test argument.", "required": True},
+    ]
+    assert arguments["test_input_required_result_prompt"] == []
+    for given, said in (
+        ({"arg1": "x"}, "arg2 is required"),
+        ({"arg1": "x", "arg2": "y", "z": "1"}, "z is not"),
+    ):
+        _, refused = ask(served, "prompts/get", name="test_prompt_with_arguments", arguments=given)
+        assert refused["error"]["code"] == -32602
+        assert said in refused["error"]["message"]
+
+
+def test_a_binary_resource(served: Server[Any]) -> None:
+    answer = ask(served, "resources/read", uri="test://static-binary")[1]["result"]["contents"][0]
+    assert answer["mimeType"] == "image/png"
+    assert answer["blob"].startswith("iVBOR")
+
+
+@pytest.mark.parametrize("where", ["meta", "header"])
+def test_a_trace_goes_on(catalogue: Catalogue, where: str) -> None:
+    seen: list[str] = []
+
+    @tool(access="read")
+    async def get_trace() -> Said:
+        """Look at the trace."""
+        seen.append(f"{get_current_span().get_span_context().trace_id:032x}")
+        return Said(said=1)
+
+    bound = bind_tool(get_trace, toolset="t", owner="o")
+    served = server.build_server(Catalogue(tools={bound.name: bound}), Confirmations(SECRET))
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    parent = {"traceparent": f"00-{trace}-b7ad6b7169203331-01"}
+    headers, body = request("tools/call", name="get_trace", meta=parent if where == "meta" else {})
+    anyio.run(exchange, served, [*headers, *(parent.items() if where == "header" else [])], body, visit())
+    assert seen == [trace]
+    assert get_current_span().get_span_context().trace_id == 0
+
+
+def test_the_instructions_are_short() -> None:
+    assert len(server.INSTRUCTIONS.split()) <= 120
+    assert len(server.ICON) < 300
+
+
+def test_own_origins() -> None:
+    assert own_origins("https://air.example/flow", "http", "evil.example") == {"https://air.example", None}
+    assert "http://[::1]:8080" in own_origins("", "http", "[::1]:8080")
+    assert own_origins("", "http", "[broken") == {None}
+
+
+def test_clients_for_tests_answer_what_they_are_given() -> None:
+    client = Client(answers={"why": {"action": "decline"}})
+    assert client.ask(why=form("Why?", reason="string")) == {"why": {"action": "decline"}}
+    anyio.run(client.progress, 1)
+    anyio.run(client.log, "info", "Nobody hears.")
+    assert Prompt("p", "d", lambda name: name).visible_parameters()[0][0].name == "name"
+    assert Toolset("t", "d", []).tools == []
