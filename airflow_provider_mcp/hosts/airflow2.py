@@ -24,7 +24,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import urlsplit
 
 import flask
 
@@ -143,6 +143,7 @@ class _Served:
 
     @functools.cached_property
     def policy_source(self) -> Any:
+        from airflow_provider_mcp.hosts.connections import read_extra
         from airflow_provider_mcp.policy import PolicySource
 
         return PolicySource(functools.partial(_in_new_thread, read_extra))
@@ -231,6 +232,7 @@ class _Served:
     ) -> Airflow:
         """Return a client that calls this app, each call in a thread of its own, as the caller."""
         from airflow_provider_mcp.airflow_api import INNER_HOST, Airflow, Site
+        from airflow_provider_mcp.hosts.airflow2_rest import page_url
 
         return Airflow(
             transport=_inward(self.app, load_user, script_name),
@@ -272,7 +274,7 @@ def _inward(app: Any, load_user: Callable[[], Any], script_name: str) -> Any:
 
     from airflow_provider_mcp.airflow_api import INNER_HOST
     from airflow_provider_mcp.errors import ToolError
-    from airflow_provider_mcp.hosts.airflow2_rest import UnsupportedOnAirflow2, V1Request, to_v1
+    from airflow_provider_mcp.hosts.airflow2_rest import UnsupportedOnAirflow2, V1Request, held_by, serve_v2
 
     def call(environ: dict[str, Any], start_response: Any) -> Any:
         environ[_CALLER_KEY] = load_user
@@ -295,29 +297,17 @@ def _inward(app: Any, load_user: Callable[[], Any], script_name: str) -> Any:
         answer = wsgi.handle_request(inner)
         answer.request = inner
         answer.read()
-        is_json = answer.headers.get("content-type", "").split(";")[0].endswith("json")
-        return answer, json.loads(answer.content or b"null") if is_json else answer.text
+        return answer, held_by(answer)
 
     def run(outer: httpx.Request) -> httpx.Response:
-        raw_path = outer.url.raw_path.decode("ascii").split("?", 1)[0].removeprefix("/api/v2/")
-        query = parse_qsl(outer.url.query.decode("ascii"), keep_blank_values=True)
-        body = json.loads(outer.content) if outer.content else None
-        if raw_path == "openapi.json":
-            step: V1Request | None = V1Request("GET", raw_path, query, None, _unchanged)
-        else:
-            step = to_v1(outer.method, raw_path, query, body)
-        while step is not None:
-            answer, held = send(step)
-            if answer.status_code >= 300:
-                return httpx.Response(answer.status_code, content=answer.content, headers=_type_of(answer))
-            if step.then is None:
-                if held in (None, "") or answer.status_code == 204:
-                    return httpx.Response(answer.status_code)
-                return httpx.Response(
-                    answer.status_code, json=step.answer(answer.status_code, answer.headers, held)
-                )
-            step = step.then(held)
-        raise AssertionError("a step without a successor has answered")
+        steps = serve_v2(outer, "/api/v2/")
+        try:
+            step = next(steps)
+            while True:
+                step = steps.send(send(step))
+        except StopIteration as answered:
+            response: httpx.Response = answered.value
+            return response
 
     class Inward(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -329,46 +319,3 @@ def _inward(app: Any, load_user: Callable[[], Any], script_name: str) -> Any:
                 raise ToolError("unsupported", str(missing)) from None
 
     return Inward()
-
-
-def _unchanged(status: int, headers: Mapping[str, str], value: Any) -> Any:  # noqa: ARG001
-    return value
-
-
-def _type_of(answer: Any) -> dict[str, str]:
-    return {"Content-Type": answer.headers.get("content-type", "text/plain")}
-
-
-def page_url(
-    root: str, dag_id: str, dag_run_id: str | None = None, task_id: str | None = None, map_index: int = -1
-) -> str:
-    """Return the address of Airflow 2's page about a Dag, a run or a task instance."""
-    url = f"{root}/dags/{quote(dag_id, safe='')}/grid"
-    query = []
-    if dag_run_id is not None:
-        query.append(f"dag_run_id={quote(dag_run_id, safe='')}")
-        if task_id is not None:
-            query.append(f"task_id={quote(task_id, safe='')}")
-            if map_index >= 0:
-                query.append(f"map_index={map_index}")
-    return url + ("?" + "&".join(query) if query else "")
-
-
-def read_extra(conn_id: str) -> Mapping[str, Any] | None:
-    """Return a connection's extra; None if there is no such connection.
-
-    :raises ValueError: The extra is no JSON object.
-    """
-    from airflow.exceptions import AirflowNotFoundException
-    from airflow.hooks.base import BaseHook
-
-    try:
-        connection = BaseHook.get_connection(conn_id)
-    except AirflowNotFoundException:
-        return None
-    if not connection.extra:
-        return {}
-    extra = json.loads(connection.extra)
-    if not isinstance(extra, dict):
-        raise ValueError("the extra is not a JSON object")
-    return extra

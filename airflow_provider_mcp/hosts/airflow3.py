@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
@@ -119,6 +118,7 @@ class _Served:
         from airflow.configuration import conf
 
         from airflow_provider_mcp.endpoint import origin_of
+        from airflow_provider_mcp.hosts.connections import read_extra
         from airflow_provider_mcp.plugins import load_catalogue
         from airflow_provider_mcp.policy import Confirmations, PolicySource
         from airflow_provider_mcp.server import build_server
@@ -220,25 +220,3 @@ def page_url(
             if map_index >= 0:
                 url += f"/mapped/{map_index}"
     return url
-
-
-def read_extra(conn_id: str) -> Mapping[str, Any] | None:
-    """Return a connection's extra; None if there is no such connection.
-
-    :raises ValueError: The extra is no JSON object.
-    """
-    import json
-
-    from airflow.exceptions import AirflowNotFoundException
-    from airflow.sdk import BaseHook
-
-    try:
-        connection = BaseHook.get_connection(conn_id)
-    except AirflowNotFoundException:
-        return None
-    if not connection.extra:
-        return {}
-    extra = json.loads(connection.extra)
-    if not isinstance(extra, dict):
-        raise ValueError("the extra is not a JSON object")
-    return extra
