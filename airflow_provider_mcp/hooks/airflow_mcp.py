@@ -116,34 +116,29 @@ class AirflowMCPHook(BaseHook):  # type: ignore[misc]
         from airflow_provider_mcp.hosts.remote import RemoteClient, auth_of, line_of, options_of
 
         target = self.target
-        client = RemoteClient(**options_of(target))
-        try:
-            line = line_of(self._ask_version(client, target))
-        except Exception:
-            client.close()
-            raise
-        client.base_url = f"{target.url}/api/v{1 if line == 2 else 2}/"
-        client.auth = auth_of(target, line)  # type: ignore[assignment]
-        return client
+        line = line_of(self._ask_version(target))
+        return RemoteClient(
+            base_url=f"{target.url}/api/v{1 if line == 2 else 2}/",
+            auth=auth_of(target, line),
+            **options_of(target),
+        )
 
     def get_airflow_version(self) -> str:
         """Return the version of that Airflow.
 
         :raises ConnectionError: No Airflow answers there.
         """
-        from airflow_provider_mcp.hosts.remote import RemoteClient, options_of
+        return self._ask_version(self.target)
 
-        target = self.target
-        with RemoteClient(**options_of(target)) as client:
-            return self._ask_version(client, target)
-
-    def _ask_version(self, client: httpx.Client, target: Target) -> str:
+    def _ask_version(self, target: Target) -> str:
         import httpx
 
         from airflow_provider_mcp.hosts.remote import (
             VERSION_ROUTES,
+            RemoteClient,
             auth_of,
             lost,
+            options_of,
             telling_answer,
             version_in,
             wrong_answer,
@@ -151,18 +146,19 @@ class AirflowMCPHook(BaseHook):  # type: ignore[misc]
 
         if self._version is not None:
             return self._version
-        auth = auth_of(target, 3) if target.token else None
         answers = []
-        for route in VERSION_ROUTES:
-            request = client.build_request("GET", f"{target.url}/{route}")
-            try:
-                answer = client.send(request, auth=auth)
-            except httpx.HTTPError as failure:
-                raise ConnectionError(lost(target, request, failure).as_text()) from None
-            self._version = version_in(answer)
-            if self._version is not None:
-                return self._version
-            answers.append(answer)
+        # A proxy in front may want the credential even where Airflow wants none.
+        with RemoteClient(auth=auth_of(target, 3) if target.token else None, **options_of(target)) as client:
+            for route in VERSION_ROUTES:
+                request = client.build_request("GET", f"{target.url}/{route}")
+                try:
+                    answer = client.send(request)
+                except httpx.HTTPError as failure:
+                    raise ConnectionError(lost(target, request, failure).as_text()) from None
+                self._version = version_in(answer)
+                if self._version is not None:
+                    return self._version
+                answers.append(answer)
         raise ConnectionError(wrong_answer(target, telling_answer(answers)).as_text())
 
     def test_connection(self) -> tuple[bool, str]:
