@@ -75,3 +75,7 @@ class ToolError(Exception):
     def as_text(self) -> str:
         """Return the one sentence or two that a model reads."""
         return f"{self.message} {self.hint}".strip()
+
+
+class ConnectionUnreadable(Exception):  # noqa: N818
+    """A secrets backend, or the metadata database, failed to say whether there is such a connection."""

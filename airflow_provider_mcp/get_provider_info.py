@@ -30,6 +30,66 @@ def get_provider_info() -> dict[str, Any]:
  'integrations': [{'integration-name': 'Model Context Protocol (MCP)',
                    'external-doc-url': 'https://modelcontextprotocol.io/',
                    'tags': ['protocol']}],
+ 'hooks': [{'integration-name': 'Model Context Protocol (MCP)',
+            'python-modules': ['airflow.providers.mcp.hooks.airflow_mcp']}],
+ 'connection-types': [{'connection-type': 'airflow_mcp',
+                       'hook-class-name': 'airflow.providers.mcp.hooks.airflow_mcp.AirflowMCPHook',
+                       'hook-name': 'Airflow MCP',
+                       'ui-field-behaviour': {'hidden-fields': ['schema', 'port'],
+                                              'relabeling': {'host': 'Airflow URL',
+                                                             'login': 'Username'},
+                                              'placeholders': {'host': 'https://airflow.example.com/prefix '
+                                                                       '(empty: the Airflow '
+                                                                       'that serves MCP)',
+                                                               'login': 'empty with a bearer '
+                                                                        'token',
+                                                               'toolsets': 'dags,runs,tasks,diagnostics',
+                                                               'confirm': 'destructive',
+                                                               'timeout': '30'}},
+                       'conn-fields': {'token': {'label': 'Bearer token',
+                                                 'description': 'In place of a username and '
+                                                                'password.',
+                                                 'schema': {'type': ['string', 'null'],
+                                                            'format': 'password'}},
+                                       'insecure': {'label': 'Skip TLS verification',
+                                                    'description': 'Accept any certificate. '
+                                                                   'For tests only.',
+                                                    'schema': {'type': ['boolean', 'null'],
+                                                               'default': False}},
+                                       'ca_bundle': {'label': 'CA bundle',
+                                                     'description': 'A PEM file to verify the '
+                                                                    'certificate with.',
+                                                     'schema': {'type': ['string', 'null']}},
+                                       'timeout': {'label': 'Timeout',
+                                                   'description': 'Seconds to wait for one '
+                                                                  'answer; 30 if empty.',
+                                                   'schema': {'type': ['integer', 'null']}},
+                                       'read_only': {'label': 'Read only',
+                                                     'description': 'MCP: offer only tools '
+                                                                    'that read.',
+                                                     'schema': {'type': ['boolean', 'null'],
+                                                                'default': False}},
+                                       'toolsets': {'label': 'Toolsets',
+                                                    'description': 'MCP: comma-separated '
+                                                                   'toolsets to offer; empty '
+                                                                   'for all.',
+                                                    'schema': {'type': ['string', 'null']}},
+                                       'disabled_tools': {'label': 'Disabled tools',
+                                                          'description': 'MCP: comma-separated '
+                                                                         'names of tools.',
+                                                          'schema': {'type': ['string',
+                                                                              'null']}},
+                                       'confirm': {'label': 'Confirm',
+                                                   'description': 'MCP: destructive, or write '
+                                                                  'to confirm every change.',
+                                                   'schema': {'type': ['string', 'null']}},
+                                       'max_result_chars': {'label': 'Result size',
+                                                            'description': 'MCP: most '
+                                                                           'characters of one '
+                                                                           'result.',
+                                                            'schema': {'type': ['integer',
+                                                                                'null']}}}}],
+ 'cli': ['airflow.providers.mcp.cli.get_mcp_cli_commands'],
  'plugins': [{'name': 'mcp', 'plugin-class': 'airflow.providers.mcp.plugin.MCPPlugin'}],
  'config': {'mcp': {'description': 'The MCP endpoint at ``<base_url>/mcp/v1`` and what it '
                                    'offers. The connection named by\n'

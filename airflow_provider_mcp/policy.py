@@ -28,7 +28,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from airflow_provider_mcp.errors import ToolError
+from airflow_provider_mcp.connection_fields import HOOK_KEYS, POLICY_KEYS
+from airflow_provider_mcp.errors import ConnectionUnreadable, ToolError
 from airflow_provider_mcp.toolsets import Access, Tool
 
 log = logging.getLogger(__name__)
@@ -43,7 +44,6 @@ _CONFIRM_LEVELS: Mapping[str, frozenset[str]] = {
     "destructive": frozenset({"destructive"}),
     "write": frozenset({"write", "destructive"}),
 }
-_NARROWING = ("read_only", "toolsets", "disabled_tools", "confirm", "max_result_chars")
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,11 @@ class Policy:
 
         :raises ValueError: An option of the extra is malformed.
         """
-        unknown = sorted(set(extra) - set(_NARROWING))
+        unknown = sorted(set(extra) - set(POLICY_KEYS) - HOOK_KEYS)
         if unknown:
-            raise ValueError(f"unknown options {', '.join(unknown)}; it may hold {', '.join(_NARROWING)}")
+            raise ValueError(f"unknown options {', '.join(unknown)}; it may hold {', '.join(POLICY_KEYS)}")
+        # Airflow's connection form stores the fields that were left empty as null.
+        extra = {key: value for key, value in extra.items() if value is not None and value != ""}
         policy = self
         if _flag(extra.get("read_only", False)):
             policy = replace(policy, read_only=True)
@@ -168,13 +170,15 @@ def read_options() -> Policy:
 class PolicySource:
     """The policy of the moment: the configuration file, narrowed by the connection as last read.
 
-    :param read_extra: From a connection ID to its extra, or None if there is no such connection.
+    :param read_extra: From a connection ID to its extra, or None if there is no such connection. While it
+        cannot tell, what it last said stands; if it never said anything, only reading is allowed.
     """
 
     def __init__(self, read_extra: Callable[[str], Mapping[str, Any] | None]) -> None:
         self._options = read_options()
         self._read_extra = read_extra
         self._policy = self._options
+        self._read = False
         self._stale_at = 0.0
         self._lock = threading.Lock()
 
@@ -193,7 +197,13 @@ class PolicySource:
             try:
                 extra = self._read_extra(self._options.conn_id)
                 policy = self._options if extra is None else self._options.narrowed(extra)
+                self._read = True
+            except ConnectionUnreadable as unreadable:
+                log.error("MCP: %s", unreadable)
+                known = self._policy if self._read else replace(self._options, read_only=True)
+                policy = replace(known, problem=str(unreadable))
             except (ValueError, TypeError) as malformed:
+                self._read = True
                 problem = f"the connection {self._options.conn_id} is malformed and ignored: {malformed}"
                 if self._policy.problem != problem:
                     log.error("MCP: %s", problem)

@@ -27,7 +27,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import urlsplit
 
 import flask
 
@@ -158,6 +158,7 @@ class _Served:
 
     @functools.cached_property
     def policy_source(self) -> Any:
+        from airflow_provider_mcp.hosts.connections import read_extra
         from airflow_provider_mcp.policy import PolicySource
 
         return PolicySource(functools.partial(_in_new_thread, read_extra))
@@ -245,6 +246,7 @@ class _Served:
     ) -> Airflow:
         """Return a client that calls this app, each call in a thread of its own, as the caller."""
         from airflow_provider_mcp.airflow_api import INNER_HOST, Airflow, Site
+        from airflow_provider_mcp.hosts.airflow2_rest import page_url
 
         return Airflow(
             transport=_inward(self.app, load_user, script_name),
@@ -351,9 +353,9 @@ def _inward(app: Any, load_user: Callable[[], Any], script_name: str) -> Any:
     import anyio.to_thread
     import httpx
 
-    from airflow_provider_mcp.airflow_api import INNER_HOST, NATIVE
+    from airflow_provider_mcp.airflow_api import INNER_HOST
     from airflow_provider_mcp.errors import ToolError
-    from airflow_provider_mcp.hosts.airflow2_rest import UnsupportedOnAirflow2, V1Request, to_v1
+    from airflow_provider_mcp.hosts.airflow2_rest import UnsupportedOnAirflow2, V1Request, held_by, serve_v2
 
     def call(environ: dict[str, Any], start_response: Any) -> Any:
         environ[_CALLER_KEY] = load_user
@@ -376,29 +378,17 @@ def _inward(app: Any, load_user: Callable[[], Any], script_name: str) -> Any:
         answer = wsgi.handle_request(inner)
         answer.request = inner
         answer.read()
-        is_json = answer.headers.get("content-type", "").split(";")[0].endswith("json")
-        return answer, json.loads(answer.content or b"null") if is_json else answer.text
+        return answer, held_by(answer)
 
     def run(outer: httpx.Request) -> httpx.Response:
-        raw_path = outer.url.raw_path.decode("ascii").split("?", 1)[0].removeprefix("/api/v2/")
-        query = parse_qsl(outer.url.query.decode("ascii"), keep_blank_values=True)
-        body = json.loads(outer.content) if outer.content else None
-        if outer.extensions.get(NATIVE):
-            step: V1Request | None = V1Request(outer.method, raw_path, query, body, _unchanged)
-        else:
-            step = to_v1(outer.method, raw_path, query, body)
-        while step is not None:
-            answer, held = send(step)
-            if answer.status_code >= 300:
-                return httpx.Response(answer.status_code, content=answer.content, headers=_type_of(answer))
-            if step.then is None:
-                if held in (None, "") or answer.status_code == 204:
-                    return httpx.Response(answer.status_code)
-                return httpx.Response(
-                    answer.status_code, json=step.answer(answer.status_code, answer.headers, held)
-                )
-            step = step.then(held)
-        raise AssertionError("a step without a successor has answered")
+        steps = serve_v2(outer, "/api/v2/")
+        try:
+            step = next(steps)
+            while True:
+                step = steps.send(send(step))
+        except StopIteration as answered:
+            response: httpx.Response = answered.value
+            return response
 
     def run_and_release(outer: httpx.Request) -> httpx.Response:
         from airflow import settings
@@ -421,29 +411,6 @@ def _inward(app: Any, load_user: Callable[[], Any], script_name: str) -> Any:
     return Inward()
 
 
-def _unchanged(status: int, headers: Mapping[str, str], value: Any) -> Any:  # noqa: ARG001
-    return value
-
-
-def _type_of(answer: Any) -> dict[str, str]:
-    return {"Content-Type": answer.headers.get("content-type", "text/plain")}
-
-
-def page_url(
-    root: str, dag_id: str, dag_run_id: str | None = None, task_id: str | None = None, map_index: int = -1
-) -> str:
-    """Return the address of Airflow 2's page about a Dag, a run or a task instance."""
-    url = f"{root}/dags/{quote(dag_id, safe='')}/grid"
-    query = []
-    if dag_run_id is not None:
-        query.append(f"dag_run_id={quote(dag_run_id, safe='')}")
-        if task_id is not None:
-            query.append(f"task_id={quote(task_id, safe='')}")
-            if map_index >= 0:
-                query.append(f"map_index={map_index}")
-    return url + ("?" + "&".join(query) if query else "")
-
-
 def redact(value: Any, name: str | None = None) -> Any:
     """Return JSON-ready data with its secrets masked by Airflow's own masker."""
     from airflow.utils.log.secrets_masker import redact as mask
@@ -458,23 +425,3 @@ def hides_option(section: str, option: str) -> bool:
     section, option = section.lower(), option.lower()
     # Options of a secrets backend may be set one by one, under names of their own.
     return (section, option) in conf.sensitive_config_values or "backend_kwarg__" in option
-
-
-def read_extra(conn_id: str) -> Mapping[str, Any] | None:
-    """Return a connection's extra; None if there is no such connection.
-
-    :raises ValueError: The extra is no JSON object.
-    """
-    from airflow.exceptions import AirflowNotFoundException
-    from airflow.hooks.base import BaseHook
-
-    try:
-        connection = BaseHook.get_connection(conn_id)
-    except AirflowNotFoundException:
-        return None
-    if not connection.extra:
-        return {}
-    extra = json.loads(connection.extra)
-    if not isinstance(extra, dict):
-        raise ValueError("the extra is not a JSON object")
-    return extra

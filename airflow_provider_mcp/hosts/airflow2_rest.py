@@ -22,11 +22,15 @@ import ast
 import base64
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import parse_qsl, quote, unquote
+
+import httpx
+
+from airflow_provider_mcp.airflow_api import NATIVE
 
 Query = list[tuple[str, str]]
 Answer = Callable[[int, Mapping[str, str], Any], Any]
@@ -64,6 +68,59 @@ def to_v1(method: str, path: str, query: Query, body: Any) -> V1Request:
         if found:
             return rewrite(_Call(method, path, query, body, found.groupdict()))
     raise UnsupportedOnAirflow2(f"{method} {path} is not there on Airflow 2; upgrade to Airflow 3 to use it.")
+
+
+Steps = Generator[V1Request, tuple[httpx.Response, Any], httpx.Response]
+
+
+def serve_v2(outer: httpx.Request, root: str) -> Steps:
+    """Yield the v1 requests that serve a v2 request; return its answer.
+
+    Each yield is to be answered by the v1 answer and what it holds (decoded JSON, or text).
+
+    :param root: The path of the v2 API, which the request's path begins with.
+    :raises UnsupportedOnAirflow2: As :func:`to_v1`.
+    """
+    path = outer.url.raw_path.decode("ascii").split("?", 1)[0].removeprefix(root)
+    query = parse_qsl(outer.url.query.decode("ascii"), keep_blank_values=True)
+    body = json.loads(outer.content) if outer.content else None
+    if outer.extensions.get(NATIVE):
+        step: V1Request | None = V1Request(outer.method, path, query, body, lambda _s, _h, value: value)
+    else:
+        step = to_v1(outer.method, path, query, body)
+    while step is not None:
+        answer, held = yield step
+        status = answer.status_code
+        if status >= 300:
+            kind = answer.headers.get("content-type", "text/plain")
+            return httpx.Response(status, content=answer.content, headers={"Content-Type": kind})
+        if step.then is None:
+            if held in (None, "") or status == 204:
+                return httpx.Response(status)
+            return httpx.Response(status, json=step.answer(status, answer.headers, held))
+        step = step.then(held)
+    raise AssertionError("a step without a successor has answered")
+
+
+def held_by(answer: httpx.Response) -> Any:
+    """Return what a v1 answer holds: decoded JSON, or text."""
+    is_json = answer.headers.get("content-type", "").split(";")[0].endswith("json")
+    return json.loads(answer.content or b"null") if is_json else answer.text
+
+
+def page_url(
+    root: str, dag_id: str, dag_run_id: str | None = None, task_id: str | None = None, map_index: int = -1
+) -> str:
+    """Return the address of Airflow 2's page about a Dag, a run or a task instance."""
+    url = f"{root}/dags/{quote(dag_id, safe='')}/grid"
+    query = []
+    if dag_run_id is not None:
+        query.append(f"dag_run_id={quote(dag_run_id, safe='')}")
+        if task_id is not None:
+            query.append(f"task_id={quote(task_id, safe='')}")
+            if map_index >= 0:
+                query.append(f"map_index={map_index}")
+    return url + ("?" + "&".join(query) if query else "")
 
 
 @dataclass(frozen=True)

@@ -160,6 +160,7 @@ class _Served:
         from airflow.configuration import conf
 
         import airflow_provider_mcp.endpoint  # noqa: F401 - here, not first on the event loop
+        from airflow_provider_mcp.hosts.connections import read_extra
         from airflow_provider_mcp.plugins import load_catalogue
         from airflow_provider_mcp.policy import Confirmations, PolicySource
         from airflow_provider_mcp.server import build_server
@@ -347,25 +348,3 @@ def hides_option(section: str, option: str) -> bool:
     section, option = section.lower(), option.lower()
     # Options of a secrets backend may be set one by one, under names of their own.
     return (section, option) in conf.sensitive_config_values or "backend_kwarg__" in option
-
-
-def read_extra(conn_id: str) -> Mapping[str, Any] | None:
-    """Return a connection's extra; None if there is no such connection.
-
-    :raises ValueError: The extra is no JSON object.
-    """
-    import json
-
-    from airflow.exceptions import AirflowNotFoundException
-    from airflow.sdk import BaseHook
-
-    try:
-        connection = BaseHook.get_connection(conn_id)
-    except AirflowNotFoundException:
-        return None
-    if not connection.extra:
-        return {}
-    extra = json.loads(connection.extra)
-    if not isinstance(extra, dict):
-        raise ValueError("the extra is not a JSON object")
-    return extra

@@ -1,0 +1,187 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""A connection of the type ``airflow_mcp``: the REST API of an Airflow, authenticated."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+try:
+    from airflow.sdk import BaseHook
+except ImportError:
+    from airflow.hooks.base import BaseHook
+
+from airflow_provider_mcp.connection_fields import CONN_TYPE, FIELDS, HIDDEN, PLACEHOLDERS, RELABELLED
+
+if TYPE_CHECKING:
+    import httpx
+
+    from airflow_provider_mcp.hosts.remote import Target
+
+
+class AirflowMCPHook(BaseHook):  # type: ignore[misc]
+    """Reaches the Airflow that a connection names.
+
+    :param mcp_conn_id: An ``airflow_mcp`` connection with a host.
+    """
+
+    conn_name_attr = "mcp_conn_id"
+    default_conn_name = "mcp_default"
+    conn_type = CONN_TYPE
+    hook_name = "Airflow MCP"
+
+    def __init__(self, mcp_conn_id: str = default_conn_name) -> None:
+        super().__init__()
+        self.mcp_conn_id = mcp_conn_id
+        self._version: str | None = None
+
+    @staticmethod
+    def get_connection_form_widgets() -> dict[str, Any]:
+        """Return the form's fields for Airflow before 3.2.2; later ones read provider metadata."""
+        from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
+        from wtforms import BooleanField, IntegerField, PasswordField, StringField
+        from wtforms.validators import Optional
+
+        def widget(kind: str, label: str, description: str) -> Any:
+            if kind == "boolean":
+                return BooleanField(label, default=False, description=description)
+            if kind == "integer":
+                return IntegerField(
+                    label, validators=[Optional()], description=description, widget=BS3TextFieldWidget()
+                )
+            if kind == "password":
+                return PasswordField(label, description=description, widget=BS3PasswordFieldWidget())
+            return StringField(label, description=description, widget=BS3TextFieldWidget())
+
+        return {field.name: widget(field.kind, field.label, field.help) for field in FIELDS}
+
+    @staticmethod
+    def get_ui_field_behaviour() -> dict[str, Any]:
+        """Return the form's labels for Airflow before 3.2.2; later ones read provider metadata."""
+        return {
+            "hidden_fields": list(HIDDEN),
+            "relabeling": dict(RELABELLED),
+            "placeholders": dict(PLACEHOLDERS),
+        }
+
+    @property
+    def target(self) -> Target:
+        """Where the connection leads.
+
+        :raises ValueError: The connection has no host, or an unusable part.
+        """
+        from airflow_provider_mcp.hosts.connections import extra_of
+        from airflow_provider_mcp.hosts.remote import target_of
+
+        connection = self.get_connection(self.mcp_conn_id)
+        if not connection.host:
+            raise ValueError(
+                f"The connection {self.mcp_conn_id} has no host, so it stands for the Airflow whose web "
+                "process serves MCP, and is reached in that process alone, as the caller of each request: a "
+                "tool takes `airflow: AirflowSync` for that. Give the connection a host to use it here."
+            )
+        return target_of(
+            self.mcp_conn_id,
+            host=connection.host,
+            port=connection.port,
+            schema=connection.schema,
+            login=connection.login,
+            password=connection.password,
+            extra=extra_of(connection),
+        )
+
+    def get_conn(self) -> httpx.Client:
+        """Return a client of that Airflow's REST API, ``api/v2`` on Airflow 3 and ``api/v1`` on Airflow 2.
+
+        Paths are relative: ``client.get("dags")``. Tokens are renewed before they expire and once when they
+        are refused; a GET that did not get through is repeated, nothing else is sent twice.
+
+        :raises ValueError: The connection has no host, or an unusable part.
+        :raises ConnectionError: No Airflow answers there.
+        """
+        from airflow_provider_mcp.hosts.remote import RemoteClient, auth_of, line_of, options_of
+
+        target = self.target
+        line = line_of(self._ask_version(target))
+        return RemoteClient(
+            base_url=f"{target.url}/api/v{1 if line == 2 else 2}/",
+            auth=auth_of(target, line),
+            **options_of(target),
+        )
+
+    def get_airflow_version(self) -> str:
+        """Return the version of that Airflow.
+
+        :raises ConnectionError: No Airflow answers there.
+        """
+        return self._ask_version(self.target)
+
+    def _ask_version(self, target: Target) -> str:
+        import httpx
+
+        from airflow_provider_mcp.hosts.remote import (
+            VERSION_ROUTES,
+            RemoteClient,
+            auth_of,
+            lost,
+            options_of,
+            telling_answer,
+            version_in,
+            wrong_answer,
+        )
+
+        if self._version is not None:
+            return self._version
+        answers = []
+        # A proxy in front may want the credential even where Airflow wants none.
+        with RemoteClient(auth=auth_of(target, 3) if target.token else None, **options_of(target)) as client:
+            for route in VERSION_ROUTES:
+                request = client.build_request("GET", f"{target.url}/{route}")
+                try:
+                    answer = client.send(request)
+                except httpx.HTTPError as failure:
+                    raise ConnectionError(lost(target, request, failure).as_text()) from None
+                self._version = version_in(answer)
+                if self._version is not None:
+                    return self._version
+                answers.append(answer)
+        raise ConnectionError(wrong_answer(target, telling_answer(answers)).as_text())
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Say whether that Airflow answers and accepts the credential."""
+        import httpx
+
+        from airflow_provider_mcp.hosts.remote import lost
+
+        try:
+            target = self.target
+            with self.get_conn() as client:
+                answer = client.get("dags", params={"limit": 1})
+        except (ValueError, ConnectionError) as failure:
+            return False, str(failure)
+        except httpx.RequestError as failure:
+            return False, lost(target, failure.request, failure).as_text()
+        if answer.status_code == 200:
+            return True, f"Airflow {self._version} at {target.url} accepts {target.way}."
+        if answer.status_code == 401:
+            return False, f"Airflow {self._version} at {target.url} does not accept {target.way}."
+        if answer.status_code == 403:
+            return True, f"Airflow {self._version} accepts {target.way}, which may not list Dags."
+        return (
+            False,
+            f"Airflow {self._version} at {target.url} failed to list Dags (HTTP {answer.status_code}).",
+        )

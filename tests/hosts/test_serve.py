@@ -1,0 +1,539 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""``airflow-mcp serve`` in front of real Airflows, the connection type, and the hook."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
+
+from .conftest import LINE, ROOT, START_SECONDS, Site, airflow, environment, free_port
+
+CLI = ("-m", "airflow_provider_mcp.cli")
+USER = {"AIRFLOW_MCP_USERNAME": "admin", "AIRFLOW_MCP_PASSWORD": "admin"}
+WAYS = ("embedded", "stdio", "stdio of 2025", "http")
+Exchange = Callable[[Client], Awaitable[Any]]
+
+
+def bare_environment(**more: str) -> dict[str, str]:
+    """Return the environment of a machine where no Airflow is configured."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("AIRFLOW")}
+    return {**kept, "PYTHONPATH": str(ROOT), "AIRFLOW_HOME": "/nowhere", **more}
+
+
+def by_stdio(*arguments: str, **env: str) -> StdioServerParameters:
+    return StdioServerParameters(
+        command=sys.executable, args=[*CLI, "serve", *arguments], env=bare_environment(**env)
+    )
+
+
+@contextmanager
+def http_server(*arguments: str, **env: str) -> Iterator[str]:
+    """Run ``serve --transport http``; yield its endpoint."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, *CLI, "serve", "--transport", "http", "--port", str(port), *arguments],
+        env=bare_environment(**env),
+    )
+    url = f"http://127.0.0.1:{port}/mcp/v1"
+    try:
+        until = time.monotonic() + START_SECONDS
+        while time.monotonic() < until:
+            assert process.poll() is None
+            try:
+                httpx.get(url, timeout=5)
+                break
+            except httpx.HTTPError:
+                time.sleep(0.2)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@asynccontextmanager
+async def connected(site: Site, way: str) -> AsyncIterator[Client]:
+    if way == "embedded":
+        headers = {"Authorization": site.authorization("admin")}
+        async with (
+            httpx.AsyncClient(headers=headers, timeout=60) as http,
+            Client(streamable_http_client(site.url, http_client=http)) as client,
+        ):
+            yield client
+    elif way == "http":
+        with http_server("--url", site.root, **USER) as url:
+            async with Client(url) as client:
+                yield client
+    else:
+        mode = "legacy" if "2025" in way else "auto"
+        async with Client(by_stdio("--url", site.root, **USER), mode=mode) as client:
+            yield client
+
+
+def answers(site: Site, way: str, *exchanges: Exchange) -> list[Any]:
+    async def run() -> list[Any]:
+        async with connected(site, way) as client:
+            return [await exchange(client) for exchange in exchanges]
+
+    return anyio.run(run)
+
+
+def call(tool: str, **arguments: Any) -> Exchange:
+    async def exchange(client: Client) -> Any:
+        result = await client.call_tool(tool, arguments)
+        return {"is_error": bool(result.is_error), "data": result.structured_content}
+
+    return exchange
+
+
+async def list_tools(client: Client) -> Any:
+    return [tool.model_dump(mode="json", exclude_none=True) for tool in (await client.list_tools()).tools]
+
+
+async def list_prompts(client: Client) -> Any:
+    return [prompt.name for prompt in (await client.list_prompts()).prompts]
+
+
+async def list_templates(client: Client) -> Any:
+    return [t.uri_template for t in (await client.list_resource_templates()).resource_templates]
+
+
+READING: tuple[Exchange, ...] = (
+    list_tools,
+    list_prompts,
+    list_templates,
+    call("list_dags", limit=3, tags=["demo"]),
+    call("get_dag", dag_id="demo_params", include=["tasks", "params", "source"]),
+    call("get_dag", dag_id="demo_fial"),
+    call("get_dag", dag_id="../connections"),
+    call("list_dags", colour="red"),
+    call("list_dag_runs", dag_id="demo_mapped"),
+    call("get_airflow_info", include=["version"]),
+)
+
+
+def without_address(site: Site, value: Any) -> Any:
+    """Return an answer without the address that links begin with: the two may know different ones."""
+    text = json.dumps(value, sort_keys=True)
+    for root in (site.root, "http://localhost:8080"):
+        text = text.replace(root, "<root>")
+    return json.loads(text)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_core_exchanges(site: Site, way: str) -> None:
+    dag_run_id = f"by-{way}".replace(" ", "-")
+    tools, _, _, dags, dag, near, escape, unknown, _, info, triggered, read, unpaused, paused = answers(
+        site,
+        way,
+        *READING,
+        call("trigger_dag", dag_id="demo_mapped", dag_run_id=dag_run_id, unpause=True),
+        call("get_dag_run", dag_id="demo_mapped", dag_run_id=dag_run_id),
+        call("unpause_dag", dag_id="demo_params"),
+        call("pause_dag", dag_id="demo_params"),
+    )
+    assert {"list_dags", "trigger_dag", "get_task_logs"} <= {tool["name"] for tool in tools}
+    assert len(dags["data"]["dags"]) == 3
+    assert dag["data"]["params"]["region"]["value"] == "eu"
+    assert near["is_error"]
+    assert near["data"]["error"]["did_you_mean"] == ["demo_fails"]
+    assert escape["data"]["error"]["code"] == "invalid_argument"
+    assert "colour" in unknown["data"]["error"]["message"]
+    assert info["data"]["version"].startswith(f"{LINE}.")
+    assert not triggered["is_error"], triggered
+    assert read["data"]["dag_run_id"] == dag_run_id
+    assert not unpaused["is_error"]
+    assert not paused["is_error"]
+
+
+def test_serve_answers_as_the_embedded_endpoint(site: Site) -> None:
+    embedded, served = (without_address(site, answers(site, way, *READING)) for way in ("embedded", "stdio"))
+    assert served == embedded
+
+
+# ---- one Airflow that is stopped, started, and told otherwise ------------------------------------------
+
+FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
+
+
+class Mortal(Site):
+    """A web process of its own on the test database."""
+
+    def restart(self, **env: str) -> None:
+        self.stop()
+        self.env |= env
+        self.start_web()
+
+
+@pytest.fixture(scope="module")
+def mortal(home: Path, site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mortal]:
+    port = free_port()
+    secrets = tmp_path_factory.mktemp("secrets") / "connections.json"
+    secrets.write_text("{}")
+    env = environment(home, port) | {
+        "AIRFLOW__MCP__CONN_ID": "mcp_narrow",
+        "AIRFLOW__SECRETS__BACKEND": "airflow.secrets.local_filesystem.LocalFilesystemBackend",
+        "AIRFLOW__SECRETS__BACKEND_KWARGS": json.dumps({"connections_file_path": str(secrets)}),
+        "AIRFLOW__API_AUTH__JWT_EXPIRATION_TIME": "8",
+    }
+    running = Mortal(home, port, env=env)
+    connection = ["--conn-type", "airflow_mcp", "--conn-extra", json.dumps({"disabled_tools": "list_dags"})]
+    airflow(env, "connections", "add", "mcp_narrow", *connection)
+    try:
+        running.start_web()
+        yield running
+    finally:
+        running.stop()
+        airflow(env, "connections", "delete", "mcp_narrow")
+
+
+def embedded_tools(site: Site) -> set[str]:
+    answer = site.post({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}})
+    return {tool["name"] for tool in answer.json()["result"]["tools"]}
+
+
+def test_a_connection_narrows_the_embedded_server_while_it_runs(mortal: Mortal) -> None:
+    """In the metadata database first, then in a secrets backend, which Airflow asks before the database."""
+    there = embedded_tools(mortal)
+    assert "list_dags" not in there
+    assert "pause_dag" in there
+    refused = mortal.post(
+        {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "list_dags", "arguments": {}}}
+    )
+    assert refused.json()["error"]["code"] == -32602
+    file = Path(json.loads(mortal.env["AIRFLOW__SECRETS__BACKEND_KWARGS"])["connections_file_path"])
+    narrower = {"conn_type": "airflow_mcp", "extra": {"read_only": True, "timeout": 5}}
+    file.write_text(json.dumps({"mcp_narrow": narrower}))
+    until = time.monotonic() + 60
+    while "pause_dag" in there and time.monotonic() < until:
+        time.sleep(1)
+        there = embedded_tools(mortal)
+    assert "pause_dag" not in there
+    assert "list_dags" in there
+
+
+def test_a_session_outlives_its_token_and_its_server(home: Path, mortal: Mortal) -> None:
+    """The token expires; the server dies, and returns with other keys, an environment variable's policy
+    and, on Airflow 3, FAB's users in place of the simple auth manager's."""
+    env = {"AIRFLOW__MCP__CONN_ID": "mcp_from_env"}
+    env["AIRFLOW_CONN_MCP_FROM_ENV"] = json.dumps(
+        {"conn_type": "airflow_mcp", "extra": {"disabled_tools": "pause_dag"}}
+    )
+    if LINE == 3:
+        env |= {"AIRFLOW__API_AUTH__JWT_SECRET": "fedcba9876543210" * 4, "AIRFLOW__CORE__AUTH_MANAGER": FAB}
+        airflow(mortal.env | env, "db", "migrate")
+        person = ["-u", "admin", "-p", "admin", "-f", "A", "-l", "B", "-e", "a@example.org", "-r", "Admin"]
+        airflow(mortal.env | env, "users", "create", *person)
+
+    async def run() -> None:
+        async with Client(by_stdio("--url", mortal.root, **USER)) as client:
+            listed = call("list_dags", limit=1)
+            assert not (await listed(client))["is_error"]
+            await anyio.sleep(10)
+            assert not (await listed(client))["is_error"]
+            mortal.stop()
+            gone = await listed(client)
+            assert gone["data"]["error"]["code"] == "unavailable"
+            assert gone["data"]["error"]["retryable"] is True
+            lost = await call("pause_dag", dag_id="demo_params")(client)
+            assert lost["data"]["error"]["code"] == "unavailable"
+            assert {tool.name for tool in (await client.list_tools()).tools} >= {"list_dags"}
+            await anyio.to_thread.run_sync(lambda: mortal.restart(**env))
+            assert not (await listed(client))["is_error"]
+
+    anyio.run(run)
+    if LINE == 3:
+        assert mortal.log().count("/auth/token") >= 3
+    assert "pause_dag" not in embedded_tools(mortal)
+
+
+# ---- the http transport --------------------------------------------------------------------------------
+
+
+def test_http_keeps_strangers_out(site: Site) -> None:
+    ping = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
+    env = {**USER, "TEST_BEARER": "s3cret-of-the-door"}
+    with http_server("--url", site.root, "--bearer-token-env", "TEST_BEARER", **env) as url:
+        accept = {"Accept": "application/json, text/event-stream"}
+        door = {**accept, "Authorization": "Bearer s3cret-of-the-door"}
+        assert httpx.post(url, json=ping, headers=door, timeout=60).status_code == 200
+        assert httpx.post(url, json=ping, headers=accept).status_code == 401
+        assert httpx.post(url, json=ping, headers={**accept, "Authorization": "Bearer x"}).status_code == 401
+        assert httpx.post(url, json=ping, headers={**door, "Host": "evil.example"}).status_code == 421
+        assert (
+            httpx.post(url, json=ping, headers={**door, "Origin": "http://evil.example"}).status_code == 403
+        )
+        assert httpx.get(url, headers=door).status_code == 405
+        assert httpx.post(url.replace("/v1", "/"), json=ping, headers=door).status_code == 404
+
+
+# ---- the command -----------------------------------------------------------------------------------------
+
+
+def run_cli(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *CLI, *arguments],
+        env=bare_environment(**env),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_check_says_what_works(site: Site) -> None:
+    done = run_cli("check", "--url", site.root, **USER)
+    assert done.returncode == 0, done
+    assert f"Airflow {LINE}." in done.stdout
+    assert "you are admin" in done.stdout
+    assert "the scheduler is healthy" in done.stdout
+
+
+def test_check_says_what_does_not_work(site: Site) -> None:
+    done = run_cli("check", "--url", site.root, **{**USER, "AIRFLOW_MCP_PASSWORD": "wrong-one"})
+    assert done.returncode == 1
+    assert "FAIL" in done.stdout
+    assert "wrong-one" not in done.stdout + done.stderr
+    gone = run_cli("check", "--url", f"http://127.0.0.1:{free_port()}", **USER)
+    assert gone.returncode == 1
+    assert "cannot be reached" in gone.stdout
+
+
+def test_airflows_own_page_is_no_api(site: Site) -> None:
+    """A path prefix that is not there: Airflow 3 answers any path with its page."""
+    done = run_cli("check", "--url", f"{site.root}/no/such/prefix", **USER)
+    assert done.returncode == 1
+    assert "REST API" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The root of an Airflow 2, beside the Airflow 3 of this run."""
+    program = Path(sys.executable).parents[2] / "airflow2" / "bin" / "airflow"
+    assert program.exists(), "this test needs both lines: make airflow2 airflow3"
+    folder, port = tmp_path_factory.mktemp("airflow2"), free_port()
+    env = {k: v for k, v in os.environ.items() if not k.startswith("AIRFLOW")} | {
+        "AIRFLOW_HOME": str(folder),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "examples" / "dags"),
+        "AIRFLOW__API__AUTH_BACKENDS": "airflow.api.auth.backend.basic_auth",
+        "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
+    }
+
+    def run(*arguments: str) -> None:
+        done = subprocess.run([program, *arguments], env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done
+
+    run("db", "migrate")
+    run("sync-perm")
+    person = ["-u", "admin", "-p", "admin", "-f", "A", "-l", "B", "-e", "a@example.org", "-r", "Admin"]
+    run("users", "create", *person)
+    run("dags", "reserialize")
+    log = (folder / "webserver.log").open("wb")
+    address = ["--hostname", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    web = subprocess.Popen(
+        [program, "webserver", *address], env=env, stdout=log, stderr=log, start_new_session=True
+    )
+    try:
+        until = time.monotonic() + START_SECONDS
+        while time.monotonic() < until:
+            assert web.poll() is None, (folder / "webserver.log").read_text()
+            try:
+                if httpx.get(f"http://127.0.0.1:{port}/health", timeout=5).status_code == 200:
+                    break
+            except httpx.HTTPError:
+                time.sleep(0.5)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        web.terminate()
+        web.wait(30)
+
+
+def connections_to(site: Site, second: str) -> dict[str, str]:
+    """Return the environment in which ``three`` and ``two`` are connections."""
+    return {
+        "AIRFLOW_HOME": str(site.home),
+        "AIRFLOW_CONN_THREE": json.dumps(
+            {"conn_type": "airflow_mcp", "host": site.root, "login": "admin", "password": "admin"}
+        ),
+        "AIRFLOW_CONN_TWO": second.replace("http://", "airflow-mcp://http://admin:admin@"),
+    }
+
+
+BOTH = ("--conn-id", "three", "--conn-id", "two")
+
+
+def both_versions(listed: Any) -> dict[str, str]:
+    return {row["instance"]: row["airflow_version"].split(".")[0] for row in listed["instances"]}
+
+
+def of_both_lines(site: Site, second: str) -> None:
+    async def run(mode: Any) -> None:
+        async with Client(by_stdio(*BOTH, **connections_to(site, second)), mode=mode) as client:
+            tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+            assert tools["list_dags"].input_schema["properties"]["instance"]["enum"] == ["three", "two"]
+            assert "instance" in tools["list_dags"].input_schema["required"]
+            listed = await client.call_tool("list_instances", {})
+            assert both_versions(listed.structured_content) == {"three": "3", "two": "2"}
+            shown = []
+            for instance in ("three", "two"):
+                dag = await client.call_tool("get_dag", {"instance": instance, "dag_id": "demo_params"})
+                assert dag.structured_content is not None
+                assert not dag.is_error
+                shown.append({key: dag.structured_content[key] for key in ("dag_id", "tags", "tasks")})
+                info = await client.call_tool("get_airflow_info", {"instance": instance})
+                assert info.structured_content is not None
+                assert info.structured_content["version"][0] == {"three": "3", "two": "2"}[instance]
+            assert shown[0] == shown[1]
+            unnamed = await client.call_tool("list_dags", {})
+            assert unnamed.is_error
+
+    for mode in ("auto", "legacy"):
+        anyio.run(run, mode)
+
+    binaries = ROOT / ".node" / "node_modules" / ".bin"
+    env = bare_environment(**connections_to(site, second))
+    env["PATH"] = f"{binaries}{os.pathsep}{env['PATH']}"
+
+    def inspect(*arguments: str) -> dict[str, Any]:
+        passed = [f"{name}={env[name]}" for name in sorted(env) if name.startswith(("AIRFLOW", "PYTHONPATH"))]
+        inspector = [str(binaries / "mcp-inspector"), "--cli", *(part for p in passed for part in ("-e", p))]
+        done = subprocess.run(
+            [*inspector, sys.executable, *CLI, "serve", *BOTH, *arguments],
+            env=env,
+            capture_output=True,
+            timeout=120,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        assert done.returncode == 0, done
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+    assert {tool["name"] for tool in inspect("--method", "tools/list")["tools"]} >= {
+        "list_instances",
+        "get_dag",
+    }
+    for instance in ("three", "two"):
+        result = inspect(
+            "--method",
+            "tools/call",
+            "--tool-name",
+            "get_dag",
+            "--tool-arg",
+            f"instance={instance}",
+            "dag_id=demo_params",
+        )
+        assert result["structuredContent"]["dag_id"] == "demo_params"
+
+
+if LINE == 3:
+    # One line's run starts both lines; the other's would only do it again.
+    def test_one_process_serves_both_lines(site: Site, second: str) -> None:
+        of_both_lines(site, second)
+
+
+# ---- the hook --------------------------------------------------------------------------------------------
+
+
+def test_a_dag_uses_the_hook(site: Site) -> None:
+    where = {"conn_type": "airflow_mcp", "host": site.root, "login": "admin", "password": "admin"}
+    airflow(site.env, "connections", "add", "demo_airflow", "--conn-json", json.dumps(where))
+    until = time.monotonic() + START_SECONDS
+    while site.call("get_dag", dag_id="demo_hook").get("isError") and time.monotonic() < until:
+        time.sleep(1)
+    result = site.call("trigger_dag", dag_id="demo_hook", dag_run_id="once", unpause=True, wait_seconds=45)
+    for _ in range(5):
+        assert not result.get("isError"), result
+        if result["structuredContent"]["done"]:
+            break
+        result = site.call("wait_for_dag_run", dag_id="demo_hook", dag_run_id="once", timeout_seconds=45)
+    assert result["structuredContent"]["state"] == "success"
+
+
+def test_the_hook_tests_its_connection(site: Site) -> None:
+    program = (
+        "import json\n"
+        "from airflow.providers.mcp.hooks.airflow_mcp import AirflowMCPHook\n"
+        "print(json.dumps([AirflowMCPHook(c).test_connection() for c in ('good', 'bad', 'gone', 'here')]))\n"
+    )
+    user = {"conn_type": "airflow_mcp", "login": "admin"}
+    env = site.env | {
+        "AIRFLOW_CONN_GOOD": json.dumps({**user, "host": site.root, "password": "admin"}),
+        "AIRFLOW_CONN_BAD": json.dumps({**user, "host": site.root, "password": "wrong-one"}),
+        "AIRFLOW_CONN_GONE": json.dumps({**user, "host": f"http://127.0.0.1:{free_port()}"}),
+        "AIRFLOW_CONN_HERE": json.dumps(user),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True
+    )
+    good, bad, gone, here = json.loads(done.stdout.strip().splitlines()[-1])
+    assert good[0] is True, good
+    assert f"Airflow {LINE}." in good[1]
+    assert bad[0] is False
+    assert "wrong-one" not in bad[1]
+    assert gone[0] is False
+    assert "cannot be reached" in gone[1]
+    assert here[0] is False
+    assert "has no host" in here[1]
+
+
+def test_the_connection_form(site: Site) -> None:
+    """The fields as Airflow's own form shows them."""
+    labels = ("Airflow URL", "Username", "Bearer token", "Skip TLS verification", "Disabled tools")
+    if LINE == 3:
+        headers = {"Authorization": site.authorization("admin")}
+        metas = httpx.get(f"{site.root}/ui/connections/hook_meta", headers=headers, timeout=60).json()
+        form = next(meta for meta in metas if meta["connection_type"] == "airflow_mcp")
+        assert form["extra_fields"]["token"]["schema"]["format"] == "password"
+        assert form["standard_fields"]["port"]["hidden"] is True
+        shown = json.dumps(form)
+    else:
+        with httpx.Client(follow_redirects=True, timeout=60) as browser:
+            page = browser.get(f"{site.root}/login/")
+            csrf = page.text.split('name="csrf_token"')[1].split('value="')[1].split('"')[0]
+            browser.post(
+                f"{site.root}/login/", data={"username": "admin", "password": "admin", "csrf_token": csrf}
+            )
+            shown = browser.get(f"{site.root}/connection/add").text
+        assert "extra__airflow_mcp__token" in shown
+    for label in labels:
+        assert label in shown
+
+
+def test_airflow_says_nothing_of_the_connection_type_but_lists_it(home: Path) -> None:
+    env = environment(home, 0)
+    hooks = airflow(env, "providers", "hooks", "--output", "plain")
+    assert "airflow_mcp" in hooks
+    for said in (hooks, airflow(env, "providers", "widgets", "--output", "plain")):
+        for printed in said.splitlines():
+            if "warn" in printed.lower() or "error" in printed.lower():
+                assert "mcp" not in printed.lower()

@@ -1,0 +1,235 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""The command ``airflow-mcp``: what it refuses, what it prints, and what it leaves unimported."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+try:
+    import tomllib
+except ImportError:
+    # Python 3.10: pytest brings it.
+    import tomli as tomllib
+
+from airflow_provider_mcp import cli, client_configs
+from airflow_provider_mcp.cli import FAULTY, MISUSED, OK, main
+
+URL = "https://airflow.example.com/air"
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (cli.ENV_URL, cli.ENV_TOKEN, cli.ENV_USERNAME, cli.ENV_PASSWORD):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["serve"], "say which Airflow"),
+        (["serve", "--url", "ftp://a"], "no http or https"),
+        (["serve", "--url", URL, "--conn-id", "a"], "either"),
+        (["serve", "--conn-id", "surely_missing"], "no connection surely_missing"),
+        (["serve", "--url", URL, "--transport", "http", "--host", "0.0.0.0"], "--bearer-token-env"),
+        (["serve", "--url", URL, "--transport", "http", "--host", "airflow.lan"], "--bearer-token-env"),
+        (["serve", "--url", URL, "--transport", "http", "--bearer-token-env", "SURELY_UNSET"], "is empty"),
+        (["serve", "--url", URL, "--transport", "http", "--bearer-token-file", "/nowhere"], "cannot be read"),
+        (["config", "--client", "codex"], "say which Airflow"),
+        (["config", "--client", "claude-desktop", "--url", URL, "--via", "http"], "--via stdio"),
+        (["config", "--client", "codex", "--conn-id", "a", "--via", "http"], "give --url"),
+    ],
+)
+def test_what_cannot_be_carried_out_is_refused(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider_mcp.hosts.connections.find_connection", lambda _: None)
+    assert main(arguments) == MISUSED
+    shown = capsys.readouterr()
+    assert said in shown.err
+    assert shown.out == ""
+
+
+class FakeConnection:
+    def __init__(self, **parts: Any) -> None:
+        self.host = self.port = self.schema = self.login = self.password = self.extra = None
+        self.__dict__ |= parts
+
+
+def test_a_connection_gives_the_address_and_the_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    extra = json.dumps({"read_only": True, "token": "t"})
+    connection = FakeConnection(host="a.example.com", extra=extra)
+    monkeypatch.setattr("airflow_provider_mcp.hosts.connections.find_connection", lambda _: connection)
+    given = cli._build_parser().parse_args(
+        ["serve", "--conn-id", "x", "--conn-id", "y", "--conn-id", "x", "--disabled-tools", "get_dag"]
+    )
+    x, y = cli._instances(given, narrow=True)
+    assert (x.name, y.name) == ("x", "y")
+    assert x.remote.target.url == "https://a.example.com"
+    assert x.policy.read_only
+    assert x.policy.disabled_tools == {"get_dag"}
+
+
+@pytest.mark.parametrize("extra", ['{"readonly": true}', "[1]", "no json with secret-token"])
+def test_a_malformed_connection_is_not_served(
+    extra: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connection = FakeConnection(host="a", extra=extra)
+    monkeypatch.setattr("airflow_provider_mcp.hosts.connections.find_connection", lambda _: connection)
+    assert main(["serve", "--conn-id", "x"]) == MISUSED
+    said = capsys.readouterr().err
+    assert "the connection x cannot be used" in said
+    assert "secret-token" not in said
+
+
+def test_the_environment_names_the_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(cli.ENV_URL, URL)
+    monkeypatch.setenv(cli.ENV_TOKEN, "t")
+    given = cli._build_parser().parse_args(["serve", "--read-only", "--confirm", "none"])
+    (only,) = cli._instances(given, narrow=True)
+    assert only.remote.target.url == URL
+    assert only.remote.target.token == "t"
+    assert only.policy.read_only
+    assert only.policy.confirm == "none"
+
+
+def test_a_token_command_comes_before_the_environment() -> None:
+    given = cli._build_parser().parse_args(
+        ["check", "--url", URL, "--token-command", "print-token --for 'a b'"]
+    )
+    (only,) = cli._instances(given, narrow=False)
+    assert only.remote.target.token_command == ("print-token", "--for", "a b")
+
+
+def test_tools_are_listed_with_access_and_owner(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tools", "--airflow-version", "3.3.2", "--json"]) == OK
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert rows["trigger_dag"] == {
+        "name": "trigger_dag",
+        "access": "write",
+        "toolset": "runs",
+        "owner": "runs",
+    }
+    assert main(["tools"]) == OK
+    assert "trigger_dag" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("client", client_configs.CLIENTS)
+def test_a_configuration_starts_the_server(client: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config", "--client", client, "--url", URL, "--via", "stdio"]) == OK
+    shown = capsys.readouterr()
+    server = server_in(client, shown.out)
+    assert server["args"] == ["serve", "--url", URL]
+    assert cli.ENV_TOKEN in json.dumps(server)
+    assert client_configs.place_of(client) in shown.err
+    assert main(["config", "--client", client, "--conn-id", "a", "--conn-id", "b"]) == OK
+    server = server_in(client, capsys.readouterr().out)
+    assert server["args"] == ["serve", "--conn-id", "a", "--conn-id", "b"]
+    assert cli.ENV_TOKEN not in json.dumps(server)
+    assert main(["config", "--client", client, "--url", URL, "--via", "stdio", "--token-command", "t"]) == OK
+    assert server_in(client, capsys.readouterr().out)["args"][-2:] == ["--token-command", "t"]
+
+
+@pytest.mark.parametrize("client", [c for c in client_configs.CLIENTS if c != "claude-desktop"])
+def test_a_configuration_names_the_endpoint_and_holds_no_token(
+    client: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(cli.ENV_TOKEN, "secret-of-mine")
+    assert main(["config", "--client", client, "--url", f"{URL}/"]) == OK
+    printed = capsys.readouterr().out
+    server = server_in(client, printed)
+    assert f"{URL}/mcp/v1" in server.values()
+    assert "secret-of-mine" not in printed
+
+
+def server_in(client: str, text: str) -> dict[str, Any]:
+    if client == "codex":
+        return tomllib.loads(text)["mcp_servers"]["airflow"]
+    servers: dict[str, Any] = json.loads(text)["servers" if client == "vscode" else "mcpServers"]
+    return servers["airflow"]
+
+
+def test_serve_by_url_imports_no_airflow() -> None:
+    program = (
+        "import sys\n"
+        "from airflow_provider_mcp import cli\n"
+        "from airflow_provider_mcp.hosts.standalone import Fleet, serve_stdio\n"
+        "given = cli._build_parser().parse_args(['serve', '--url', 'http://127.0.0.1:1'])\n"
+        "Fleet(cli._instances(given, narrow=True))\n"
+        "print(sorted(n for n in sys.modules if n.split('.')[0] in ('airflow', 'flask', 'fastapi')))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_importing_the_hook_or_the_commands_is_light() -> None:
+    heavy = ("mcp", "starlette", "fastapi", "flask", "pydantic", "httpx", "flask_appbuilder", "wtforms")
+    program = (
+        "import sys, airflow.models\n"
+        "try:\n    from airflow.sdk import BaseHook\n"
+        "except ImportError:\n    from airflow.hooks.base import BaseHook\n"
+        f"heavy = {heavy!r}\n"
+        "before = set(heavy) & set(sys.modules)\n"
+        "import airflow.providers.mcp.hooks.airflow_mcp, airflow.providers.mcp.cli\n"
+        "print(sorted(set(heavy) & set(sys.modules) - before))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_the_commands_are_those_of_airflow_mcp() -> None:
+    from airflow.cli.cli_config import Arg
+
+    from airflow_provider_mcp.hosts.airflow_cli import get_mcp_cli_commands
+
+    (group,) = get_mcp_cli_commands()
+    assert group.name == "mcp"
+    assert [command.name for command in group.subcommands] == ["serve", "check", "tools", "config"]
+    assert all(isinstance(arg, Arg) for command in group.subcommands for arg in command.args)
+    tools = next(command for command in group.subcommands if command.name == "tools")
+    given = cli._build_parser().parse_args(["tools", "--json"])
+    with pytest.raises(SystemExit) as ended:
+        tools.func(given)
+    assert ended.value.code == OK
+
+
+def test_check_without_an_address_looks_at_the_installation(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider_mcp.hosts.connections.read_extra", lambda _: {"read_only": True})
+    assert main(["check"]) in {OK, FAULTY}
+    shown = capsys.readouterr().out
+    assert "0 write, 0 destructive" in shown
+    monkeypatch.setattr("airflow_provider_mcp.hosts.connections.read_extra", lambda _: {"readonly": True})
+    assert main(["check"]) == FAULTY
+    assert "unknown options readonly" in capsys.readouterr().out
+
+
+def test_a_bearer_token_is_read_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("t0ken\n")
+    given = cli._build_parser().parse_args(
+        ["serve", "--url", URL, "--host", "0.0.0.0", "--bearer-token-file", str(file)]
+    )
+    assert cli._bearer_token(given) == "t0ken"
+    assert cli._bearer_token(cli._build_parser().parse_args(["serve", "--url", URL])) is None

@@ -1,0 +1,214 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""The hook, and the connection that it and the policy read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from airflow_provider_mcp import connection_fields
+from airflow_provider_mcp.errors import ConnectionUnreadable
+from airflow_provider_mcp.hooks.airflow_mcp import AirflowMCPHook
+from airflow_provider_mcp.hosts import connections, remote
+from airflow_provider_mcp.hosts.connections import extra_of, find_connection, read_extra
+
+ROOT = Path(__file__).resolve().parents[2]
+AS_JSON = {
+    "conn_type": "airflow_mcp",
+    "host": "https://airflow.example.com/air",
+    "login": "u",
+    "password": "p@ss",
+    "extra": {"timeout": 5},
+}
+AS_URIS = (
+    "airflow-mcp://u:p%40ss@https%3A%2F%2Fairflow.example.com%2Fair?timeout=5",
+    "airflow-mcp://https://u:p%40ss@airflow.example.com/air?timeout=5",
+)
+
+
+@pytest.mark.parametrize("value", [json.dumps(AS_JSON), *AS_URIS])
+def test_a_connection_from_the_environment(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_THERE", value)
+    target = AirflowMCPHook("there").target
+    assert target.url == "https://airflow.example.com/air"
+    assert (target.login, target.password, target.timeout) == ("u", "p@ss", 5.0)
+    connection = find_connection("there")
+    assert connection is not None
+    assert connection.conn_type == "airflow_mcp"
+    assert {key: int(value) for key, value in extra_of(connection).items()} == {"timeout": 5}
+
+
+def test_a_connection_without_a_host_is_for_the_web_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_HERE", '{"conn_type": "airflow_mcp"}')
+    with pytest.raises(ValueError, match="has no host"):
+        AirflowMCPHook("here").get_conn()
+    assert AirflowMCPHook("here").test_connection()[0] is False
+
+
+class Server:
+    """An Airflow that takes one token, and answers by the rules of its line."""
+
+    def __init__(self, version: str) -> None:
+        self.version = version
+        self.asked: list[str] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.path.removeprefix("/air")
+        self.asked.append(f"{request.method} {path} {request.headers.get('authorization', '')}".strip())
+        api = "/api/v1" if self.version[0] == "2" else "/api/v2"
+        if path == f"{api}/version":
+            return httpx.Response(200, json={"version": self.version})
+        if path == "/auth/token" and api == "/api/v2":
+            return httpx.Response(201, json={"access_token": "t0ken"})
+        if path == f"{api}/dags":
+            known = {"Bearer t0ken", "Basic dTpwQHNz"}
+            return httpx.Response(200 if request.headers.get("authorization") in known else 401, json={})
+        return httpx.Response(404, json={})
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def serve(version: str, **connection: Any) -> Server:
+        server = Server(version)
+        monkeypatch.setattr(remote, "options_of", lambda _: {"transport": httpx.MockTransport(server)})
+        monkeypatch.setenv("AIRFLOW_CONN_THERE", json.dumps({**AS_JSON, **connection}))
+        return server
+
+    return serve
+
+
+def test_a_password_on_airflow_3(serve: Any) -> None:
+    server = serve("3.3.2")
+    with AirflowMCPHook("there").get_conn() as client:
+        assert client.get("dags").status_code == 200
+    assert server.asked == [
+        "GET /api/v2/version",
+        "POST /auth/token",
+        "GET /api/v2/dags Bearer t0ken",
+    ]
+
+
+def test_a_password_on_airflow_2(serve: Any) -> None:
+    server = serve("2.11.2")
+    with AirflowMCPHook("there").get_conn() as client:
+        assert client.get("dags").status_code == 200
+    assert server.asked[-1] == "GET /api/v1/dags Basic dTpwQHNz"
+
+
+def test_a_bearer_token(serve: Any) -> None:
+    serve("3.3.2", login=None, password=None, extra={"token": "t0ken"})
+    hook = AirflowMCPHook("there")
+    with hook.get_conn() as client:
+        assert client.get("dags").status_code == 200
+    assert hook.get_airflow_version() == "3.3.2"
+    assert hook.test_connection() == (
+        True,
+        "Airflow 3.3.2 at https://airflow.example.com/air accepts a bearer token.",
+    )
+
+
+def test_no_credential(serve: Any) -> None:
+    server = serve("3.3.2", login=None, password=None)
+    with AirflowMCPHook("there").get_conn() as client:
+        assert client.get("dags").status_code == 401
+    assert server.asked[-1] == "GET /api/v2/dags"
+    assert AirflowMCPHook("there").test_connection()[0] is False
+
+
+def test_something_else_answers(serve: Any) -> None:
+    serve("not a version")
+    with pytest.raises(ConnectionError, match="does not answer as Airflow"):
+        AirflowMCPHook("there").get_conn()
+
+
+def test_the_form_is_the_same_on_every_version() -> None:
+    source = yaml.safe_load((ROOT / "provider.yaml").read_text())
+    (declared,) = source["connection-types"]
+    behaviour = AirflowMCPHook.get_ui_field_behaviour()
+    assert declared["connection-type"] == AirflowMCPHook.conn_type
+    assert declared["hook-name"] == AirflowMCPHook.hook_name
+    assert declared["ui-field-behaviour"] == {
+        "hidden-fields": behaviour["hidden_fields"],
+        "relabeling": behaviour["relabeling"],
+        "placeholders": behaviour["placeholders"],
+    }
+    kinds = {"password": "string"}
+    assert {
+        name: (field["label"], field["description"], field["schema"]["type"][0])
+        for name, field in declared["conn-fields"].items()
+    } == {
+        field.name: (field.label, field.help, kinds.get(field.kind, field.kind))
+        for field in connection_fields.FIELDS
+    }
+    secret = [name for name, field in declared["conn-fields"].items() if field["schema"].get("format")]
+    assert secret == [field.name for field in connection_fields.FIELDS if field.kind == "password"]
+
+
+def test_the_form_before_airflow_3_2() -> None:
+    widgets = AirflowMCPHook.get_connection_form_widgets()
+    assert list(widgets) == [field.name for field in connection_fields.FIELDS]
+
+
+class Backend:
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def get_connection(self, conn_id: str) -> Any:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+class Stored:
+    def __init__(self, extra: str | None) -> None:
+        self.extra = extra
+
+
+def backends(monkeypatch: pytest.MonkeyPatch, *answers: Any) -> None:
+    listed = [Backend(answer) for answer in answers]
+    monkeypatch.setattr("airflow.configuration.ensure_secrets_loaded", lambda: listed)
+
+
+def test_the_first_backend_that_has_it_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    backends(monkeypatch, None, Stored('{"read_only": true}'), Stored('{"read_only": false}'))
+    assert read_extra("c") == {"read_only": True}
+    backends(monkeypatch, RuntimeError("x"), Stored(None))
+    assert read_extra("c") == {}
+    backends(monkeypatch, None, None)
+    assert read_extra("c") is None
+
+
+@pytest.mark.parametrize("failures", [(RuntimeError("x"), None), (PermissionError("x"), Stored("{}"))])
+def test_a_backend_that_fails_is_not_one_without_the_connection(
+    failures: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backends(monkeypatch, *failures)
+    with pytest.raises(ConnectionUnreadable):
+        read_extra("c")
+
+
+def test_an_extra_that_is_no_object_is_told_without_it() -> None:
+    for extra in ("not json: secret", '["secret"]'):
+        with pytest.raises(ValueError, match="the extra is not") as told:
+            connections.extra_of(Stored(extra))
+        assert "secret" not in str(told.value)

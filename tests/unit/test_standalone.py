@@ -1,0 +1,289 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""One server in front of one Airflow or several, over real in-memory MCP clients."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from mcp.client import Client
+from mcp.shared.exceptions import MCPError
+
+from airflow_provider_mcp.hosts import remote as remotes
+from airflow_provider_mcp.hosts import standalone
+from airflow_provider_mcp.hosts.remote import Remote, Target
+from airflow_provider_mcp.hosts.standalone import Fleet, HttpEndpoint, Instance, own_origins
+from airflow_provider_mcp.plugins import load_catalogue
+from airflow_provider_mcp.policy import Policy
+
+MODES = ("auto", "legacy")
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remotes, "PAUSES", ())
+
+
+class Pretended:
+    """An Airflow of some version with one Dag, which may be down."""
+
+    def __init__(self, version: str) -> None:
+        self.version = version
+        self.down = False
+        self.asked: list[str] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if self.down:
+            raise httpx.ConnectError("refused", request=request)
+        line = 1 if self.version.startswith("2") else 2
+        path = request.url.path
+        self.asked.append(f"{request.method} {path}")
+        if path == f"/api/v{line}/version":
+            return httpx.Response(200, json={"version": self.version})
+        dag = {"dag_id": "d", "is_paused": False, "is_active": True, "tags": [], "owners": []}
+        if path == f"/api/v{line}/dags":
+            return httpx.Response(200, json={"dags": [dag], "total_entries": 1})
+        if path == f"/api/v{line}/dags/d":
+            return httpx.Response(200, json=dag)
+        return httpx.Response(404, json={"detail": "Not Found"})
+
+
+def instance(name: str, airflow: Pretended, **policy: Any) -> Instance:
+    remote = Remote(Target(name, f"http://{name}.example.com"))
+    remote._client = remotes._AsyncRemoteClient(transport=httpx.MockTransport(airflow))
+    return Instance(remote, Policy(**policy))
+
+
+def with_client(fleet: Fleet, use: Callable[[Client], Awaitable[Any]], mode: Any = "auto") -> Any:
+    async def run() -> Any:
+        async with Client(fleet.server, mode=mode) as client:
+            return await use(client)
+
+    return anyio.run(run)
+
+
+async def tools_of(client: Client) -> dict[str, Any]:
+    return {tool.name: tool for tool in (await client.list_tools()).tools}
+
+
+def call(name: str, **arguments: Any) -> Callable[[Client], Awaitable[Any]]:
+    async def use(client: Client) -> Any:
+        return await client.call_tool(name, arguments)
+
+    return use
+
+
+def refusal(use: Callable[[Client], Awaitable[Any]]) -> Callable[[Client], Awaitable[str]]:
+    async def refused(client: Client) -> str:
+        with pytest.raises(MCPError) as told:
+            await use(client)
+        return str(told.value)
+
+    return refused
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_one_instance_needs_no_name(mode: str) -> None:
+    fleet = Fleet([instance("a", Pretended("3.3.2"))])
+    tools = with_client(fleet, tools_of, mode)
+    assert "instance" not in tools["list_dags"].input_schema["properties"]
+    assert "list_instances" not in tools
+    result = with_client(fleet, call("list_dags"), mode)
+    assert [dag["dag_id"] for dag in result.structured_content["dags"]] == ["d"]
+
+
+@pytest.mark.parametrize("version", ["2.11.2", "3.0.6", "3.3.2"])
+def test_the_version_there_decides_which_tools_there_are(version: str) -> None:
+    fleet = Fleet([instance("a", Pretended(version))])
+    listed = with_client(fleet, tools_of)
+    offered = {name for name, tool in load_catalogue(version).tools.items() if Policy().offers(tool)}
+    assert set(listed) == offered
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_several_instances_are_told_apart(mode: str) -> None:
+    three, two = Pretended("3.3.2"), Pretended("2.11.2")
+    fleet = Fleet([instance("three", three), instance("two", two, read_only=True)])
+    tools = with_client(fleet, tools_of, mode)
+    assert tools["list_dags"].input_schema["properties"]["instance"]["enum"] == ["three", "two"]
+    assert tools["list_dags"].input_schema["required"][0] == "instance"
+    assert tools["pause_dag"].input_schema["properties"]["instance"]["enum"] == ["three"]
+    for name, airflow in (("three", three), ("two", two)):
+        airflow.asked.clear()
+        result = with_client(fleet, call("list_dags", instance=name), mode)
+        assert result.structured_content["total"] == 1
+        assert airflow.asked
+
+
+def test_who_there_is() -> None:
+    three, two = Pretended("3.3.2"), Pretended("2.11.2")
+    fleet = Fleet([instance("three", three), instance("two", two, read_only=True)])
+    two.down = True
+    first, second = with_client(fleet, call("list_instances")).structured_content["instances"]
+    assert (first["instance"], first["airflow_version"], first["read_only"]) == ("three", "3.3.2", False)
+    assert (second["reachable"], second["read_only"]) == (False, True)
+    assert "cannot be reached" in second["problem"]
+
+
+@pytest.mark.parametrize("arguments", [{}, {"instance": "four"}, {"instance": ["three"]}])
+def test_an_unnamed_or_unknown_instance_is_refused(arguments: dict[str, Any]) -> None:
+    fleet = Fleet([instance("three", Pretended("3.3.2")), instance("two", Pretended("2.11.2"))])
+    result = with_client(fleet, call("list_dags", **arguments))
+    assert result.is_error
+    assert result.structured_content["error"]["instances"] == ["three", "two"]
+
+
+def test_a_tool_of_one_instance_is_unsupported_on_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_dags(version: str) -> Any:
+        catalogue = load_catalogue(version, found=[])
+        if version.startswith("2"):
+            del catalogue.tools["list_dags"]
+        return catalogue
+
+    monkeypatch.setattr(standalone, "catalogue_of", without_dags)
+    fleet = Fleet([instance("three", Pretended("3.3.2")), instance("two", Pretended("2.11.2"))])
+    result = with_client(fleet, call("list_dags", instance="two"))
+    assert result.structured_content["error"]["code"] == "unsupported"
+    assert not with_client(fleet, call("list_dags", instance="three")).is_error
+    assert "Unknown tool" in with_client(fleet, refusal(call("no_such_tool", instance="three")))
+
+
+def test_an_airflow_that_dies_and_returns() -> None:
+    airflow = Pretended("3.3.2")
+    airflow.down = True
+    fleet = Fleet([instance("a", airflow)])
+
+    async def use(client: Client) -> None:
+        assert "list_dags" in await tools_of(client)
+        gone = await client.call_tool("list_dags", {})
+        assert gone.structured_content is not None
+        assert gone.structured_content["error"]["code"] == "unavailable"
+        airflow.down = False
+        assert not (await client.call_tool("list_dags", {})).is_error
+        airflow.down = True
+        assert (await client.call_tool("list_dags", {})).is_error
+        airflow.down, airflow.version = False, "2.11.2"
+        assert not (await client.call_tool("list_dags", {})).is_error
+        assert airflow.asked[-1] == "GET /api/v1/dags"
+
+    with_client(fleet, use)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_prompts_and_resources(mode: str) -> None:
+    async def use(client: Client) -> Any:
+        await client.list_prompts()
+        return (await client.list_resources()).resources, (await client.list_resource_templates())
+
+    with_client(Fleet([instance("a", Pretended("3.3.2"))]), use, mode)
+    fleet = Fleet([instance("a", Pretended("3.3.2")), instance("b", Pretended("3.3.2"))])
+    resources, templates = with_client(fleet, use, mode)
+    assert resources == []
+    assert templates.resource_templates == []
+    read = refusal(lambda client: client.read_resource("airflow://version"))
+    assert "use the tools instead" in with_client(fleet, read, mode)
+
+
+def test_a_confirmation_is_for_one_instance() -> None:
+    a, b = (instance(name, Pretended("3.3.2"), confirm="write") for name in "ab")
+    fleet = Fleet([a, b])
+
+    async def use(client: Client) -> None:
+        asked = await client.call_tool("pause_dag", {"instance": "a", "dag_id": "d"})
+        assert asked.structured_content is not None
+        token = asked.structured_content["confirmation_token"]
+        there = {"instance": "b", "dag_id": "d", "confirmation_token": token}
+        refused = await client.call_tool("pause_dag", there)
+        assert refused.structured_content is not None
+        assert refused.structured_content["error"]["code"] == "confirmation_required"
+        assert "not for this call" in refused.structured_content["error"]["message"]
+
+    with_client(fleet, use, "legacy")
+
+
+def test_two_instances_of_one_name_are_refused() -> None:
+    with pytest.raises(ValueError, match="same name"):
+        Fleet([instance("a", Pretended("3.3.2")), instance("a", Pretended("3.3.2"))])
+
+
+# ---- the http transport --------------------------------------------------------------------------------
+
+PING = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
+
+
+def post(
+    endpoint: HttpEndpoint, path: str = "/mcp/v1", method: str = "POST", **headers: str
+) -> httpx.Response:
+    async def run() -> httpx.Response:
+        transport = httpx.ASGITransport(endpoint)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8765") as client:
+            sent = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}
+            return await client.request(method, path, json=PING, headers=sent)
+
+    return anyio.run(run)
+
+
+def door(bearer_token: str | None = None) -> HttpEndpoint:
+    fleet = Fleet([instance("a", Pretended("3.3.2"))])
+    return HttpEndpoint(
+        fleet,
+        bearer_token=bearer_token,
+        hosts=frozenset({"127.0.0.1:8765", "localhost:8765"}),
+        origins=own_origins("127.0.0.1", 8765),
+        allowed_origins=frozenset({"https://inspector.example.com"}),
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        ({}, 200),
+        ({"path": "/mcp/v1/"}, 200),
+        ({"path": "/mcp"}, 404),
+        ({"method": "GET"}, 405),
+        ({"method": "DELETE"}, 405),
+        ({"Host": "evil.example"}, 421),
+        ({"Host": "localhost:8765"}, 200),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "http://localhost:8765"}, 200),
+        ({"Origin": "https://inspector.example.com"}, 200),
+        ({"Content_Type": "text/plain"}, 415),
+    ],
+)
+def test_the_door_on_http(options: dict[str, str], status: int) -> None:
+    assert post(door(), **options).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("authorization", "status"),
+    [
+        ("Bearer right", 200),
+        ("bearer right", 200),
+        ("Bearer wrong", 401),
+        ("Basic right", 401),
+        ("", 401),
+        ("Bearer é", 401),
+    ],
+)
+def test_the_bearer_token_on_http(authorization: str, status: int) -> None:
+    answer = post(door("right"), Authorization=authorization)
+    assert answer.status_code == status
+    assert ("www-authenticate" in answer.headers) == (status == 401)
