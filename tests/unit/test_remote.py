@@ -466,7 +466,8 @@ def test_the_openapi_document_is_found_on_both() -> None:
         return httpx.Response(200, json={"openapi": "3"})
 
     for version in ("2.11.2", "3.3.2"):
-        ask(answered(handle, Target("c", ROOT), version), path="openapi.json")
+        remote = answered(handle, Target("c", ROOT), version)
+        anyio.run(remote.open_airflow("read").call_native, "GET", "openapi.json")
     assert seen == ["/air/api/v1/openapi.json", "/air/openapi.json"]
 
 
