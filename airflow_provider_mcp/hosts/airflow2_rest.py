@@ -348,20 +348,18 @@ def _patch_dag_run(call: _Call) -> V1Request:
     return V1Request("PATCH", call.path, [], body, lambda _s, _h, value: value, then=lambda _: set_note)
 
 
-MOST_INSTANCES = 1000
-"""Task instances that are looked at, at most, for one change."""
+MOST_INSTANCES = 5000
+"""Map indexes of a task that are looked at, at most, to set its state."""
 MOST_MAPPED = 200
 """Map indexes that are set one by one, at most: v1 sets a mapped task's state in no other way."""
 _FAILED = ("failed", "upstream_failed")
 
 
 def _instances(
-    dag: str, run: str, tasks: list[str] | None, states: tuple[str, ...], answer: Callable[[Any], Any]
+    dag: str, run: str, tasks: list[str], states: tuple[str, ...], count: int, answer: Callable[[Any], Any]
 ) -> V1Request:
-    """List the task instances of a run by v1's batch listing."""
-    body: dict[str, Any] = {"dag_ids": [dag], "dag_run_ids": [run], "page_limit": MOST_INSTANCES}
-    if tasks is not None:
-        body["task_ids"] = tasks
+    """List ``count`` task instances of a run by v1's batch listing."""
+    body: dict[str, Any] = {"dag_ids": [dag], "dag_run_ids": [run], "task_ids": tasks, "page_limit": count}
     if states:
         body["state"] = list(states)
     path = "dags/~/dagRuns/~/taskInstances/list"
@@ -376,7 +374,7 @@ def _rehearsed(dag: str, run: str | None, only_failed: bool) -> Callable[[Any], 
         tasks = sorted({row["task_id"] for row in named})
         if not named or run is None:
             return V1Request("GET", "version", [], None, lambda *_: _changed(value))
-        return _instances(dag, run, tasks, _FAILED if only_failed else (), _changed)
+        return _instances(dag, run, tasks, _FAILED if only_failed else (), len(named), _changed)
 
     return instances
 
@@ -468,13 +466,17 @@ def _patch_task_instance(call: _Call) -> V1Request:
         return one(0)
 
     if call.part.get("dry"):
-        return _instances(dag, run, [task], (), lambda value: _others(value, state))
-    listed = _instances(dag, run, [task], (), _same)
+        return _instances(dag, run, [task], (), MOST_INSTANCES, lambda value: _others(value, state))
+    listed = _instances(dag, run, [task], (), MOST_INSTANCES, _same)
     return replace(listed, then=change)
 
 
 def _others(value: Any, state: str | None) -> Any:
     """Return the instances that are not in ``state`` yet: what setting it would change."""
+    if value.get("total_entries", 0) > MOST_INSTANCES:
+        raise UnsupportedOnAirflow2(
+            f"The task has over {MOST_INSTANCES} map indexes; on Airflow 2, use Airflow's page of the task."
+        )
     rows = [row for row in value["task_instances"] if row["state"] != state]
     return _changed({"task_instances": rows})
 

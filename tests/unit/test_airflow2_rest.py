@@ -176,3 +176,105 @@ def test_no_line_of_a_large_log_is_lost() -> None:
     )
     assert [line["event"] for line in log_lines(text)][-1] == "row 59999 [x] {y}"
     assert len(log_lines(text)) == 60_000
+
+
+def run_steps(request: Any, *answers: Any) -> tuple[list[tuple[str, str, Any]], Any]:
+    """Follow a request through its steps; return what is asked, and the answer."""
+    asked = []
+    for given in answers:
+        asked.append((request.method, request.path, request.body))
+        if request.then is None:
+            return asked, answer(request, given)
+        request = request.then(given)
+    raise AssertionError(f"one more answer is needed: {request}")
+
+
+ROW = {"task_id": "t", "dag_id": "a", "run_id": "r", "map_index": 0, "state": "failed", "try_number": 2}
+LIST = "dags/~/dagRuns/~/taskInstances/list"
+
+
+def test_a_dry_run_tells_the_instances_as_they_are() -> None:
+    body = {"dag_run_id": "r", "task_ids": ["t"], "dry_run": True, "only_failed": True}
+    named = {"task_instances": [{"task_id": "t", "dag_run_id": "r"}]}
+    asked, told = run_steps(
+        to_v1("POST", "dags/a%20b/clearTaskInstances", [], body), named, {"task_instances": [ROW]}
+    )
+    assert asked[0][2]["reset_dag_runs"] is True
+    assert asked[1][:2] == ("POST", LIST)
+    assert asked[1][2] == {
+        "dag_ids": ["a b"],
+        "dag_run_ids": ["r"],
+        "task_ids": ["t"],
+        "state": ["failed", "upstream_failed"],
+        "page_limit": 1,
+    }
+    assert told["total_entries"] == 1
+    assert told["task_instances"][0]["try_number"] == 2
+    asked, told = run_steps(
+        to_v1("POST", "dags/a/clearTaskInstances", [], body), {"task_instances": []}, {"version": "2"}
+    )
+    assert told == {"task_instances": [], "total_entries": 0}
+
+
+def test_clearing_in_earnest_is_one_step() -> None:
+    body = {"dag_run_id": "r", "task_ids": ["t"], "dry_run": False, "only_failed": False}
+    asked, told = run_steps(
+        to_v1("POST", "dags/a/clearTaskInstances", [], body), {"task_instances": [{"task_id": "t"}]}
+    )
+    assert asked == [("POST", "dags/a/clearTaskInstances", {**body, "reset_dag_runs": True})]
+    assert told["total_entries"] == 1
+
+
+@pytest.mark.parametrize("only_failed", [True, False])
+def test_clearing_a_run(only_failed: bool) -> None:
+    request = to_v1("POST", "dags/a/dagRuns/r/clear", [], {"dry_run": True, "only_failed": only_failed})
+    asked, told = run_steps(request, {"task_instances": [{"task_id": "t"}]}, {"task_instances": [ROW]})
+    assert asked[0][1] == ("dags/a/clearTaskInstances" if only_failed else "dags/a/dagRuns/r/clear")
+    assert ("state" in asked[1][2]) == only_failed
+    assert told["task_instances"][0]["state"] == "failed"
+    request = to_v1("POST", "dags/a/dagRuns/r/clear", [], {"dry_run": False, "only_failed": only_failed})
+    assert request.body["dry_run"] is False
+    assert request.then is None
+
+
+def test_single_map_indexes_cannot_be_cleared() -> None:
+    with pytest.raises(UnsupportedOnAirflow2, match="map indexes"):
+        to_v1("POST", "dags/a/clearTaskInstances", [], {"task_ids": [["t", 1]]})
+
+
+PATCH = "dags/a/dagRuns/r/taskInstances/t"
+
+
+def test_the_dry_run_of_a_state_is_what_is_not_in_it_yet() -> None:
+    rows = [ROW, {**ROW, "map_index": 1, "state": "success"}, {**ROW, "map_index": 2, "state": None}]
+    asked, told = run_steps(
+        to_v1("PATCH", f"{PATCH}/dry_run", [], {"new_state": "success"}), {"task_instances": rows}
+    )
+    assert asked[0][:2] == ("POST", LIST)
+    assert [row["map_index"] for row in told["task_instances"]] == [0, 2]
+    request = to_v1("PATCH", f"{PATCH}/dry_run", [], {"new_state": "success"})
+    with pytest.raises(UnsupportedOnAirflow2, match="5000"):
+        answer(request, {"task_instances": rows, "total_entries": 5001})
+
+
+def test_a_state_is_set_at_once_or_one_map_index_after_the_other() -> None:
+    one = {**ROW, "map_index": -1}
+    request = to_v1("PATCH", PATCH, [], {"new_state": "success"})
+    asked, told = run_steps(request, {"task_instances": [one]}, {"task_instances": [{"task_id": "t"}]})
+    assert asked[1][1] == "dags/a/updateTaskInstancesState"
+    assert (asked[1][2]["dry_run"], asked[1][2]["new_state"]) == (False, "success")
+    rows = [ROW, {**ROW, "map_index": 1, "state": "success"}, {**ROW, "map_index": 2}]
+    asked, told = run_steps(request, {"task_instances": rows}, {}, {})
+    assert [path for _, path, _ in asked[1:]] == [f"{PATCH}/0", f"{PATCH}/2"]
+    assert {body["new_state"] for _, _, body in asked[1:]} == {"success"}
+    assert told["total_entries"] == 2
+    many = [{**ROW, "map_index": number} for number in range(201)]
+    assert request.then is not None
+    with pytest.raises(UnsupportedOnAirflow2, match="201"):
+        request.then({"task_instances": many})
+
+
+def test_links_have_a_name_of_their_own() -> None:
+    request = to_v1("GET", f"{PATCH}/links", [("map_index", "3")], None)
+    assert request.query == [("map_index", "3")]
+    assert answer(request, {"Docs": "http://d"})["extra_links"] == {"Docs": "http://d"}

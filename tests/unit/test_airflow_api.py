@@ -24,6 +24,7 @@ import anyio
 import httpx
 import pytest
 
+from airflow_provider_mcp.airflow_api import suggest_close_matches
 from airflow_provider_mcp.errors import ToolError
 
 from .test_toolsets import client
@@ -101,3 +102,66 @@ def test_answers_become_tool_errors(status: int, code: str, retryable: bool) -> 
     if code == "permission_denied":
         assert raised.value.identifiers["resource"] == "Dags"
         assert raised.value.identifiers["action"] == "read"
+
+
+DAGS = [f"sales_{word}" for word in ("daily", "weekly", "hourly")] + ["etl"]
+
+
+class Names:
+    """An Airflow of a few names, which counts what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def handle(self, request: httpx.Request) -> httpx.Response:
+        self.asked += 1
+        route = request.url.path.removeprefix("/api/v2/")
+        pattern = request.url.params.get("dag_id_pattern", "")
+        found: dict[str, Any] = {
+            "dags": {"dags": [{"dag_id": name} for name in DAGS if pattern in name]},
+            "dags/etl": {},
+            "dags/etl/dagRuns": {"dag_runs": [{"dag_run_id": f"manual__{n}"} for n in range(3)]},
+            "dags/etl/dagRuns/manual__1": {},
+            "dags/etl/tasks": {"tasks": [{"task_id": "extract"}, {"task_id": "load"}]},
+        }
+        if route not in found:
+            return httpx.Response(404, json={"detail": "not there"})
+        return httpx.Response(200, json=found[route])
+
+    def suggest(self, arguments: dict[str, Any], **identifiers: Any) -> ToolError:
+        async def run() -> ToolError:
+            error = ToolError("not_found", "not there", **identifiers)
+            return await suggest_close_matches(client(self.handle), error, arguments)
+
+        return anyio.run(run)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "identifiers", "meant"),
+    [
+        ({"dag_id": "sales_dayly"}, {}, "sales_daily"),
+        ({"dag_id": "salesdaily"}, {}, "sales_daily"),
+        ({"dag_id": "etl", "dag_run_id": "manual_1"}, {}, "manual__1"),
+        ({"dag_id": "etl", "dag_run_id": "manual__1", "task_id": "extrakt"}, {}, "extract"),
+        ({"dag_id": "etl", "task_ids": ["load", "lod"]}, {"task_id": "lod"}, "load"),
+        ({"dag_id": "etl", "task_ids": ["zzz"]}, {"task_id": "zzz"}, None),
+        ({"dag_id": "quite_another"}, {}, None),
+    ],
+)
+def test_a_near_miss_names_what_was_meant(
+    arguments: dict[str, Any], identifiers: dict[str, Any], meant: str | None
+) -> None:
+    names = Names()
+    error = names.suggest(arguments, **identifiers)
+    assert error.code == "not_found"
+    if meant is None:
+        assert "did_you_mean" not in error.identifiers
+    else:
+        assert meant in error.identifiers["did_you_mean"]
+        assert f"`{meant}`" in error.message
+    assert names.asked <= 5
+
+
+def test_what_is_there_is_not_suggested_instead() -> None:
+    error = Names().suggest({"dag_id": "etl", "dag_run_id": "manual__1", "task_id": "load"})
+    assert error.message == "not there"

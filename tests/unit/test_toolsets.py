@@ -186,3 +186,103 @@ def test_pages_of_a_growing_list_show_each_row_once() -> None:
     seen = anyio.run(walk)
     assert len(seen) == len(set(seen))
     assert {f"run{n}" for n in range(250)} <= set(seen)
+
+
+class Growing:
+    """A list of runs that changes between the pages a caller reads; the newest is first."""
+
+    def __init__(self, count: int) -> None:
+        self.rows = [f"run{n}" for n in range(count)]
+        self.asked = 0
+
+    def handle(self, request: httpx.Request) -> httpx.Response:
+        self.asked += 1
+        offset, limit = (int(request.url.params[name]) for name in ("offset", "limit"))
+        newest = self.rows[::-1]
+        shown = [{"dag_id": "a", "dag_run_id": row} for row in newest[offset : offset + min(limit, 100)]]
+        return httpx.Response(200, json={"dag_runs": shown, "total_entries": len(self.rows)})
+
+    def walk(self, change: Any, limit: int = 40, newest_first: bool = True) -> list[str]:
+        class Runs(Page):
+            items_field: ClassVar[str] = "dag_runs"
+            dag_runs: list[dict[str, Any]]
+
+        async def run() -> list[str]:
+            seen: list[str] = []
+            cursor: str | None = None
+            while True:
+                rows, total, offset = await fetch_page(
+                    client(self.handle),
+                    "runs",
+                    "dag_runs",
+                    limit=limit,
+                    cursor=cursor,
+                    newest_first=newest_first,
+                )
+                assert len(rows) <= limit
+                seen += [row["dag_run_id"] for row in rows]
+                cursor = Runs.of(rows, total=total, offset=offset).next_cursor
+                if cursor is None:
+                    return seen
+                change(len(seen))
+
+        return anyio.run(run)
+
+
+@pytest.mark.parametrize("limit", [1, 7, 40, 100])
+def test_pages_of_a_quiet_list_cost_one_question_each(limit: int) -> None:
+    growing = Growing(250)
+    seen = growing.walk(lambda _: None, limit)
+    assert seen == [f"run{n}" for n in range(250)][::-1]
+    assert growing.asked <= 250 // min(limit, 99) + 1
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+@pytest.mark.parametrize(
+    "place", ["front", "front of seen", "middle of unseen", "end", "many at the front", "everywhere"]
+)
+def test_rows_that_are_added_anywhere_hide_and_repeat_none(place: str, newest_first: bool) -> None:
+    growing = Growing(250)
+    added = 0
+
+    def change(seen: int) -> None:
+        nonlocal added
+        rows = growing.rows
+        places = {
+            "front": [len(rows)],
+            "front of seen": [len(rows) - seen // 2],
+            "middle of unseen": [(len(rows) - seen) // 2],
+            "end": [0],
+            "many at the front": [len(rows)] * 30,
+            "everywhere": [len(rows), len(rows) - seen // 3, (len(rows) - seen) // 2, 0],
+        }[place]
+        for position in sorted(places, reverse=True):
+            rows.insert(position, f"new{added}")
+            added += 1
+
+    seen = growing.walk(change, newest_first=newest_first)
+    assert len(seen) == len(set(seen))
+    assert {f"run{n}" for n in range(250)} <= set(seen)
+
+
+def test_rows_that_are_removed_hide_none_but_themselves() -> None:
+    growing = Growing(250)
+
+    def change(seen: int) -> None:
+        # Of those already shown, as runs that leave the state they are filtered by.
+        del growing.rows[len(growing.rows) - seen // 2]
+
+    seen = growing.walk(change, 20)
+    assert seen == [f"run{n}" for n in range(250)][::-1]
+
+
+def test_the_last_row_itself_may_go() -> None:
+    growing = Growing(100)
+
+    def change(_: int) -> None:
+        gone = seen_last.pop() if (seen_last := growing.rows[50:51]) else None
+        if gone:
+            growing.rows.remove(gone)
+
+    seen = growing.walk(change, 49)
+    assert len(seen) == len(set(seen))
