@@ -56,9 +56,9 @@ HIDDEN = "< hidden >"
 DEFAULT_POOL = "default_pool"
 _SWITCH = re.compile(r"true|false|\d{1,2}", re.IGNORECASE)
 
-PoolName = Annotated[str, Field(min_length=1, max_length=256, description="Pool name.")]
-Key = Annotated[str, Field(min_length=1, max_length=250, description="Variable key.")]
-ConnId = Annotated[str, Field(min_length=1, max_length=200, description="Connection ID.")]
+PoolName = Annotated[str, Field(description="Pool name.")]
+Key = Annotated[str, Field(description="Variable key.")]
+ConnId = Annotated[str, Field(description="Connection ID.")]
 Pattern = Annotated[str | None, Field(description="Part of the name (Airflow 3).")]
 
 
