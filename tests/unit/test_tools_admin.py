@@ -466,10 +466,17 @@ def test_airflow_2_tests_only_what_needs_no_stored_secret() -> None:
     )
     assert SENT[-1][2] == plain
     assert "without a password" in done.hint
-    for more in ({"login": "ada"}, {"extra": '{"password": "***"}'}):
+    for more, version in (
+        ({"login": "ada"}, "2.11.2"),
+        ({"extra": '{"password": "***"}'}, "2.11.2"),
+        ({"password": "***"}, "3.1.6"),
+    ):
         held = {**answers, "GET connections/db": (200, {**plain, **more})}
-        error = failing(admin.test_connection, held, conn_id="db", version="2.11.2")
-        assert error.code == "unsupported"
+        error = failing(admin.test_connection, held, conn_id="db", version=version)
+        assert (error.code, version in error.message) == ("unsupported", True)
+    open_door = {**answers, "GET connections/db": (200, {**plain, "login": "ada", "password": None})}
+    done = run(admin.test_connection, open_door, conn_id="db", version="3.1.6")
+    assert SENT[-1][2] == {**plain, "login": "ada"}
 
 
 @pytest.mark.parametrize("said", [{"detail": "Testing connections is disabled in Airflow."}, "disabled in x"])
