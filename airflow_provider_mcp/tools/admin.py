@@ -54,11 +54,13 @@ MOST_PAGES = 10
 HIDDEN = "< hidden >"
 """What Airflow shows in place of a sensitive option."""
 DEFAULT_POOL = "default_pool"
+_ADDS_STORED = (3, 1, 7)
+"""The first Airflow whose connection test adds the stored secrets to what it is sent."""
 _SWITCH = re.compile(r"true|false|\d{1,2}", re.IGNORECASE)
 
-PoolName = Annotated[str, Field(min_length=1, max_length=256, description="Pool name.")]
-Key = Annotated[str, Field(min_length=1, max_length=250, description="Variable key.")]
-ConnId = Annotated[str, Field(min_length=1, max_length=200, description="Connection ID.")]
+PoolName = Annotated[str, Field(description="Pool name.")]
+Key = Annotated[str, Field(description="Variable key.")]
+ConnId = Annotated[str, Field(description="Connection ID.")]
 Pattern = Annotated[str | None, Field(description="Part of the name (Airflow 3).")]
 
 
@@ -774,17 +776,19 @@ async def test_connection(airflow: Airflow, conn_id: ConnId) -> ConnectionTest:
     """Test whether a connection connects."""
     found = await _connection_at(airflow, conn_id)
     body: dict[str, Any] = {"connection_id": conn_id, "conn_type": found["conn_type"]}
-    old = airflow.site.version.startswith("2.")
-    if old:
-        # Airflow 3 adds what it has stored itself; Airflow 2 tests exactly what it is sent.
-        if found.get("login") or MASK in (found.get("extra") or ""):
+    version = airflow.site.version
+    bare = tuple(int(number) for number in re.findall(r"\d+", version)[:3]) < _ADDS_STORED
+    if bare:
+        # Airflow 2 does not tell whether there is a password; with a login there should be.
+        guarded = found.get("password", found.get("login")) or MASK in (found.get("extra") or "")
+        if guarded:
             raise ToolError(
                 "unsupported",
-                f"Airflow 2 cannot test `{conn_id}` by its API, which does not know the stored secrets.",
+                f"The API of Airflow {version} tests without stored secrets, which `{conn_id}` needs.",
                 hint="Use the Test button of Airflow's page of the connection.",
                 conn_id=conn_id,
             )
-        body |= _filled({key: found.get(key) for key in ("host", "port", "schema", "extra")})
+        body |= _filled({key: found.get(key) for key in ("host", "port", "schema", "login", "extra")})
     try:
         answer = (await airflow.post("connections/test", json=body)).json()
     except ToolError as refused:
@@ -800,7 +804,7 @@ async def test_connection(airflow: Airflow, conn_id: ConnId) -> ConnectionTest:
         connection_id=conn_id,
         status=answer["status"],
         message=mask_text(airflow, answer["message"]),
-        hint="Tested without a password: Airflow 2's API does not know the stored one." if old else None,
+        hint=f"Tested without a password: the API of Airflow {version} adds no stored one." if bare else None,
     )
 
 

@@ -41,7 +41,7 @@ from airflow_provider_mcp.tools.secrets import mask_secrets
 MOST_PAGES = 5
 """Pages of 100 assets that are searched, at most, for the one that a name means."""
 
-AssetName = Annotated[str, Field(min_length=1, description="Name, URI or ID.")]
+AssetName = Annotated[str, Field(description="Name, URI or ID.")]
 
 
 class Assets(Page):
@@ -137,6 +137,8 @@ async def find_asset(airflow: Airflow, asset: str) -> dict[str, Any]:
 
     :raises ToolError: ``not_found`` with close matches, or ``conflict`` if it means several.
     """
+    if not asset:
+        raise ToolError("invalid_argument", "asset is empty.", hint="Give a name, a URI or an ID.")
     exact: dict[int, dict[str, Any]] = {}
     whole = True
     for field in ("name", "uri"):
@@ -176,13 +178,12 @@ async def find_asset(airflow: Airflow, asset: str) -> dict[str, Any]:
 async def _missed(airflow: Airflow, asset: str) -> ToolError:
     names: dict[str, None] = {}
     close: list[str] = []
+    field = "uri" if "://" in asset else "name"
     # A misspelling rarely touches the first letters and the last at once.
     for part in dict.fromkeys((asset[:4], asset[-4:], "")):
-        for field in ("name", "uri"):
-            query: dict[str, Any] = {f"{field}_pattern": part or None, "limit": 100}
-            query = {key: value for key, value in query.items() if value is not None}
-            rows = (await airflow.get("assets", params=query)).json()["assets"]
-            names |= dict.fromkeys(row[field] for row in rows)
+        query: dict[str, Any] = {"limit": 100, **({f"{field}_pattern": part} if part else {})}
+        rows = (await airflow.get("assets", params=query)).json()["assets"]
+        names |= dict.fromkeys(row[field] for row in rows)
         close = difflib.get_close_matches(asset, names, 3, 0.6)
         if close:
             break
@@ -220,7 +221,7 @@ async def list_assets(
 @tool(access="read")
 async def list_asset_events(
     airflow: Airflow,
-    asset: Annotated[str | None, Field(min_length=1, description="Name, URI or ID.")] = None,
+    asset: Annotated[str | None, Field(description="Name, URI or ID.")] = None,
     dag_id: Annotated[str | None, Field(description="Dag that made them.")] = None,
     task_id: Annotated[str | None, Field(description="Task that made them.")] = None,
     dag_run_id: Annotated[str | None, Field(description="Dag run that made them.")] = None,
@@ -235,9 +236,27 @@ async def list_asset_events(
         "source_run_id": dag_run_id,
         "order_by": "-timestamp",
     }
-    rows, total, offset = await fetch_page(
-        airflow, "assets/events", "asset_events", params=params, limit=limit, cursor=cursor, newest_first=True
-    )
+    try:
+        rows, total, offset = await fetch_page(
+            airflow,
+            "assets/events",
+            "asset_events",
+            params=params,
+            limit=limit,
+            cursor=cursor,
+            newest_first=True,
+        )
+    except ToolError as failed:
+        if failed.code != "internal":
+            raise
+        # Its answer wants a start date of each run that an event started.
+        raise ToolError(
+            "unavailable",
+            "Airflow failed to list these events, as it does while a Dag run that one started is queued.",
+            hint="Try again when the run has started; if none is queued, the web server's log has the cause.",
+            retryable=True,
+            **failed.identifiers,
+        ) from None
     return AssetEvents.of([_event(airflow, row) for row in rows], total=total, offset=offset)
 
 

@@ -26,8 +26,11 @@ from airflow_provider_mcp.sdk import Airflow
 
 MASK = "***"
 _PROBE = "airflow-provider-mcp-probe"
-_ADDRESS = re.compile(r"(://[^\s:/@]*:)[^\s\"'<>]*@")
-"""The password of an address: up to the last ``@``, since some drivers let it hold anything."""
+_ADDRESS = re.compile(r"(://[^\s:/@]{0,200}:)[^\s\"'<>]{0,500}@")
+"""The password of an address: up to the last ``@``, since some drivers let it hold anything.
+
+The bounds keep the time of a search linear in the text.
+"""
 _SETTING = re.compile(r"(?<![\w.-])([\w.-]+)=([^&;,\s\"']+)")
 """``name=value``, as in the query of an address or in a DSN."""
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 import base64
 import json
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -104,13 +105,115 @@ def test_task_instances_by_task_use_the_batch_listing() -> None:
     }
 
 
+def serve(request: Any, send: Any) -> Any:
+    """Answer each step as Airflow 2 would; return the v2 answer."""
+    while request.then is not None:
+        request = request.then(send(request))
+    return request.answer(200, {}, send(request))
+
+
+def datasets(count: int, missing: frozenset[int] = frozenset()) -> Any:
+    """Answer as v1 lists datasets: a filter is applied, the total is of all."""
+    rows = [
+        {"id": n, "uri": f"x://{'even' if n % 2 == 0 else 'odd'}/{n}", "consuming_dags": []}
+        for n in range(1, count + 1)
+        if n not in missing
+    ]
+
+    def send(request: Any) -> Any:
+        if request.path == "version":
+            return {"version": "2.11.2"}
+        if request.path == "datasets":
+            query = dict(request.query)
+            found = [row for row in rows if query.get("uri_pattern", "") in row["uri"]]
+            offset = int(query.get("offset", 0))
+            return {
+                "datasets": found[offset : offset + int(query.get("limit", 100))],
+                "total_entries": len(rows),
+            }
+        if request.path == "datasets/events":
+            return {"id": 1, "dataset_id": 2, "dataset_uri": request.body["dataset_uri"]}
+        uri = unquote(request.path.removeprefix("datasets/"))
+        return next(row for row in rows if row["uri"] == uri)
+
+    return send
+
+
 def test_names_of_assets() -> None:
-    request = to_v1("GET", "assets", [("name_pattern", "x")], None)
-    assert (request.path, request.query) == ("datasets", [("uri_pattern", "x")])
+    request = to_v1("GET", "assets", [("name_pattern", "x"), ("order_by", "-name")], None)
+    assert (request.path, request.query) == ("datasets", [("uri_pattern", "x"), ("order_by", "-uri")])
     row = {"id": 1, "uri": "s3://x", "consuming_dags": [], "producing_tasks": []}
-    asset = answer(request, {"datasets": [row], "total_entries": 1})["assets"][0]
+    listed = to_v1("GET", "assets", [("only_active", "true")], None)
+    asset = answer(listed, {"datasets": [row], "total_entries": 1})["assets"][0]
     assert asset["name"] == "s3://x"
     assert "consuming_dags" not in asset
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 19, 20, 21, 50, 333])
+@pytest.mark.parametrize("offset", [0, 10, 500])
+def test_filtered_assets_are_counted(count: int, offset: int) -> None:
+    query = [("uri_pattern", "even"), ("limit", "10"), ("offset", str(offset))]
+    told = serve(to_v1("GET", "assets", query, None), datasets(count))
+    assert told["total_entries"] == count // 2
+    assert len(told["assets"]) == min(10, max(0, count // 2 - offset))
+
+
+def test_two_patterns_of_assets_are_one_too_many() -> None:
+    with pytest.raises(UnsupportedOnAirflow2, match="one pattern"):
+        to_v1("GET", "assets", [("name_pattern", "a"), ("uri_pattern", "b")], None)
+
+
+def test_assets_of_several_dags() -> None:
+    request = to_v1("GET", "assets", [("dag_ids", "a"), ("dag_ids", "b")], None)
+    assert request.query == [("dag_ids", "a,b")]
+
+
+@pytest.mark.parametrize("missing", [frozenset(), frozenset(range(1, 350))])
+def test_an_asset_by_its_id(missing: frozenset[int]) -> None:
+    send = datasets(500, missing)
+    assert serve(to_v1("GET", "assets/444", [], None), send)["name"] == "x://even/444"
+    event = serve(to_v1("POST", "assets/events", [], {"asset_id": 444, "extra": None}), send)
+    assert event["uri"] == "x://even/444"
+
+
+def test_an_event_of_an_unknown_asset_is_left_to_airflow_to_refuse() -> None:
+    request = to_v1("POST", "assets/events", [], {"asset_id": 77, "extra": {"a": 1}})
+    assert request.then is not None
+    request = request.then({"datasets": []})
+    assert request.body == {"dataset_uri": "77", "extra": {"a": 1}}
+
+
+def test_runs_that_an_asset_event_started_have_airflow_3s_names() -> None:
+    request = to_v1("GET", "assets/events", [("asset_id", "1")], None)
+    row = {"id": 1, "dataset_uri": "x://a", "created_dagruns": [{"dag_id": "d", "dag_run_id": "r"}]}
+    (event,) = answer(request, {"dataset_events": [row], "total_entries": 1})["asset_events"]
+    assert (event["name"], event["created_dagruns"][0]["run_id"]) == ("x://a", "r")
+
+
+def test_pools() -> None:
+    assert to_v1("GET", "pools", [("order_by", "name")], None).query == [("order_by", "name")]
+    shown = answer(to_v1("GET", "pools/a", [], None), {"name": "a", "open_slots": float("inf")})
+    assert shown["open_slots"] == -1
+    query = [("update_mask", "slots"), ("update_mask", "include_deferred")]
+    request = to_v1("PATCH", "pools/a", query, {"pool": "a", "slots": 1, "description": None})
+    assert request.query == [("update_mask", "slots,include_deferred")]
+    assert request.body == {"name": "a", "slots": 1}
+    assert answer(to_v1("POST", "pools", [], {"name": "a"}), {"open_slots": 3}) == {"open_slots": 3}
+
+
+def test_keys_of_variables_may_hold_slashes() -> None:
+    for method in ("GET", "PATCH", "DELETE"):
+        assert to_v1(method, "variables/a/b", [], {}).path == "variables/a/b"
+    with pytest.raises(UnsupportedOnAirflow2):
+        to_v1("GET", "pools/a/b", [], None)
+
+
+@pytest.mark.parametrize("field", ["password", "extra"])
+def test_a_masked_secret_is_never_stored(field: str) -> None:
+    with pytest.raises(UnsupportedOnAirflow2, match="masked"):
+        to_v1("PATCH", "connections/a", [], {field: '{"password": "***"}'})
+    body = {field: "x", "host": None}
+    assert to_v1("PATCH", "connections/a", [], body).body == {field: "x"}
 
 
 def test_a_text_log_becomes_lines() -> None:

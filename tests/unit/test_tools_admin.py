@@ -1,0 +1,496 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""Pools, variables, connections, options and the audit log over a transport that answers as Airflow does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from airflow_provider_mcp.errors import ToolError
+from airflow_provider_mcp.server import describe_tool
+from airflow_provider_mcp.tools import admin
+from airflow_provider_mcp.toolsets import bind_tool, run_function
+
+from .test_toolsets import client
+
+SENT: list[tuple[str, str, Any]] = []
+Answer = tuple[int, Any]
+MISSING: Answer = (404, {"detail": "was not found"})
+
+
+def run(
+    function: Any,
+    answers: dict[str, Answer | Callable[[httpx.Request], Answer]],
+    *,
+    version: str = "3.3.2",
+    access: str = "write",
+    **arguments: Any,
+) -> Any:
+    """Run a tool against answers by method and path; what is not among them is not found."""
+    SENT.clear()
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        route = request.url.raw_path.decode().split("?")[0].removeprefix("/api/v2/")
+        body = json.loads(request.content) if request.content else None
+        SENT.append((request.method, route, body))
+        answer = answers.get(f"{request.method} {route}", MISSING)
+        status, value = answer(request) if callable(answer) else answer
+        return httpx.Response(status, json=value)
+
+    async def go() -> Any:
+        airflow = client(handle, access)
+        airflow.site = replace(
+            airflow.site, version=version, hides_option=lambda _, option: option == "fernet_key"
+        )
+        return await run_function(function, arguments, airflow)
+
+    return anyio.run(go)
+
+
+def failing(function: Any, answers: Any, **arguments: Any) -> ToolError:
+    with pytest.raises(ToolError) as raised:
+        run(function, answers, **arguments)
+    return raised.value
+
+
+def listing(route: str, rows: list[Any]) -> Answer:
+    return 200, {route: rows, "total_entries": len(rows)}
+
+
+# ---- Airflow itself ----------------------------------------------------------------------------------
+
+
+def test_a_part_that_is_not_served_does_not_fail_the_others() -> None:
+    info = run(
+        admin.get_airflow_info,
+        {
+            "GET version": (200, {"version": "2.11.2"}),
+            "GET jobs": (501, {"detail": "not there on Airflow 2"}),
+            "GET plugins": (403, {"detail": "Forbidden"}),
+        },
+        include=["version", "jobs", "plugins"],
+    )
+    assert info.version == "2.11.2"
+    assert set(info.missing) == {"jobs", "plugins"}
+    assert "not there on Airflow 2" in info.missing["jobs"]
+
+
+def test_a_part_that_fails_fails() -> None:
+    assert failing(admin.get_airflow_info, {"GET version": (500, {})}).code == "internal"
+
+
+def test_providers_past_a_hundred() -> None:
+    rows = [{"package_name": f"p{n}", "version": "1"} for n in range(130)]
+
+    def page(request: httpx.Request) -> Answer:
+        offset = int(request.url.params["offset"])
+        return 200, {"providers": rows[offset : offset + 100], "total_entries": len(rows)}
+
+    info = run(admin.get_airflow_info, {"GET providers": page}, include=["providers"])
+    assert len(info.providers) == 130
+    assert len(SENT) == 2
+
+
+def config(**sections: dict[str, str]) -> dict[str, Any]:
+    return {
+        "sections": [
+            {"name": name, "options": [{"key": k, "value": v} for k, v in options.items()]}
+            for name, options in sections.items()
+        ]
+    }
+
+
+def test_sensitive_options_are_hidden_even_if_airflow_shows_them() -> None:
+    shown = run(
+        admin.get_config,
+        {
+            "GET config": (
+                200,
+                config(
+                    core={"fernet_key": "hunter2", "executor": "X"},
+                    atlas={"password": "hunter2", "use_password": "True", "url": "db://u:hunter2@h"},
+                ),
+            )
+        },
+    ).config
+    assert shown == {
+        "core": {"fernet_key": "< hidden >", "executor": "X"},
+        "atlas": {"password": "***", "use_password": "True", "url": "db://u:***@h"},
+    }
+
+
+@pytest.mark.parametrize(("version", "section"), [("3.3.2", "[api]"), ("2.11.2", "[webserver]")])
+def test_a_configuration_that_is_not_exposed(version: str, section: str) -> None:
+    said = "Your Airflow administrator chose not to expose the configuration, most likely for security."
+    error = failing(
+        admin.get_config, {"GET config": (403, {"detail": said})}, section="core", version=version
+    )
+    assert (error.code, error.hint) == (
+        "permission_denied",
+        f"An administrator can set {section} expose_config = True.",
+    )
+
+
+def test_a_forbidden_configuration_is_not_a_hidden_one() -> None:
+    error = failing(admin.get_config, {"GET config": (403, {"detail": "Forbidden"})})
+    assert "expose_config" not in error.hint
+    assert error.identifiers["resource"] == "config"
+
+
+def test_near_misses_of_options_and_sections() -> None:
+    answers = {
+        "GET config": lambda request: (
+            MISSING if request.url.params.get("section") else (200, config(core={"executor": "X"}, smtp={}))
+        )
+    }
+    assert failing(admin.get_config, answers, section="cor").identifiers["did_you_mean"] == ["core"]
+    error = failing(admin.get_config, answers, section="core", option="executer")
+    assert error.identifiers["did_you_mean"] == ["executor"]
+    assert failing(admin.get_config, answers, option="executor").code == "invalid_argument"
+
+
+def test_the_audit_log_filters_on_the_server_and_shows_no_secret() -> None:
+    row = {
+        "event_log_id": 7,
+        "when": "2026-01-01T00:00:00Z",
+        "event": "post_variable",
+        "owner": "ada",
+        "run_id": "r",
+        "map_index": -1,
+        "extra": '{"key": "db_password", "value": "hunter2"}',
+    }
+    asked: dict[str, str] = {}
+
+    def answer(request: httpx.Request) -> Answer:
+        asked.update(request.url.params)
+        return 200, {"event_logs": [row], "total_entries": 1}
+
+    page = run(
+        admin.list_event_logs,
+        {"GET eventLogs": answer},
+        dag_id="d",
+        dag_run_id="r",
+        task_id="t",
+        event="e",
+        owner="ada",
+        after="2026-01-01",
+        before="2026-01-02",
+    )
+    assert asked == {
+        "dag_id": "d",
+        "run_id": "r",
+        "task_id": "t",
+        "event": "e",
+        "owner": "ada",
+        "after": "2026-01-01",
+        "before": "2026-01-02",
+        "order_by": "-event_log_id",
+        "limit": "25",
+        "offset": "0",
+    }
+    assert page.event_logs == [
+        {
+            "event_log_id": 7,
+            "when": "2026-01-01T00:00:00Z",
+            "event": "post_variable",
+            "owner": "ada",
+            "run_id": "r",
+            "extra": '{"key": "db_password", "value": "***"}',
+        }
+    ]
+
+
+# ---- pools -------------------------------------------------------------------------------------------
+
+POOL = {
+    "name": "ours",
+    "slots": 3,
+    "description": "Ours.",
+    "include_deferred": True,
+    "running_slots": 2,
+    "open_slots": 1,
+}
+
+
+def test_what_is_not_given_of_a_pool_stays() -> None:
+    done = run(
+        admin.set_pool,
+        {"GET pools/ours": (200, POOL), "PATCH pools/ours": (200, {**POOL, "slots": 9})},
+        name="ours",
+        slots=9,
+    )
+    assert (done.created, done.pool["slots"]) == (False, 9)
+    assert SENT[-1][2] == {"pool": "ours", "slots": 9, "description": "Ours.", "include_deferred": True}
+
+
+def test_a_new_pool_is_created() -> None:
+    done = run(admin.set_pool, {"POST pools": (201, POOL)}, name="a/b", slots=3, include_deferred=True)
+    assert done.created is True
+    assert [sent[:2] for sent in SENT] == [("GET", "pools/a/b"), ("POST", "pools")]
+
+
+def test_the_default_pool_takes_a_mask() -> None:
+    masks: list[str] = []
+
+    def patch(request: httpx.Request) -> Answer:
+        masks.extend(request.url.params.get_list("update_mask"))
+        return 200, POOL
+
+    answers = {"GET pools/default_pool": (200, POOL), "PATCH pools/default_pool": patch}
+    run(admin.set_pool, answers, name="default_pool", slots=1)
+    assert masks == ["slots", "include_deferred"]
+
+
+def test_previews_of_pools_change_nothing() -> None:
+    answers = {"GET pools/ours": (200, POOL)}
+    shown = run(admin._preview_set_pool, answers, name="ours", slots=1, access="read")
+    assert (shown.before["slots"], shown.after["slots"]) == (3, 1)
+    assert shown.after["description"] == "Ours."
+    shown = run(admin._preview_delete_pool, answers, name="ours", access="read")
+    assert shown.now == {"running_slots": 2, "open_slots": 1}
+    assert "running_slots" not in shown.before
+    assert {sent[0] for sent in SENT} == {"GET"}
+
+
+def test_a_pool_that_cannot_be_deleted() -> None:
+    for function in (admin.delete_pool, admin._preview_delete_pool):
+        assert failing(function, {}, name="default_pool").code == "invalid_argument"
+        error = failing(function, {"GET pools": listing("pools", [{"name": "ours"}])}, name="our")
+        assert error.identifiers["did_you_mean"] == ["ours"]
+    assert not [sent for sent in SENT if sent[0] == "DELETE"]
+
+
+# ---- variables ---------------------------------------------------------------------------------------
+
+
+def test_lists_show_no_values() -> None:
+    rows = [{"key": "a", "value": "hunter2", "description": "What."}, {"key": "b", "value": "x"}]
+    page = run(admin.list_variables, {"GET variables": listing("variables", rows)})
+    assert page.variables == [{"key": "a", "description": "What."}, {"key": "b"}]
+
+
+def test_a_pattern_that_is_not_served_says_what_to_do() -> None:
+    for function, route in ((admin.list_variables, "variables"), (admin.list_connections, "connections")):
+        error = failing(function, {f"GET {route}": (501, {"detail": "no"})}, pattern="x")
+        assert (error.code, "pattern" in error.hint) == ("unsupported", True)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "shown"),
+    [
+        ("db_password", "hunter2", "***"),
+        ("db_password", '{"a": 1}', "***"),
+        ("db_password", "12345", "***"),
+        ("orders", '{"password": "hunter2", "a": 1}', '{"password": "***", "a": 1}'),
+        ("orders", "db://u:hunter2@h", "db://u:***@h"),
+        ("orders", '{"a":   1}', '{"a":   1}'),
+        ("orders", None, None),
+    ],
+)
+def test_values_are_masked(key: str, value: str | None, shown: str | None) -> None:
+    row = {"key": key, "value": value, "description": None}
+    answers = {f"GET variables/{key}": (200, row)}
+    assert run(admin.get_variable, answers, key=key).value == shown
+    preview = run(admin._preview_delete_variable, answers, key=key, access="read")
+    assert preview.before.get("value") == shown
+
+
+def test_a_key_keeps_its_slashes_and_nothing_else() -> None:
+    answers = {"GET variables/a/b": (200, {"key": "a/b", "value": "x"})}
+    assert run(admin.get_variable, answers, key="a/b").value == "x"
+    for key in ("..", "a/../b", "/a", "a//b", "a\\b"):
+        for function in (admin.get_variable, admin.delete_variable):
+            assert failing(function, answers, key=key).code == "invalid_argument"
+        assert failing(admin.set_variable, answers, key=key, value="x").code == "invalid_argument"
+        assert SENT == []
+
+
+def test_a_variable_is_changed_or_created_and_its_value_not_told() -> None:
+    old = {"key": "k", "value": "old", "description": "kept"}
+    done = run(
+        admin.set_variable,
+        {"GET variables/k": (200, old), "PATCH variables/k": (200, old)},
+        key="k",
+        value={"a": [1]},
+    )
+    assert done.model_dump(exclude_none=True) == {"key": "k", "created": False}
+    assert SENT[-1] == ("PATCH", "variables/k", {"key": "k", "value": '{\n  "a": [\n    1\n  ]\n}'})
+    done = run(admin.set_variable, {"POST variables": (201, old)}, key="k", value="x", description="d")
+    assert done.created is True
+    assert SENT[-1] == ("POST", "variables", {"key": "k", "value": "x", "description": "d"})
+
+
+def test_a_mask_is_never_stored() -> None:
+    for function in (admin.set_variable, admin._preview_set_variable):
+        assert failing(function, {}, key="k", value="***").code == "invalid_argument"
+        assert SENT == []
+
+
+def test_the_preview_of_a_variable_shows_no_secret() -> None:
+    old = {"key": "db_password", "value": "old-hunter2", "description": "kept"}
+    shown = run(
+        admin._preview_set_variable,
+        {"GET variables/db_password": (200, old)},
+        key="db_password",
+        value="new-hunter2",
+        access="read",
+    )
+    assert shown.before == shown.after == {"key": "db_password", "value": "***", "description": "kept"}
+
+
+# ---- connections -------------------------------------------------------------------------------------
+
+CONNECTION = {
+    "connection_id": "db",
+    "conn_type": "postgres",
+    "host": "https://u:hunter2@h",
+    "login": "ada",
+    "port": 5432,
+    "schema": "s",
+    "password": "***",
+    "extra": '{"password": "hunter2", "sslmode": "require", "dsn": "host=h password=hunter2"}',
+}
+
+
+def test_connections_show_no_secret() -> None:
+    page = run(admin.list_connections, {"GET connections": listing("connections", [CONNECTION])})
+    assert page.connections == [
+        {
+            "connection_id": "db",
+            "conn_type": "postgres",
+            "host": "https://u:***@h",
+            "login": "ada",
+            "port": 5432,
+            "schema": "s",
+            "extra": {"password": "***", "sslmode": "require", "dsn": "host=h password=***"},
+        }
+    ]
+    assert page.hint is None
+    old = {key: value for key, value in CONNECTION.items() if key not in {"extra", "password"}}
+    page = run(admin.list_connections, {"GET connections": listing("connections", [old])})
+    assert "extra" in page.hint
+
+
+def test_the_schema_argument_is_called_schema() -> None:
+    tool = bind_tool(admin.set_connection, toolset="admin", owner="x")
+    assert "schema" in describe_tool(tool).input_schema["properties"]
+    assert tool.check({"conn_id": "a", "schema": "s"})["schema_"] == "s"
+
+
+def test_only_the_given_fields_of_a_connection_change() -> None:
+    answers = {"GET connections/db": (200, CONNECTION), "PATCH connections/db": (200, CONNECTION)}
+    arguments = {"conn_id": "db", "schema_": "t", "password": "new-hunter2", "extra": {"password": "x"}}
+    shown = run(admin._preview_set_connection, answers, **arguments, access="read")
+    assert (shown.before["schema"], shown.after["schema"]) == ("s", "t")
+    assert (shown.after["password"], shown.after["extra"]) == ("***", {"password": "***"})
+    assert "hunter2" not in shown.model_dump_json()
+    done = run(admin.set_connection, answers, **arguments)
+    assert SENT[-1][2] == {
+        "connection_id": "db",
+        "conn_type": "postgres",
+        "schema": "t",
+        "password": "new-hunter2",
+        "extra": '{"password": "x"}',
+    }
+    assert done.created is False
+    assert "hunter2" not in done.model_dump_json()
+
+
+def test_a_new_connection_needs_a_type() -> None:
+    for function in (admin.set_connection, admin._preview_set_connection):
+        assert "conn_type" in failing(function, {}, conn_id="db", host="h").message
+        error = failing(function, {"GET connections/db": (200, CONNECTION)}, conn_id="db")
+        assert error.code == "invalid_argument"
+    done = run(
+        admin.set_connection,
+        {"POST connections": (201, {"connection_id": "db", "conn_type": "http"})},
+        conn_id="db",
+        conn_type="http",
+    )
+    assert done.created is True
+    assert SENT[-1][2] == {"connection_id": "db", "conn_type": "http"}
+
+
+@pytest.mark.parametrize("given", [{"password": "***"}, {"extra": {"a": "***"}}, {"host": "x://u:***@h"}])
+def test_a_masked_field_is_never_stored(given: dict[str, Any]) -> None:
+    for function in (admin.set_connection, admin._preview_set_connection):
+        assert failing(function, {}, conn_id="db", **given).code == "invalid_argument"
+        assert SENT == []
+
+
+def test_a_connection_is_deleted_after_a_look() -> None:
+    answers = {"GET connections/db": (200, CONNECTION), "DELETE connections/db": (200, {})}
+    assert run(admin.delete_connection, answers, conn_id="db").deleted == "db"
+    assert SENT[-1][:2] == ("DELETE", "connections/db")
+    rows = listing("connections", [{"connection_id": "warehouse"}])
+    error = failing(admin.delete_connection, {"GET connections": rows}, conn_id="warehuose")
+    assert error.identifiers["did_you_mean"] == ["warehouse"]
+
+
+def test_a_test_sends_no_secret() -> None:
+    answers = {
+        "GET connections/db": (200, CONNECTION),
+        "POST connections/test": (200, {"status": False, "message": "no db://u:hunter2@h"}),
+    }
+    done = run(admin.test_connection, answers, conn_id="db")
+    assert SENT[-1][2] == {"connection_id": "db", "conn_type": "postgres"}
+    assert (done.status, done.message, done.hint) == (False, "no db://u:***@h", None)
+
+
+def test_airflow_2_tests_only_what_needs_no_stored_secret() -> None:
+    plain = {"connection_id": "db", "conn_type": "sqlite", "host": "/x", "extra": '{"a": 1}'}
+    answers: dict[str, Answer] = {"POST connections/test": (200, {"status": True, "message": "ok"})}
+    done = run(
+        admin.test_connection, {**answers, "GET connections/db": (200, plain)}, conn_id="db", version="2.11.2"
+    )
+    assert SENT[-1][2] == plain
+    assert "without a password" in done.hint
+    for more, version in (
+        ({"login": "ada"}, "2.11.2"),
+        ({"extra": '{"password": "***"}'}, "2.11.2"),
+        ({"password": "***"}, "3.1.6"),
+    ):
+        held = {**answers, "GET connections/db": (200, {**plain, **more})}
+        error = failing(admin.test_connection, held, conn_id="db", version=version)
+        assert (error.code, version in error.message) == ("unsupported", True)
+    open_door = {**answers, "GET connections/db": (200, {**plain, "login": "ada", "password": None})}
+    done = run(admin.test_connection, open_door, conn_id="db", version="3.1.6")
+    assert SENT[-1][2] == {**plain, "login": "ada"}
+
+
+@pytest.mark.parametrize("said", [{"detail": "Testing connections is disabled in Airflow."}, "disabled in x"])
+def test_a_test_that_is_switched_off_names_the_switch(said: Any) -> None:
+    answers = {"GET connections/db": (200, CONNECTION), "POST connections/test": (403, said)}
+    if isinstance(said, str):
+        answers["POST connections/test"] = (403, {"detail": said})
+    error = failing(admin.test_connection, answers, conn_id="db")
+    assert (error.code, "[core] test_connection" in error.hint) == ("unsupported", True)
+
+
+def test_a_test_that_is_forbidden_says_so() -> None:
+    answers = {
+        "GET connections/db": (200, CONNECTION),
+        "POST connections/test": (403, {"detail": "Forbidden"}),
+    }
+    assert failing(admin.test_connection, answers, conn_id="db").code == "permission_denied"

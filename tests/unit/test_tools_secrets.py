@@ -1,0 +1,92 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""What secrets look like in results, and what of them is never told."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from airflow_provider_mcp.tools.secrets import holds_mask, mask_json, mask_secrets, mask_text
+
+from .test_toolsets import client
+
+AIRFLOW = client(lambda _: httpx.Response(200))
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ({"password": "x", "rows": 3}, {"password": "***", "rows": 3}),
+        (
+            {"password": 12345, "more": {"db_password": 1.5}},
+            {"password": "***", "more": {"db_password": "***"}},
+        ),
+        ({"password": {"a": "x", "b": ["y", None]}}, {"password": {"a": "***", "b": ["***", None]}}),
+        ({"use_password": True}, {"use_password": True}),
+        ({"key": "db_password", "value": "x"}, {"key": "db_password", "value": "***"}),
+        ({"key": "region", "value": "eu"}, {"key": "region", "value": "eu"}),
+        ([{"text": '{"password": "x"}'}], [{"text": '{"password": "***"}'}]),
+        (None, None),
+    ],
+)
+def test_values_are_masked_by_their_names(value: Any, shown: Any) -> None:
+    assert mask_secrets(AIRFLOW, value) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("postgresql://ada:hunter2@db/x", "postgresql://ada:***@db/x"),
+        ("https://:hunter2@h", "https://:***@h"),
+        ("postgresql://ada:hun/ter@2@db", "postgresql://ada:***@db"),
+        ("host=h password=hunter2 user=u", "host=h password=*** user=u"),
+        ("https://h/x?sslpassword=hunter2&mode=1", "https://h/x?sslpassword=***&mode=1"),
+        ("see https://example.org:8080/path", "see https://example.org:8080/path"),
+        ('{"a": 1}', '{"a": 1}'),
+        ("{not json", "{not json"),
+    ],
+)
+def test_passwords_inside_texts_are_masked(text: str, shown: str) -> None:
+    assert mask_text(AIRFLOW, text) == shown
+
+
+def test_an_extra_is_masked_by_its_keys_or_whole() -> None:
+    assert mask_json(AIRFLOW, json.dumps({"password": "x", "mode": "a"})) == {"password": "***", "mode": "a"}
+    assert mask_json(AIRFLOW, "pw: hunter2") == "***"
+    assert mask_json(AIRFLOW, '["hunter2"]') == "***"
+    assert mask_json(AIRFLOW, "") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "held"),
+    [
+        ("***", True),
+        ('"***"', True),
+        ('{"password": "***"}', True),
+        ({"a": [{"b": "***"}]}, True),
+        ("db://u:***@h", True),
+        ("a *** b", False),
+        ("{***", False),
+        (3, False),
+    ],
+)
+def test_a_mask_is_not_a_value(value: Any, held: bool) -> None:
+    assert holds_mask(value) is held
