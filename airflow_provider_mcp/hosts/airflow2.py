@@ -125,6 +125,8 @@ class _Served:
 
     def __init__(self, app: Any) -> None:
         self.app = app
+        self.document: bytes | None = None
+        """The API's own OpenAPI document, the same for everyone, which Airflow 2 writes anew each time."""
 
     @functools.cached_property
     def version(self) -> str:
@@ -300,11 +302,23 @@ def _inward(app: Any, load_user: Callable[[], Any], script_name: str) -> Any:
         is_json = answer.headers.get("content-type", "").split(";")[0].endswith("json")
         return answer, json.loads(answer.content or b"null") if is_json else answer.text
 
+    def document() -> httpx.Response:
+        served: _Served = app.extensions["airflow_provider_mcp"]
+        if served.document is None:
+            answer, _ = send(V1Request("GET", "openapi.json", [], None, _unchanged))
+            if answer.status_code != 200:
+                return answer
+            served.document = answer.content
+        return httpx.Response(200, content=served.document, headers={"Content-Type": "application/json"})
+
     def run(outer: httpx.Request) -> httpx.Response:
         raw_path = outer.url.raw_path.decode("ascii").split("?", 1)[0].removeprefix("/api/v2/")
         query = parse_qsl(outer.url.query.decode("ascii"), keep_blank_values=True)
         body = json.loads(outer.content) if outer.content else None
-        if outer.extensions.get(NATIVE):
+        native = outer.extensions.get(NATIVE)
+        if native and raw_path == "openapi.json":
+            return document()
+        if native:
             step: V1Request | None = V1Request(outer.method, raw_path, query, body, _unchanged)
         else:
             step = to_v1(outer.method, raw_path, query, body)
