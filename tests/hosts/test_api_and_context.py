@@ -223,7 +223,11 @@ def test_a_pool_is_made_changed_and_deleted(site: Site) -> None:
     preview, done = confirmed(site, method="POST", path=f"{ROOT}pools", body=pool)
     assert preview["request"] == f"POST {ROOT}pools"
     assert not done.get("isError"), done
-    change = {"name": "walked", "slots": 4} if LINE == 2 else {"slots": 4, "include_deferred": False}
+    change = (
+        {"name": "walked", "slots": 4}
+        if LINE == 2
+        else {"pool": "walked", "slots": 4, "include_deferred": False}
+    )
     mask = {"update_mask": ["slots"]}
     preview, done = confirmed(
         site,
