@@ -149,10 +149,6 @@ class Airflow(httpx.AsyncClient):
         """Return JSON-ready data with its secrets masked as Airflow masks them; ``name`` is its key."""
         return self.site.redact(value, name)
 
-    async def call_native(self, method: str, url: str, **options: Any) -> httpx.Response:
-        """Send a request in this Airflow's own terms: on Airflow 2 to its API v1, which is not rewritten."""
-        return await self.request(method, url, extensions={NATIVE: True}, **options)
-
     def for_thread(self) -> AirflowSync:
         """Return the same client for a function that runs in a worker thread."""
         return AirflowSync(self)
@@ -168,6 +164,10 @@ class Airflow(httpx.AsyncClient):
             await response.aread()
             raise error_of(response, self.base_url.path)
         return response
+
+    async def call_native(self, method: str, url: str, **options: Any) -> httpx.Response:
+        """Send a request in this Airflow's own terms: on Airflow 2 to its API v1, which is not rewritten."""
+        return await self.request(method, url, extensions={NATIVE: True}, **options)
 
 
 class AirflowSync(httpx.Client):

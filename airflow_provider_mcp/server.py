@@ -592,7 +592,8 @@ class _Offered:
 
 def describe_tool(tool: Tool, *, confirms: bool = False) -> types.Tool:
     """Return the tool as ``tools/list`` shows it; ``confirms`` adds the confirmation's argument."""
-    schema = dict(tool.input_schema)
+    # That no argument is unknown goes for every tool: the refusal that names the argument says so.
+    schema = {key: value for key, value in tool.input_schema.items() if key != "additionalProperties"}
     if confirms:
         schema["properties"] = {**schema.get("properties", {}), TOKEN_ARGUMENT: _TOKEN_SCHEMA}
     return types.Tool(

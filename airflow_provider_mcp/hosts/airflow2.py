@@ -132,6 +132,8 @@ class _Served:
         self.app = app
         self._building = threading.Lock()
         self._loops: deque[asyncio.AbstractEventLoop] = deque()
+        self.document: bytes | None = None
+        """The API's own OpenAPI document, the same for everyone, which Airflow 2 writes anew each time."""
 
     @functools.cached_property
     def version(self) -> str:
@@ -353,7 +355,7 @@ def _inward(app: Any, load_user: Callable[[], Any], script_name: str) -> Any:
     import anyio.to_thread
     import httpx
 
-    from airflow_provider_mcp.airflow_api import INNER_HOST
+    from airflow_provider_mcp.airflow_api import INNER_HOST, NATIVE
     from airflow_provider_mcp.errors import ToolError
     from airflow_provider_mcp.hosts.airflow2_rest import UnsupportedOnAirflow2, V1Request, held_by, serve_v2
 
@@ -381,6 +383,10 @@ def _inward(app: Any, load_user: Callable[[], Any], script_name: str) -> Any:
         return answer, held_by(answer)
 
     def run(outer: httpx.Request) -> httpx.Response:
+        served: _Served = app.extensions["airflow_provider_mcp"]
+        document = outer.extensions.get(NATIVE) and outer.url.path == "/api/v2/openapi.json"
+        if document and served.document is not None:
+            return httpx.Response(200, content=served.document, headers={"Content-Type": "application/json"})
         steps = serve_v2(outer, "/api/v2/")
         try:
             step = next(steps)
@@ -388,7 +394,9 @@ def _inward(app: Any, load_user: Callable[[], Any], script_name: str) -> Any:
                 step = steps.send(send(step))
         except StopIteration as answered:
             response: httpx.Response = answered.value
-            return response
+        if document and response.status_code == 200:
+            served.document = response.content
+        return response
 
     def run_and_release(outer: httpx.Request) -> httpx.Response:
         from airflow import settings

@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote
 
+import anyio.to_thread
 from pydantic import Field
 
 from airflow_provider_mcp.sdk import Airflow, Result, ToolError, Toolset, hookimpl, path, tool
@@ -296,7 +297,9 @@ class _Call:
         if answer.content:
             kind = answer.headers.get("content-type", "").split(";")[0]
             held = answer.json() if kind.endswith("json") and not kind.endswith("ndjson") else answer.text
-        return ApiAnswer(status=answer.status_code, answer=mask(airflow, held))
+        # In a thread: a log of some megabytes takes its time.
+        masked = await anyio.to_thread.run_sync(mask, airflow, held)
+        return ApiAnswer(status=answer.status_code, answer=masked)
 
 
 def _route(api: Api, address: str) -> str:

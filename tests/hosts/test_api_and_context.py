@@ -157,6 +157,27 @@ def test_an_answer_is_that_of_airflow(site: Site, walked: str) -> None:
     assert len(listed["structuredContent"]["answer"]["dags"]) == 1
 
 
+def test_an_identifier_may_hold_what_it_likes(site: Site) -> None:
+    key = "walk/ed?one#of 100%"
+    assert own(site, "POST", "variables", json={"key": key, "value": "v"}).status_code in {200, 201}
+    given = site.call("call_api_read", path="variables/{variable_key}", params={"variable_key": key})
+    assert given["structuredContent"]["answer"]["value"] == "v"
+    filled = site.call("call_api_read", path="variables/walk%2Fed%3Fone%23of%20100%25")
+    assert filled["structuredContent"]["answer"]["key"] == key
+    if LINE == 2:
+        missing = site.call("call_api_read", path="datasets/{uri}", params={"uri": "s3://bucket/key"})
+        assert "s3://bucket/key" in missing["content"][0]["text"]
+
+
+@pytest.mark.skipif(LINE != 2, reason="Airflow 3 reads a source by the Dag's ID")
+def test_a_token_that_is_no_secret_goes_on_to_the_next_call(site: Site) -> None:
+    dag = site.call("call_api_read", path="dags/demo_succeeds")["structuredContent"]["answer"]
+    source = site.call(
+        "call_api_read", path="dagSources/{file_token}", params={"file_token": dag["file_token"]}
+    )
+    assert "demo_succeeds" in json.dumps(source["structuredContent"]["answer"])
+
+
 def test_secrets_are_masked(site: Site, walked: str) -> None:
     variable = site.call("call_api_read", path="variables/walked_password")["structuredContent"]["answer"]
     assert variable["value"] == "***"
@@ -202,7 +223,11 @@ def test_a_pool_is_made_changed_and_deleted(site: Site) -> None:
     preview, done = confirmed(site, method="POST", path=f"{ROOT}pools", body=pool)
     assert preview["request"] == f"POST {ROOT}pools"
     assert not done.get("isError"), done
-    change = {"name": "walked", "slots": 4} if LINE == 2 else {"slots": 4, "include_deferred": False}
+    change = (
+        {"name": "walked", "slots": 4}
+        if LINE == 2
+        else {"pool": "walked", "slots": 4, "include_deferred": False}
+    )
     mask = {"update_mask": ["slots"]}
     preview, done = confirmed(
         site,
