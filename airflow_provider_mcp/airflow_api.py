@@ -95,12 +95,13 @@ class Site:
     :param version: Airflow's version, for example ``3.3.2``.
     :param page_url: From ``(dag_id, dag_run_id, task_id, map_index)``, of which only the first is
         required, to the address of Airflow's page about it.
-    :param page_root: The address that all pages are below, without a slash at its end.
+    :param page_roots: The addresses that all pages are below, without a slash at their end: the one
+        that is configured, and the one by which this caller reached Airflow.
     """
 
     version: str
     page_url: Callable[..., str]
-    page_root: str = ""
+    page_roots: tuple[str, ...] = ()
 
 
 class Airflow(httpx.AsyncClient):

@@ -22,7 +22,7 @@ import functools
 import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import anyio
 
@@ -98,12 +98,13 @@ class Endpoint:
                 return endpoint.too_large(policy)
             if not event.get("more_body"):
                 break
-        page_root = served.base_url or f"{scope['scheme']}://{headers.get('host', '')}"
+        reached = f"{scope['scheme']}://{headers.get('host', '')}{urlsplit(served.base_url).path}"
+        page_roots = (served.base_url or reached, reached)
         visit = endpoint.Visit(
             caller=caller,
             policy=policy,
             open_airflow=lambda access: served.open_airflow(
-                scope["app"], authorization, caller, access, page_root
+                scope["app"], authorization, caller, access, page_roots
             ),
         )
         with anyio.move_on_after(REQUEST_SECONDS):
@@ -153,7 +154,12 @@ class _Served:
         return Caller(str(user.get_id()), user.get_name())
 
     def open_airflow(
-        self, app: Any, authorization: str, caller: Caller, access: Literal["read", "write"], page_root: str
+        self,
+        app: Any,
+        authorization: str,
+        caller: Caller,
+        access: Literal["read", "write"],
+        page_roots: tuple[str, str],
     ) -> Airflow:
         """Return a client that calls ``app`` in this process with the caller's own credential."""
         from airflow_provider_mcp.airflow_api import INNER_HOST, Airflow, Site
@@ -165,7 +171,7 @@ class _Served:
             transport=_inward(app, root, self._nested),
             base_url=f"http://{INNER_HOST}{root}/api/v2/",
             headers={"Authorization": authorization},
-            site=Site(self.version, functools.partial(page_url, page_root), page_root),
+            site=Site(self.version, functools.partial(page_url, page_roots[0]), page_roots),
             caller=caller,
             access=access,
         )

@@ -153,7 +153,7 @@ class FakeAirflow:
         return Airflow(
             transport=httpx.MockTransport(self.answer),
             base_url="http://airflow.in-process/api/v2/",
-            site=Site("3.3.2", lambda *parts: "http://ui/" + "/".join(map(str, parts)), "http://ui"),
+            site=Site("3.3.2", lambda *parts: "http://ui/" + "/".join(map(str, parts)), ("http://ui",)),
             caller=Caller("1", "ada"),
             access="read",
         )
