@@ -125,7 +125,8 @@ class Site:
         """Return the Authorization header of a user, whose password is the user's name."""
         if LINE == 2:
             return "Basic " + base64.b64encode(f"{user}:{user}".encode()).decode()
-        answer = httpx.post(f"{self.root}/auth/token", json={"username": user, "password": user})
+        login = {"username": user, "password": user}
+        answer = httpx.post(f"{self.root}/auth/token", json=login, timeout=60)
         return "Bearer " + answer.json()["access_token"]
 
     def post(self, message: Any, user: str | None = "admin", **headers: str) -> httpx.Response:
