@@ -49,7 +49,17 @@ def until(what: str, ready: Callable[[], Any]) -> Any:
 
 
 def start(site: Site, dag_id: str, run_id: str = "first", **more: Any) -> None:
-    result(site, "trigger_dag", dag_id=dag_id, dag_run_id=run_id, unpause=True, **more)
+    """Start a run, again if Airflow's SQLite was locked by the scheduler."""
+
+    def begun() -> bool:
+        answer = site.call("trigger_dag", dag_id=dag_id, dag_run_id=run_id, unpause=True, **more)
+        if not answer.get("isError"):
+            return True
+        code = answer["structuredContent"]["error"]["code"]
+        assert code in {"internal", "conflict"}, answer
+        return bool(code == "conflict")
+
+    until(f"a run of {dag_id}", begun)
 
 
 def task_state(site: Site, dag_id: str, task_id: str, run_id: str = "first") -> str | None:
