@@ -100,14 +100,15 @@ class Site:
         required, to the address of Airflow's page about it.
     :param redact: From ``(value, name)`` to the value with its secrets masked, by Airflow's own masker.
     :param hides_option: From ``(section, option)`` to whether Airflow calls the option sensitive.
-    :param page_root: The address that all pages are below, without a slash at its end.
+    :param page_roots: The addresses that all pages are below, without a slash at their end: the one
+        that is configured, and the one by which this caller reached Airflow.
     """
 
     version: str
     page_url: Callable[..., str]
     redact: Callable[[Any, str | None], Any]
     hides_option: Callable[[str, str], bool] = lambda _section, _option: True
-    page_root: str = ""
+    page_roots: tuple[str, ...] = ()
 
 
 class Airflow(httpx.AsyncClient):

@@ -189,11 +189,12 @@ class _Served:
             return endpoint.too_large(policy)
         caller, load_user = identity
         script_name = request.environ.get("SCRIPT_NAME", "")
-        page_root = _base_url()
+        base_url = _base_url()
+        page_roots = (base_url, f"{request.scheme}://{request.host}{urlsplit(base_url).path}")
         visit = endpoint.Visit(
             caller=caller,
             policy=policy,
-            open_airflow=lambda access: self.open_airflow(caller, load_user, script_name, access, page_root),
+            open_airflow=lambda access: self.open_airflow(caller, load_user, script_name, access, page_roots),
         )
         loop = self._loops.pop() if self._loops else asyncio.new_event_loop()
         exchange = _Exchange(loop, self._loops.append)
@@ -244,7 +245,7 @@ class _Served:
         load_user: Callable[[], Any],
         script_name: str,
         access: Literal["read", "write"],
-        page_root: str,
+        page_roots: tuple[str, str],
     ) -> Airflow:
         """Return a client that calls this app, each call in a thread of its own, as the caller."""
         from airflow_provider_mcp.airflow_api import INNER_HOST, Airflow, Site
@@ -255,8 +256,8 @@ class _Served:
             base_url=f"http://{INNER_HOST}/api/v2/",
             site=Site(
                 version=self.version,
-                page_root=page_root,
-                page_url=functools.partial(page_url, page_root),
+                page_roots=page_roots,
+                page_url=functools.partial(page_url, page_roots[0]),
                 redact=redact,
                 hides_option=hides_option,
             ),

@@ -23,7 +23,7 @@ import logging
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import anyio
 
@@ -106,13 +106,14 @@ class Endpoint:
                 return endpoint.too_large(policy)
             if not event.get("more_body"):
                 break
-        page_root = served.base_url or f"{scope['scheme']}://{headers.get('host', '')}"
+        reached = f"{scope['scheme']}://{headers.get('host', '')}{urlsplit(served.base_url).path}"
+        page_roots = (served.base_url or reached, reached)
         visit = endpoint.Visit(
             caller=caller,
             policy=policy,
             # The mount leaves `app` as the app that holds the mount: Airflow's own.
             open_airflow=lambda access: served.open_airflow(
-                scope["app"], authorization, caller, access, page_root
+                scope["app"], authorization, caller, access, page_roots
             ),
         )
         streaming = False
@@ -194,7 +195,12 @@ class _Served:
         return Caller(str(user.get_id()), user.get_name())
 
     def open_airflow(
-        self, app: Any, authorization: str, caller: Caller, access: Literal["read", "write"], page_root: str
+        self,
+        app: Any,
+        authorization: str,
+        caller: Caller,
+        access: Literal["read", "write"],
+        page_roots: tuple[str, str],
     ) -> Airflow:
         """Return a client that calls ``app`` in this process with the caller's own credential."""
         from airflow_provider_mcp.airflow_api import INNER_HOST, Airflow, Site
@@ -208,8 +214,8 @@ class _Served:
             headers={"Authorization": authorization},
             site=Site(
                 version=self.version,
-                page_root=page_root,
-                page_url=functools.partial(page_url, page_root),
+                page_roots=page_roots,
+                page_url=functools.partial(page_url, page_roots[0]),
                 redact=redact,
                 hides_option=hides_option,
             ),

@@ -563,7 +563,7 @@ class Remote:
             base_url=f"{self.target.url}/api/v2/",
             site=Site(
                 version=self.known_version or "",
-                page_root=self.target.url,
+                page_roots=(self.target.url,),
                 page_url=self._page_url,
                 redact=mask,
             ),

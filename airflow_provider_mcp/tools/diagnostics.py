@@ -220,14 +220,14 @@ async def resolve_url(
     airflow: Airflow, url: Annotated[str, Field(max_length=4000, description="Address of an Airflow page.")]
 ) -> Resolved:
     """Turn a pasted address of this Airflow's UI into identifiers and the tool to call next."""
-    root = airflow.site.page_root
+    roots = airflow.site.page_roots
     try:
-        page = read_url(url, root)
+        page = read_url(url, roots)
     except ForeignUrlError:
         raise ToolError(
             "invalid_argument",
             "The address is not one of this Airflow.",
-            hint=f"This Airflow's pages are below {root}/.",
+            hint=f"This Airflow's pages are below {' or '.join(dict.fromkeys(roots))}.",
         ) from None
     except UnknownPageError:
         raise ToolError(

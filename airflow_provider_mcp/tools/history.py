@@ -108,7 +108,7 @@ async def _dag_ids(airflow: Airflow, pattern: str | None, unchecked: dict[str, s
     return [row["dag_id"] for row in answer["dags"]]
 
 
-def _attribute(read: Sequence[Occurrence], left: Sequence[Row]) -> tuple[dict[str, int], int]:
+def attribute_unread(read: Sequence[Occurrence], left: Sequence[Row]) -> tuple[dict[str, int], int]:
     """Assign failures whose log was not read to the one error that their task was seen to fail with.
 
     Return how many each signature is presumed to have besides, and how many stay unknown.
@@ -188,7 +188,7 @@ async def find_failures(
     rows, total = await list_instances(airflow, FAILURE_PAGES, **filters, end_date_gte=begin.isoformat())
     budget = LogBudget(LOG_READS, LOG_CALLS)
     read, left, why = await read_failures(airflow, _ordered(rows), budget)
-    presumed, unknown = _attribute(read, left)
+    presumed, unknown = attribute_unread(read, left)
     if total > len(rows):
         unchecked["failures"] = f"{len(rows)} of the {total} failures were looked at."
     if unknown:

@@ -19,6 +19,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
@@ -89,25 +90,33 @@ class Page:
     logical_date: str | None = None
 
 
-def read_url(url: str, root: str) -> Page:
+def read_url(url: str, roots: Iterable[str]) -> Page:
     """Return what an address of the UI is about.
 
-    :param root: Where this Airflow's UI is, for example ``https://example.org/airflow``.
-    :raises ForeignUrlError: It is of another host, or not below ``root``.
+    :param roots: Where this Airflow's UI is, for example ``https://example.org/airflow``.
+    :raises ForeignUrlError: It is below none of them.
     :raises UnknownPageError: It names no page that is known.
     """
     try:
-        asked, own = urlsplit(url.strip()), urlsplit(root)
-        same = asked.scheme in _PORTS and _origin(asked) == _origin(own)
+        asked = urlsplit(url.strip())
+        below = next((rest for root in roots if (rest := _below(asked, urlsplit(root))) is not None), None)
     except ValueError:
-        raise ForeignUrlError from None
-    prefix = own.path.rstrip("/")
-    below = asked.path == prefix or asked.path.startswith(f"{prefix}/")
-    if not same or not below or asked.username is not None or asked.password is not None:
+        below = None
+    if below is None:
         raise ForeignUrlError
-    parts = [unquote(part) for part in asked.path[len(prefix) :].split("/") if part]
+    parts = [unquote(part) for part in below.split("/") if part]
     query = {name: values[-1] for name, values in parse_qs(asked.query).items()}
     return _page(parts, query)
+
+
+def _below(asked: SplitResult, root: SplitResult) -> str | None:
+    """Return the path of an address below a root; None if it is not below it."""
+    prefix = root.path.rstrip("/")
+    if asked.scheme not in _PORTS or asked.username is not None or asked.password is not None:
+        return None
+    if _origin(asked) != _origin(root) or not f"{asked.path}/".startswith(f"{prefix}/"):
+        return None
+    return asked.path[len(prefix) :]
 
 
 def _origin(url: SplitResult) -> tuple[str, str | None, int | None]:

@@ -27,13 +27,15 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_provider_mcp.airflow_api import Airflow, Caller, Site
 from airflow_provider_mcp.errors import ToolError
 from airflow_provider_mcp.tools import collect, history
 from airflow_provider_mcp.tools.diagnostics import get_system_health, list_import_errors, resolve_url
 from airflow_provider_mcp.tools.exceptions import Cluster, Failure, Occurrence
-from airflow_provider_mcp.tools.history import analyze_dag, find_failures, is_new, window
+from airflow_provider_mcp.tools.history import analyze_dag, attribute_unread, find_failures, is_new, window
 from airflow_provider_mcp.tools.run_diagnosis import compare_dag_runs, diagnose_dag_run
 from airflow_provider_mcp.tools.waiting import explain_waiting
 
@@ -155,7 +157,7 @@ class FakeAirflow:
                 version="3.3.2",
                 page_url=lambda *parts: "http://ui/" + "/".join(map(str, parts)),
                 redact=lambda value, name: "***" if name == "token" else value,
-                page_root="http://ui",
+                page_roots=("http://ui",),
             ),
             caller=Caller("1", "ada"),
             access="read",
@@ -754,3 +756,26 @@ def test_the_bounds_that_are_stated_are_those_of_the_constants() -> None:
     runs_and_others = 1 + 1 + 1
     assert 2 + history.FAILURE_PAGES + history.EARLIER_PAGES + history.LOG_CALLS + history.EARLIER_CALLS <= 54
     assert runs_and_others + history.SIZINGS + history.INSTANCE_PAGES <= 17
+
+
+@given(st.lists(st.lists(st.integers())))
+def test_logs_are_read_of_each_task_in_turn(groups: list[list[int]]) -> None:
+    numbered = [[{"group": g, "at": n} for n in range(len(group))] for g, group in enumerate(groups)]
+    order = collect.in_turn(numbered)
+    assert len(order) == sum(map(len, groups))
+    assert [row["at"] for row in order] == sorted(row["at"] for row in order)
+    assert all(row in numbered[row["group"]] for row in order)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(["E", "F"]))),
+    st.lists(st.sampled_from("abc")),
+)
+def test_a_failure_that_was_not_read_is_presumed_only_where_its_task_has_one_error(
+    read: list[tuple[str, str]], left: list[str]
+) -> None:
+    seen = [Occurrence("d", "r", task, -1, 1, "2026", Failure(kind, "")) for task, kind in read]
+    presumed, unknown = attribute_unread(seen, [{"dag_id": "d", "task_id": task} for task in left])
+    assert sum(presumed.values()) + unknown == len(left)
+    errors = {task: {kind for t, kind in read if t == task} for task in "abc"}
+    assert unknown == sum(len(errors[task]) != 1 for task in left)

@@ -88,7 +88,7 @@ ROOT = "https://airflow.example.org/air/flow"
     ],
 )
 def test_pages(address: str, page: Page) -> None:
-    assert read_url(ROOT + address, ROOT) == page
+    assert read_url(ROOT + address, [ROOT]) == page
 
 
 @pytest.mark.parametrize(
@@ -113,23 +113,32 @@ def test_pages(address: str, page: Page) -> None:
 )
 def test_what_is_foreign(url: str) -> None:
     with pytest.raises(ForeignUrlError):
-        read_url(url, ROOT)
+        read_url(url, [ROOT])
 
 
 @pytest.mark.parametrize("address", ["/security/users", "/static/x.js", "/api/v2/dags/a/x", "/log/x/y"])
 def test_what_is_unknown(address: str) -> None:
     with pytest.raises(UnknownPageError):
-        read_url(ROOT + address, ROOT)
+        read_url(ROOT + address, [ROOT])
 
 
 def test_the_default_port_is_the_port_left_out() -> None:
-    assert read_url("HTTPS://Airflow.Example.org:443/air/flow/dags/a", ROOT) == Page("dag", "a")
+    assert read_url("HTTPS://Airflow.Example.org:443/air/flow/dags/a", [ROOT]) == Page("dag", "a")
+
+
+def test_an_airflow_may_be_reached_by_two_names() -> None:
+    roots = [ROOT, "http://10.0.0.1:8080"]
+    assert read_url(f"{ROOT}/dags/a", roots) == read_url("http://10.0.0.1:8080/dags/a", roots)
+    with pytest.raises(ForeignUrlError):
+        read_url("http://10.0.0.1/dags/a", roots)
+    with pytest.raises(ForeignUrlError):
+        read_url(f"{ROOT}/dags/a", [])
 
 
 @given(st.text())
 def test_any_text_is_foreign_or_read(text: str) -> None:
     try:
-        read_url(text, ROOT)
+        read_url(text, [ROOT])
     except ForeignUrlError:
         return
     assert text.strip().lower().startswith("https://")
@@ -138,7 +147,7 @@ def test_any_text_is_foreign_or_read(text: str) -> None:
 @given(st.text(), st.text())
 def test_any_address_below_the_root_is_read_or_unknown(path: str, query: str) -> None:
     try:
-        page = read_url(f"{ROOT}/dags/{path}?{query}", ROOT)
+        page = read_url(f"{ROOT}/dags/{path}?{query}", [ROOT])
     except (UnknownPageError, ForeignUrlError):
         return
     assert page.kind
