@@ -23,7 +23,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, overload
 from urllib.parse import urlsplit
 
 import anyio
@@ -162,6 +162,16 @@ def origin_of(url: str) -> str | None:
     """Return the origin of an address, None if it has none."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}" if parts.scheme and parts.netloc else None
+
+
+@overload
+async def exchange(server: Server[Any], raw_headers: Headers, body: bytes, visit: Visit) -> Reply: ...
+
+
+@overload
+async def exchange(
+    server: Server[Any], raw_headers: Headers, body: bytes, visit: Visit, emit: Emit
+) -> Reply | None: ...
 
 
 async def exchange(

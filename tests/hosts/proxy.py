@@ -51,10 +51,15 @@ def adding_credential(port: int, authorization: str) -> Iterator[int]:
             self.send_header("Connection", "close")
             self.end_headers()
             self.close_connection = True
-            while part := answer.read1(65536):
-                self.wfile.write(part)
-                self.wfile.flush()
-            inner.close()
+            try:
+                while part := answer.read1(65536):
+                    self.wfile.write(part)
+                    self.wfile.flush()
+            except ConnectionError:
+                # The client has gone; so does this, to the server's notice.
+                self.log_error("gone")
+            finally:
+                inner.close()
 
         do_GET = do_POST = do_DELETE = do_PUT = do_OPTIONS = _forward  # noqa: N815 - names of its base
 

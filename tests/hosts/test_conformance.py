@@ -43,7 +43,6 @@ PLAIN = [
     "dns-rebinding-protection",
 ]
 PLAIN_MODERN = [
-    "server-stateless",
     "tools-list",
     "resources-list",
     "prompts-list",

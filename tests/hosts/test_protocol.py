@@ -300,6 +300,23 @@ def test_a_strangers_origin_is_refused_under_a_strangers_host(site: Site) -> Non
     assert site.post(ping, Origin="http://evil.example", Host="evil.example").status_code == 403
 
 
+@pytest.mark.skipif(LINE != 3, reason="Airflow 2 has no tracer provider that others can use")
+@pytest.mark.parametrize("where", ["meta", "headers"])
+def test_a_trace_goes_on_in_airflows_own_tracing(provisioned: Site, where: str) -> None:
+    trace = "0af7651916cd43dd8448eb211c8031" + ("9c" if where == "meta" else "9d")
+    parent = f"00-{trace}-b7ad6b7169203331-01"
+    message = modern(
+        "tools/call", name="list_dags", arguments={}, _meta={"traceparent": parent} if where == "meta" else {}
+    )
+    assert send(provisioned, message, **({} if where == "meta" else {"traceparent": parent}))[0] == 200
+    until = time.monotonic() + PATIENCE
+    while f"0x{trace}" not in provisioned.log() and time.monotonic() < until:
+        time.sleep(0.5)
+    logged = provisioned.log()
+    span = logged[: logged.index(f"0x{trace}")].rsplit('"name":', 1)[1]
+    assert "tools/call list_dags" in span
+
+
 @pytest.mark.parametrize(
     ("sdk", "mode", "version"),
     [("1", "", "2025-11-25"), ("2", "legacy", "2025-11-25"), ("2", "auto", "2026-07-28")],
