@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_mcp import policy as policies
-from airflow_provider_mcp.errors import ToolError
+from airflow_provider_mcp.errors import ConnectionUnreadable, ToolError
 from airflow_provider_mcp.plugins import load_catalogue
 from airflow_provider_mcp.policy import Confirmations, Policy, PolicySource
 
@@ -48,6 +48,26 @@ def test_a_connection_narrows() -> None:
     }
     assert narrow.needs_confirmation("write")
     assert narrow.max_result_chars == 500
+
+
+def test_the_hooks_own_fields_and_empty_ones_narrow_nothing() -> None:
+    hook = {"token": "t", "insecure": True, "verify": False, "ca_bundle": "/ca.pem", "timeout": 5}
+    empty = {
+        "toolsets": "",
+        "disabled_tools": None,
+        "confirm": None,
+        "max_result_chars": None,
+        "read_only": False,
+    }
+    assert Policy().narrowed({**hook, **empty}) == Policy()
+
+
+def test_what_is_stricter_wins_whoever_says_it() -> None:
+    file = Policy(toolsets=frozenset({"dags", "runs"}), disabled_tools=frozenset({"get_dag"}))
+    both = file.narrowed({"toolsets": "runs,tasks", "disabled_tools": "list_dags", "confirm": "none"})
+    assert both.toolsets == {"runs"}
+    assert both.disabled_tools == {"get_dag", "list_dags"}
+    assert both.confirm == "destructive"
 
 
 def test_a_connection_never_widens() -> None:
@@ -86,6 +106,40 @@ def test_the_connection_is_read_again_only_when_stale(monkeypatch: Any) -> None:
     source.current()
     assert reads == ["mcp_default"]
     assert not source.stale
+
+
+def test_a_change_shows_after_thirty_seconds_at_most(monkeypatch: Any) -> None:
+    monkeypatch.setattr(policies, "read_options", Policy)
+    now = 1000.0
+    monkeypatch.setattr(policies.time, "monotonic", lambda: now)
+    extra: dict[str, Any] | None = {"read_only": True}
+    source = PolicySource(lambda _: extra)
+    assert source.current().read_only
+    extra = None
+    now += 29
+    assert source.current().read_only
+    now += 1
+    assert not source.current().read_only
+
+
+def test_a_connection_that_cannot_be_read_never_widens(monkeypatch: Any) -> None:
+    monkeypatch.setattr(policies, "read_options", Policy)
+    now = 1000.0
+    monkeypatch.setattr(policies.time, "monotonic", lambda: now)
+    said: Any = ConnectionUnreadable("down")
+
+    def read(_: str) -> Any:
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+    source = PolicySource(read)
+    assert source.current().read_only
+    assert source.current().problem == "down"
+    said, now = {"disabled_tools": "get_dag"}, now + 31
+    assert source.current() == Policy(disabled_tools=frozenset({"get_dag"}))
+    said, now = ConnectionUnreadable("down"), now + 31
+    assert source.current() == Policy(disabled_tools=frozenset({"get_dag"}), problem="down")
 
 
 ARGUMENTS = {"dag_id": "a"}
