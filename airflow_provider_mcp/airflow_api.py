@@ -95,10 +95,12 @@ class Site:
     :param version: Airflow's version, for example ``3.3.2``.
     :param page_url: From ``(dag_id, dag_run_id, task_id, map_index)``, of which only the first is
         required, to the address of Airflow's page about it.
+    :param redact: From ``(value, name)`` to the value with its secrets masked, by Airflow's own masker.
     """
 
     version: str
     page_url: Callable[..., str]
+    redact: Callable[[Any, str | None], Any]
 
 
 class Airflow(httpx.AsyncClient):
@@ -135,6 +137,10 @@ class Airflow(httpx.AsyncClient):
     ) -> str:
         """Return the address of Airflow's page about a Dag, a run or a task instance."""
         return self.site.page_url(dag_id, dag_run_id, task_id, map_index)
+
+    def redact(self, value: Any, name: str | None = None) -> Any:
+        """Return JSON-ready data with its secrets masked as Airflow masks them; ``name`` is its key."""
+        return self.site.redact(value, name)
 
     def for_thread(self) -> AirflowSync:
         """Return the same client for a function that runs in a worker thread."""
@@ -173,6 +179,10 @@ class AirflowSync(httpx.Client):
     ) -> str:
         """Return the address of Airflow's page about a Dag, a run or a task instance."""
         return self.site.page_url(dag_id, dag_run_id, task_id, map_index)
+
+    def redact(self, value: Any, name: str | None = None) -> Any:
+        """Return JSON-ready data with its secrets masked as Airflow masks them; ``name`` is its key."""
+        return self.site.redact(value, name)
 
     def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
         refuse_escape(url)

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 REQUEST_SECONDS = 54
+REDACTED_DEPTH = 200
+"""How deep secrets are looked for: Airflow's masker stops at 5 by itself."""
 _CALLER_KEY = "airflow_provider_mcp.caller"
 """Key of the WSGI environment. Headers of a client arrive as ``HTTP_...``: it cannot set this one."""
 
@@ -235,7 +237,7 @@ class _Served:
         return Airflow(
             transport=_inward(self.app, load_user, script_name),
             base_url=f"http://{INNER_HOST}/api/v2/",
-            site=Site(self.version, functools.partial(page_url, page_root)),
+            site=Site(self.version, functools.partial(page_url, page_root), redact),
             caller=caller,
             access=access,
         )
@@ -361,6 +363,13 @@ def page_url(
             if map_index >= 0:
                 query.append(f"map_index={map_index}")
     return url + ("?" + "&".join(query) if query else "")
+
+
+def redact(value: Any, name: str | None = None) -> Any:
+    """Return JSON-ready data with its secrets masked by Airflow's own masker."""
+    from airflow.utils.log.secrets_masker import redact as mask
+
+    return mask(value, name, max_depth=REDACTED_DEPTH)
 
 
 def read_extra(conn_id: str) -> Mapping[str, Any] | None:

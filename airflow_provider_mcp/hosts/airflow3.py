@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 NESTED_CALLS = 10
 """Calls into Airflow at once in one process: each may hold one of the database pool's 15 connections."""
 REQUEST_SECONDS = 54
+REDACTED_DEPTH = 200
+"""How deep secrets are looked for: Airflow's masker stops at 5 by itself."""
 
 
 def fastapi_apps() -> list[dict[str, Any]]:
@@ -165,7 +167,7 @@ class _Served:
             transport=_inward(app, root, self._nested),
             base_url=f"http://{INNER_HOST}{root}/api/v2/",
             headers={"Authorization": authorization},
-            site=Site(self.version, functools.partial(page_url, page_root)),
+            site=Site(self.version, functools.partial(page_url, page_root), redact),
             caller=caller,
             access=access,
         )
@@ -220,6 +222,16 @@ def page_url(
             if map_index >= 0:
                 url += f"/mapped/{map_index}"
     return url
+
+
+def redact(value: Any, name: str | None = None) -> Any:
+    """Return JSON-ready data with its secrets masked by Airflow's own masker."""
+    try:
+        from airflow._shared.secrets_masker import redact as mask
+    except ImportError:  # before Airflow 3.2
+        from airflow.sdk.execution_time.secrets_masker import redact as mask
+
+    return mask(value, name, max_depth=REDACTED_DEPTH)
 
 
 def read_extra(conn_id: str) -> Mapping[str, Any] | None:

@@ -52,11 +52,20 @@ async def greet(
     return Greeting(text=f"{name} " * times)
 
 
+def mask(value: Any, name: str | None = None) -> Any:
+    """Mask what is called a password, as Airflow's masker would."""
+    if name is not None and "password" in name:
+        return "***"
+    if isinstance(value, dict):
+        return {key: mask(held, key) for key, held in value.items()}
+    return [mask(held) for held in value] if isinstance(value, list) else value
+
+
 def client(handler: Any, access: Any = "read") -> Airflow:
     return Airflow(
         transport=httpx.MockTransport(handler),
         base_url="http://airflow.in-process/api/v2/",
-        site=Site("3.3.2", lambda *_: "http://ui"),
+        site=Site("3.3.2", lambda *_: "http://ui", mask),
         caller=Caller("1", "ada"),
         access=access,
     )
