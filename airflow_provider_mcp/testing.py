@@ -46,7 +46,7 @@ from airflow_provider_mcp.hookspecs import PROJECT, hookimpl
 from airflow_provider_mcp.plugins import BUILT_IN, load_catalogue
 from airflow_provider_mcp.policy import Confirmations, Policy
 from airflow_provider_mcp.server import build_server, describe_tool
-from airflow_provider_mcp.toolsets import Toolset, bind_tool, run_function
+from airflow_provider_mcp.toolsets import Tool, Toolset, bind_tool, run_function
 
 __all__ = [
     "Call",
@@ -67,6 +67,8 @@ AIRFLOW_VERSION = "3.3.2"
 ROOT = "/api/v2/"
 MAX_TOKENS = 300
 """What one definition may cost by :func:`estimate_tokens`: a model pays for it with every request."""
+
+_LOOK_UPS = re.compile(r"dags|dags/[^/]+(/tasks|/dagRuns(/[^/]+)?)?")
 
 Answer = Callable[[httpx.Request], httpx.Response]
 Returned = TypeVar("Returned")
@@ -100,7 +102,6 @@ class Recording:
         self.calls: list[Call] = []
         self.unexpected: list[UnexpectedCall] = []
         self._replies: list[tuple[str, str, Mapping[str, str], int, Any]] = []
-        self._missed = False
         for request, answer in (replies or {}).items():
             self.reply(request, answer)
 
@@ -132,24 +133,27 @@ class Recording:
             and all(value in sent.get_list(name) for name, value in query.items())
         ]
         if not fitting:
-            if self._missed and _is_look_up(request.method, route):
-                return httpx.Response(403, json={"detail": "not recorded"})
             known = ", ".join(sorted(f"{reply[0]} {reply[1]}" for reply in self._replies)) or "nothing"
             missing = UnexpectedCall(f"{request.method} {route}?{sent} has no reply; there are: {known}")
             self.unexpected.append(missing)
             raise missing
         self.calls.append(Call(request.method, route, dict(sent), _body(request)))
         _, status, answer = max(fitting, key=lambda reply: reply[0])
-        if callable(answer):
-            answer = answer(request)
-        response = _response(status, answer)
-        self._missed = self._missed or response.status_code == 404
-        return response
+        return _response(status, answer(request) if callable(answer) else answer)
 
+    def for_server(self, request: httpx.Request) -> httpx.Response:
+        """Answer what the server asks by itself: it looks for the names that an unknown one may mean.
 
-def _is_look_up(method: str, route: str) -> bool:
-    """Say whether the server itself may ask this after a 404, to suggest what was meant."""
-    return method == "GET" and bool(re.fullmatch(r"dags|dags/[^/]+(/tasks|/dagRuns(/[^/]+)?)?", route))
+        A test need not know of that: without a reply for it, the server may not look.
+        """
+        try:
+            return self(request)
+        except UnexpectedCall as missing:
+            route = request.url.path.removeprefix(ROOT)
+            if request.method != "GET" or not _LOOK_UPS.fullmatch(route):
+                raise
+            self.unexpected.remove(missing)
+            return httpx.Response(403, json={"detail": "not recorded"})
 
 
 def _body(request: httpx.Request) -> Any:
@@ -260,6 +264,17 @@ def _find(plugin: object) -> EntryPoint | _Loaded:
     return _Loaded(getattr(plugin, "__name__", "under_test"), plugin)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Visit(Visit):
+    """A request in which what the server asks by itself is told from what a tool asks."""
+
+    recording: Recording
+
+    def airflow_for(self, tool: Tool) -> Airflow:
+        opened = super().airflow_for(tool)
+        return open_airflow(self.recording, opened.access, version=opened.site.version, caller=opened.caller)
+
+
 @dataclass
 class ToolTester:
     """Calls tools as a client does: by MCP, through the real server, with recorded replies behind it.
@@ -320,11 +335,12 @@ class ToolTester:
     @asynccontextmanager
     async def connect(self, mode: Literal["auto", "legacy"] = "auto") -> AsyncIterator[Client]:
         """Open a client of the MCP SDK: ``auto`` speaks 2026-07-28, ``legacy`` 2025-11-25."""
-        visit = Visit(
+        visit = _Visit(
+            recording=self.recording,
             caller=self.caller,
             policy=self.policy,
             open_airflow=lambda access: open_airflow(
-                self.recording, access, version=self.airflow_version, caller=self.caller
+                self.recording.for_server, access, version=self.airflow_version, caller=self.caller
             ),
         )
 

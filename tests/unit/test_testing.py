@@ -162,6 +162,23 @@ def test_a_tool_error_is_told_apart_from_a_result() -> None:
         tester.error("get_last_state", dag_id="a")
 
 
+def test_the_server_may_look_for_names_and_a_tool_may_not() -> None:
+    tester = load_plugin([get_last_state])
+    tester.recording.reply("GET dags/dayly/dagRuns", {"detail": "no such Dag"}, status=404)
+    assert tester.error("get_last_state", dag_id="dayly")["code"] == "not_found"
+    tester.recording.reply("GET dags/dayly", {"detail": "no such Dag"}, status=404)
+    tester.recording.reply("GET dags", {"dags": [{"dag_id": "daily"}], "total_entries": 1})
+    assert tester.error("get_last_state", dag_id="dayly")["did_you_mean"] == ["daily"]
+
+    @tool(access="read")
+    async def get_dag_alone(dag_id: DAG_ID, airflow: Airflow) -> Run:
+        """Get a Dag."""
+        return Run(dag_id=dag_id, state=(await airflow.get(path("dags/{}", dag_id))).json()["state"])
+
+    with pytest.raises(UnexpectedCall):
+        load_plugin([get_dag_alone]).call("get_dag_alone", dag_id="sales")
+
+
 def test_a_confirmation_takes_two_steps_and_a_policy_applies() -> None:
     tester = load_plugin([delete_runs])
     tester.recording.reply("DELETE dags/a/dagRuns/last", status=204)
