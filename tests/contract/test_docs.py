@@ -37,6 +37,7 @@ import yaml
 
 from airflow_provider_mcp import errors, hookspecs
 from airflow_provider_mcp.get_provider_info import get_provider_info
+from airflow_provider_mcp.plugins import load_catalogue
 
 from ..documentation import PAGES, ROOT, Block, collect_blocks, named_block
 
@@ -52,8 +53,25 @@ TESTS = "\n".join(
     for folder in (ROOT / "tests", ROOT / "examples")
     for file in sorted(folder.rglob("test_*.py"))
 )
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 PACKAGES = {"apache-airflow-providers-mcp", "astro-airflow-mcp", "pytest", "."}
 WALK_THROUGH = "writing-tools"
+TOOLS = {
+    "dags": "list_dags get_dag pause_dag unpause_dag reparse_dag delete_dag",
+    "runs": "list_dag_runs get_dag_run wait_for_dag_run trigger_dag set_dag_run_note clear_dag_run "
+    "set_dag_run_state delete_dag_run",
+    "tasks": "list_task_instances get_task_instance get_task_logs get_xcom clear_task_instances "
+    "set_task_instance_state list_hitl respond_to_hitl",
+    "assets": "list_assets list_asset_events create_asset_event materialize_asset",
+    "backfills": "list_backfills create_backfill update_backfill",
+    "admin": "list_pools set_pool delete_pool list_variables get_variable set_variable delete_variable "
+    "list_connections set_connection delete_connection test_connection get_config list_event_logs "
+    "get_airflow_info",
+    "diagnostics": "get_system_health list_import_errors diagnose_dag_run explain_waiting find_failures "
+    "analyze_dag compare_dag_runs resolve_url",
+    "api": "search_api call_api_read call_api",
+}
+"""The tools that are promised (CONTRACT, section 5), by toolset."""
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.where)
@@ -277,8 +295,36 @@ def test_troubleshooting_covers_every_refusal() -> None:
         assert re.search(rf"\b{sign}\b", titles), sign
 
 
+def test_the_readme_lists_the_tools_that_there_are() -> None:
+    rows = re.findall(r"^\| (\w+) \| ((?:`\w+` ?)+) \|$", README, re.MULTILINE)
+    assert {toolset: names.replace("`", "").strip() for toolset, names in rows} == TOOLS
+    for tool in load_catalogue("3.3.2", found=[]).tools.values():
+        assert tool.name in TOOLS[tool.toolset].split()
+
+
+def test_the_readme_names_tests_that_there_are() -> None:
+    named = 0
+    for row in README.splitlines():
+        file = ""
+        for path, test in re.findall(r"`(tests/[\w/.]+)?::(\w+)`", row):
+            file = path or file
+            assert f"def {test}(" in (ROOT / file).read_text(encoding="utf-8"), test
+            named += 1
+    assert named > 5
+
+
+def test_the_ways_from_other_servers_lead_to_tools_that_there_are() -> None:
+    text = (ROOT / "docs" / "migrating.rst").read_text(encoding="utf-8")
+    tables = [part for part in text.split(".. list-table::") if "\n     - Different\n" in part]
+    assert len(tables) == 2
+    promised = {name for names in TOOLS.values() for name in names.split()}
+    for table in tables:
+        for here in re.findall(r"^   \* - .*\n     - (.*)$", table, re.MULTILINE)[1:]:
+            assert set(re.findall(r"``(\w+)``", here)) <= promised, here
+
+
 def test_the_readme_stays_short() -> None:
-    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 110
+    assert len(README.splitlines()) <= 110
 
 
 def test_the_table_of_contents_takes_in_every_page() -> None:
