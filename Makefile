@@ -14,7 +14,7 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-.PHONY: demo test bench lint types docs generate clean airflow2 airflow3 tools node
+.PHONY: demo check test bench lint types docs audit generate clean airflow2 airflow3 tools node
 SHELL := /bin/bash
 
 # Airflow 2 runs on Python 3.10 to 3.12, Airflow 3 on 3.10 to 3.13: take one that serves both if there is one.
@@ -24,6 +24,8 @@ LINE := $(firstword $(LINES))
 
 demo: airflow$(LINE)
 	@.venv/airflow$(LINE)/bin/python scripts/demo.py
+
+check: lint types docs audit test
 
 test: $(LINES:%=airflow%) node tools
 	@set -e; for line in $(LINES); do \
@@ -48,6 +50,9 @@ docs: tools
 	.venv/tools/bin/python scripts/generate_provider_info.py --check
 	.venv/tools/bin/python -m sphinx -W -q -b html docs docs/_build
 
+audit: $(LINES:%=airflow%) tools .venv/audit/.installed
+	@.venv/tools/bin/python scripts/audit.py
+
 generate: tools airflow3
 	.venv/tools/bin/python scripts/generate_provider_info.py
 	PYTHONPATH=$(CURDIR) .venv/airflow3/bin/python scripts/generate_tools_ref.py
@@ -69,7 +74,12 @@ node: .node/.installed
 
 .venv/tools/.installed: Makefile constraints/tools.txt
 	@$(PYTHON) -m venv .venv/tools
-	@.venv/tools/bin/pip install -q --disable-pip-version-check -c constraints/tools.txt build hatchling ruff sphinx PyYAML
+	@.venv/tools/bin/pip install -q --disable-pip-version-check -c constraints/tools.txt build hatchling myst-parser ruff sphinx PyYAML
+	@touch $@
+
+.venv/audit/.installed: Makefile constraints/audit.txt
+	@$(PYTHON) -m venv .venv/audit
+	@.venv/audit/bin/pip install -q --disable-pip-version-check -c constraints/audit.txt pip-audit
 	@touch $@
 
 .node/.installed: Makefile constraints/node.txt

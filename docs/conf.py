@@ -18,6 +18,7 @@
 
 project = "apache-airflow-providers-mcp"
 copyright = "The Apache Software Foundation"
-extensions: list[str] = []
+extensions = ["myst_parser"]
+source_suffix = {".rst": "restructuredtext"}
 html_theme = "alabaster"
 exclude_patterns = ["_build"]

@@ -25,8 +25,9 @@ import httpx
 import pytest
 from pydantic import BaseModel, Field
 
-from airflow_provider_mcp.airflow_api import Airflow, AirflowSync, Caller, Site
+from airflow_provider_mcp.airflow_api import Airflow, AirflowSync
 from airflow_provider_mcp.errors import ToolError
+from airflow_provider_mcp.testing import Recording, call_tool, open_airflow
 from airflow_provider_mcp.toolsets import (
     Page,
     bind_tool,
@@ -34,7 +35,6 @@ from airflow_provider_mcp.toolsets import (
     encode_cursor,
     fetch_page,
     path,
-    run_function,
     shape_result,
     tool,
 )
@@ -62,13 +62,7 @@ def mask(value: Any, name: str | None = None) -> Any:
 
 
 def client(handler: Any, access: Any = "read") -> Airflow:
-    return Airflow(
-        transport=httpx.MockTransport(handler),
-        base_url="http://airflow.in-process/api/v2/",
-        site=Site("3.3.2", lambda *_: "http://ui", mask),
-        caller=Caller("1", "ada"),
-        access=access,
-    )
+    return open_airflow(handler, access)
 
 
 @pytest.mark.parametrize("identifier", ["..", ".", "", "a/b", "../connections", "a\\b"])
@@ -124,10 +118,7 @@ def test_a_plain_function_runs_in_a_thread_with_its_own_client() -> None:
         """Look."""
         return Greeting(text=airflow.get("version").json()["version"])
 
-    async def run() -> Any:
-        return await run_function(look, {}, client(lambda _: httpx.Response(200, json={"version": "9"})))
-
-    assert anyio.run(run).text == "9"
+    assert call_tool(look, open_airflow(Recording({"GET version": {"version": "9"}}))).text == "9"
 
 
 class Letters(Page):

@@ -1,0 +1,441 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""Tests of tools without a running Airflow: recorded REST replies, an MCP client, a check of definitions.
+
+A test suite takes the fixtures by ``pytest_plugins = ["airflow_provider_mcp.testing"]`` in its
+``conftest.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Literal, TypeVar, cast
+from urllib.parse import quote, unquote, urlsplit
+
+import anyio
+import httpx
+import httpx2
+import mcp_types as types
+import pytest
+from mcp.client import Client
+from mcp.client.streamable_http import streamable_http_client
+
+from airflow_provider_mcp.airflow_api import INNER_HOST, Airflow, Caller, Site
+from airflow_provider_mcp.endpoint import Visit, exchange
+from airflow_provider_mcp.hookspecs import PROJECT, hookimpl
+from airflow_provider_mcp.plugins import BUILT_IN, load_catalogue
+from airflow_provider_mcp.policy import Confirmations, Policy
+from airflow_provider_mcp.server import build_server, describe_tool
+from airflow_provider_mcp.toolsets import Tool, Toolset, bind_tool, run_function
+
+__all__ = [
+    "Call",
+    "Recording",
+    "ToolTester",
+    "UnexpectedCall",
+    "airflow_recording",
+    "assert_definition",
+    "call_tool",
+    "estimate_tokens",
+    "load_plugin",
+    "open_airflow",
+    "tool_tester",
+]
+
+AIRFLOW_VERSION = "3.3.2"
+"""The Airflow that a test stands in for unless it names another."""
+ROOT = "/api/v2/"
+MAX_TOKENS = 300
+"""What one definition may cost by :func:`estimate_tokens`: a model pays for it with every request."""
+
+_LOOK_UPS = re.compile(r"dags|dags/[^/]+(/tasks|/dagRuns(/[^/]+)?)?")
+
+Answer = Callable[[httpx.Request], httpx.Response]
+Returned = TypeVar("Returned")
+
+
+class UnexpectedCall(AssertionError):  # noqa: N818 - it is a test that failed
+    """A tool made a REST call for which there is no reply."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A REST call that a tool made."""
+
+    method: str
+    route: str
+    """Below the API's root, for example ``dags/my_dag/dagRuns``."""
+    params: Mapping[str, str]
+    body: Any
+
+
+class Recording:
+    """REST replies in Airflow 3's terms, by request, and the calls that asked for them.
+
+    A request is written ``GET dags/my_dag/dagRuns?state=failed``. A query may be left out or name only
+    some parameters; the reply whose query names the most of a call's parameters answers it.
+
+    :param replies: Replies as for :meth:`reply`, by request.
+    """
+
+    def __init__(self, replies: Mapping[str, Any] | None = None) -> None:
+        self.calls: list[Call] = []
+        self.unexpected: list[UnexpectedCall] = []
+        self._replies: list[tuple[str, str, Mapping[str, str], int, Any]] = []
+        for request, answer in (replies or {}).items():
+            self.reply(request, answer)
+
+    def reply(self, request: str, answer: Any = None, *, status: int = 200) -> None:
+        """Answer a request from now on.
+
+        :param answer: JSON-ready data, a text, an ``httpx.Response``, or a function from the
+            ``httpx.Request`` to one of them, for replies that change.
+        """
+        method, _, address = request.partition(" ")
+        if not method.isupper() or not address:
+            raise ValueError(f"{request!r} is not written like 'GET dags/my_dag'")
+        parts = urlsplit(address)
+        query = dict(httpx.QueryParams(parts.query).multi_items())
+        self._replies.append((method, unquote(parts.path), query, status, answer))
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        """Answer a request; a transport calls this.
+
+        :raises UnexpectedCall: There is no reply for it.
+        """
+        route = unquote(request.url.raw_path.decode().split("?", 1)[0]).removeprefix(ROOT)
+        sent = request.url.params
+        fitting = [
+            (len(query), status, answer)
+            for method, path, query, status, answer in reversed(self._replies)
+            if method == request.method
+            and path == route
+            and all(value in sent.get_list(name) for name, value in query.items())
+        ]
+        if not fitting:
+            known = ", ".join(sorted(f"{reply[0]} {reply[1]}" for reply in self._replies)) or "nothing"
+            missing = UnexpectedCall(f"{request.method} {route}?{sent} has no reply; there are: {known}")
+            self.unexpected.append(missing)
+            raise missing
+        self.calls.append(Call(request.method, route, dict(sent), _body(request)))
+        _, status, answer = max(fitting, key=lambda reply: reply[0])
+        return _response(status, answer(request) if callable(answer) else answer)
+
+    def for_server(self, request: httpx.Request) -> httpx.Response:
+        """Answer what the server asks by itself: it looks for the names that an unknown one may mean.
+
+        A test need not know of that: without a reply for it, the server may not look.
+        """
+        try:
+            return self(request)
+        except UnexpectedCall as missing:
+            route = request.url.path.removeprefix(ROOT)
+            if request.method != "GET" or not _LOOK_UPS.fullmatch(route):
+                raise
+            self.unexpected.remove(missing)
+            return httpx.Response(403, json={"detail": "not recorded"})
+
+
+def _body(request: httpx.Request) -> Any:
+    if not request.content:
+        return None
+    try:
+        return json.loads(request.content)
+    except ValueError:
+        return request.content
+
+
+def _response(status: int, answer: Any) -> httpx.Response:
+    if isinstance(answer, httpx.Response):
+        return answer
+    if isinstance(answer, str):
+        return httpx.Response(status, text=answer)
+    return httpx.Response(status) if answer is None else httpx.Response(status, json=answer)
+
+
+def open_airflow(
+    answer: Answer,
+    access: Literal["read", "write"] = "read",
+    *,
+    version: str = AIRFLOW_VERSION,
+    caller: Caller | None = None,
+) -> Airflow:
+    """Return an ``Airflow`` client whose calls a recording, or a function of your own, answers.
+
+    It refuses what the real one refuses, and raises ``ToolError`` as the real one does.
+
+    :param access: A ``read`` client refuses to write, as the one that a tool with access ``read`` gets.
+    """
+    return Airflow(
+        transport=httpx.MockTransport(answer),
+        base_url=f"http://{INNER_HOST}{ROOT}",
+        site=Site(version, _page_url, _mask),
+        caller=caller or Caller("1", "ada"),
+        access=access,
+    )
+
+
+def _page_url(
+    dag_id: str, dag_run_id: str | None = None, task_id: str | None = None, map_index: int = -1
+) -> str:
+    parts = [
+        "dags",
+        dag_id,
+        *(["runs", dag_run_id] if dag_run_id else []),
+        *(["tasks", task_id] if task_id else []),
+    ]
+    parts += ["mapped", str(map_index)] if task_id and map_index >= 0 else []
+    return "http://airflow.example.com/" + "/".join(quote(part, safe="") for part in parts)
+
+
+def _mask(value: Any, name: str | None = None) -> Any:
+    """Mask what is called a password, a token or a secret, as Airflow's own masker would."""
+    if name is not None and re.search("password|passwd|secret|token|api_?key", name, re.IGNORECASE):
+        return "***"
+    if isinstance(value, dict):
+        return {key: _mask(held, str(key)) for key, held in value.items()}
+    return [_mask(held) for held in value] if isinstance(value, list) else value
+
+
+def call_tool(function: Callable[..., Any], airflow: Airflow, **arguments: Any) -> Any:
+    """Call a tool's function, be it ``async def`` or ``def``, with a client; return what it returns."""
+
+    async def call() -> Any:
+        return await run_function(function, arguments, airflow)
+
+    return anyio.run(call)
+
+
+class _Module:
+    """A plugin that offers some functions as one toolset."""
+
+    def __init__(self, functions: Sequence[Callable[..., Any]]) -> None:
+        self._functions = functions
+
+    @hookimpl
+    def register_toolsets(self) -> list[Toolset]:
+        """Offer the functions."""
+        return [Toolset("under_test", "Under test.", self._functions)]
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """An entry point whose plugin is at hand."""
+
+    name: str
+    plugin: object
+
+    def load(self) -> object:
+        return self.plugin
+
+
+def _find(plugin: object) -> EntryPoint | _Loaded:
+    if isinstance(plugin, str):
+        installed = entry_points(group=PROJECT)
+        for entry in installed:
+            if entry.name == plugin:
+                return entry
+        names = ", ".join(sorted(entry.name for entry in installed)) or "none"
+        raise AssertionError(
+            f"no entry point {plugin!r} of the group {PROJECT} is installed; there are: {names}"
+        )
+    if isinstance(plugin, (list, tuple)):
+        return _Loaded("under_test", _Module(plugin))
+    return _Loaded(getattr(plugin, "__name__", "under_test"), plugin)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Visit(Visit):
+    """A request in which what the server asks by itself is told from what a tool asks."""
+
+    recording: Recording
+
+    def airflow_for(self, tool: Tool) -> Airflow:
+        opened = super().airflow_for(tool)
+        return open_airflow(self.recording, opened.access, version=opened.site.version, caller=opened.caller)
+
+
+@dataclass
+class ToolTester:
+    """Calls tools as a client does: by MCP, through the real server, with recorded replies behind it.
+
+    :param plugin: A module with hooks, a list of functions marked with ``@tool``, or the name of an
+        installed entry point.
+    :param recording: What Airflow answers.
+    """
+
+    plugin: object
+    recording: Recording = field(default_factory=Recording)
+    policy: Policy = field(default_factory=Policy)
+    airflow_version: str = AIRFLOW_VERSION
+    caller: Caller = field(default_factory=lambda: Caller("1", "ada"))
+
+    def __post_init__(self) -> None:
+        entry = _find(self.plugin)
+        self.catalogue = load_catalogue(
+            self.airflow_version, built_in=BUILT_IN, found=cast("Sequence[EntryPoint]", [entry])
+        )
+        problems = [problem.message for problem in self.catalogue.problems]
+        assert not problems, f"the plugin {entry.name} is not taken as it is: {'; '.join(problems)}"
+        self.own = {name for name, tool in self.catalogue.tools.items() if tool.owner == entry.name}
+        self._server = build_server(self.catalogue, Confirmations(b"airflow_provider_mcp.testing"))
+
+    def list_tools(self) -> dict[str, types.Tool]:
+        """Return the plugin's own tools as a client sees them, by name."""
+
+        async def listed(client: Client) -> list[types.Tool]:
+            return (await client.list_tools()).tools
+
+        return {tool.name: tool for tool in self._with_client(listed) if tool.name in self.own}
+
+    def call(self, tool: str, /, **arguments: Any) -> types.CallToolResult:
+        """Call a tool and return the result that a client gets, be it an error."""
+
+        async def called(client: Client) -> types.CallToolResult:
+            return await client.call_tool(tool, arguments)
+
+        return self._with_client(called)
+
+    def result(self, tool: str, /, **arguments: Any) -> dict[str, Any]:
+        """Call a tool, expect that it succeeds, and return the structured content."""
+        answer = self.call(tool, **arguments)
+        assert not answer.is_error, f"{tool} failed: {_text(answer)}"
+        return dict(answer.structured_content or {})
+
+    def error(self, tool: str, /, **arguments: Any) -> dict[str, Any]:
+        """Call a tool, expect a tool error, and return ``{code, message, hint, retryable, ...}``.
+
+        The preview and the token of a confirmation are in it too.
+        """
+        answer = self.call(tool, **arguments)
+        assert answer.is_error, f"{tool} did not fail: {_text(answer)}"
+        content = dict(answer.structured_content or {})
+        return {**content.pop("error"), **content}
+
+    @asynccontextmanager
+    async def connect(self, mode: Literal["auto", "legacy"] = "auto") -> AsyncIterator[Client]:
+        """Open a client of the MCP SDK: ``auto`` speaks 2026-07-28, ``legacy`` 2025-11-25."""
+        visit = _Visit(
+            recording=self.recording,
+            caller=self.caller,
+            policy=self.policy,
+            open_airflow=lambda access: open_airflow(
+                self.recording.for_server, access, version=self.airflow_version, caller=self.caller
+            ),
+        )
+
+        async def answer(request: httpx2.Request) -> httpx2.Response:
+            if request.method != "POST":
+                return httpx2.Response(405, headers={"Allow": "POST"})
+            reply = await exchange(self._server, request.headers.multi_items(), await request.aread(), visit)
+            assert reply is not None, "without a way to stream, the answer comes as a whole"
+            return httpx2.Response(reply.status, headers=dict(reply.headers), content=reply.body)
+
+        url = f"http://{INNER_HOST}/mcp/v1"
+        async with (
+            httpx2.AsyncClient(transport=httpx2.MockTransport(answer), trust_env=False) as http,
+            Client(streamable_http_client(url, http_client=http), mode=mode) as client,
+        ):
+            yield client
+
+    def _with_client(self, act: Callable[[Client], Awaitable[Returned]]) -> Returned:
+        async def run() -> Returned:
+            async with self.connect() as client:
+                return await act(client)
+
+        before = len(self.recording.unexpected)
+        returned = anyio.run(run)
+        # The server hides a tool's exceptions from clients: a test must see this one.
+        for unexpected in self.recording.unexpected[before:]:
+            raise unexpected
+        return returned
+
+
+def _text(answer: types.CallToolResult) -> str:
+    return " ".join(block.text for block in answer.content if isinstance(block, types.TextContent))
+
+
+def load_plugin(plugin: object, recording: Recording | None = None, **options: Any) -> ToolTester:
+    """Return a :class:`ToolTester` of a plugin."""
+    return ToolTester(plugin, recording or Recording(), **options)
+
+
+def estimate_tokens(definition: Any) -> int:
+    """Estimate what a tool's definition costs a model, in tokens of o200k, without a tokenizer.
+
+    :param definition: JSON-ready data, as ``tools/list`` shows it.
+    """
+    text = json.dumps(definition, ensure_ascii=False, separators=(",", ":"))
+    pieces = re.findall(r"[A-Za-z]+|[0-9]{1,3}|[^\sA-Za-z0-9]+", text)
+    return sum(
+        math.ceil(len(piece) / 9) if piece[0].isalnum() else math.ceil(len(piece) / 4) for piece in pieces
+    )
+
+
+def assert_definition(function: Callable[..., Any], *, max_tokens: int = MAX_TOKENS) -> types.Tool:
+    """Expect that a tool is defined as a model needs it; return the definition that a client sees.
+
+    Every argument is described; the description begins with one line that ends in a full stop; the
+    annotations follow from the access level; the result has a schema that names its fields; and the whole
+    is not larger than ``max_tokens``, as estimated by :func:`estimate_tokens`.
+    """
+    tool = bind_tool(function, toolset="under_test", owner="under_test")
+    shown = describe_tool(tool)
+    faults = [
+        f"the argument {name} has no description: use Annotated[..., Field(description=...)]"
+        for name, schema in tool.input_schema.get("properties", {}).items()
+        if not schema.get("description")
+    ]
+    if not tool.description.splitlines()[0].endswith("."):
+        faults.append("the docstring's first line is no sentence that ends with a full stop")
+    if tool.output_schema is not None and not tool.output_schema.get("properties"):
+        faults.append("the result's schema names no field: return a pydantic model")
+    hints = shown.annotations
+    if hints is None or (hints.read_only_hint, hints.destructive_hint or False) != (
+        tool.access == "read",
+        tool.access == "destructive",
+    ):
+        faults.append(f"the annotations {hints} do not say that its access is {tool.access}")
+    cost = estimate_tokens(shown.model_dump(mode="json", by_alias=True, exclude_none=True))
+    if cost > max_tokens:
+        faults.append(f"it costs about {cost} tokens in every request, more than {max_tokens}")
+    assert not faults, f"the tool {tool.name}: {'; '.join(faults)}"
+    return shown
+
+
+@pytest.fixture
+def airflow_recording() -> Iterator[Recording]:
+    """What Airflow answers in this test; the test fails if a tool asks for anything else."""
+    recording = Recording()
+    yield recording
+    assert not recording.unexpected, f"unexpected REST calls: {'; '.join(map(str, recording.unexpected))}"
+
+
+@pytest.fixture
+def tool_tester(airflow_recording: Recording) -> Callable[..., ToolTester]:
+    """Call it with a plugin; it returns the :class:`ToolTester` whose Airflow is ``airflow_recording``."""
+
+    def load(plugin: object, **options: Any) -> ToolTester:
+        return load_plugin(plugin, airflow_recording, **options)
+
+    return load

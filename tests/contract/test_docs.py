@@ -1,0 +1,335 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""What the documentation shows is so: each block of code is run, included from a tested file, or checked."""
+
+from __future__ import annotations
+
+import configparser
+import importlib.util
+import inspect
+import io
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from contextlib import redirect_stderr
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import yaml
+
+from airflow_provider_mcp import errors, hookspecs
+from airflow_provider_mcp.get_provider_info import get_provider_info
+from airflow_provider_mcp.plugins import load_catalogue
+
+from ..documentation import PAGES, ROOT, Block, collect_blocks, named_block
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+BLOCKS = [block for page in PAGES for block in collect_blocks(page)]
+OPTIONS = set(get_provider_info()["config"]["mcp"]["options"])
+TESTS = "\n".join(
+    file.read_text(encoding="utf-8")
+    for folder in (ROOT / "tests", ROOT / "examples")
+    for file in sorted(folder.rglob("test_*.py"))
+)
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PACKAGES = {"apache-airflow-providers-mcp", "astro-airflow-mcp", "pytest", "."}
+WALK_THROUGH = "writing-tools"
+TOOLS = {
+    "dags": "list_dags get_dag pause_dag unpause_dag reparse_dag delete_dag",
+    "runs": "list_dag_runs get_dag_run wait_for_dag_run trigger_dag set_dag_run_note clear_dag_run "
+    "set_dag_run_state delete_dag_run",
+    "tasks": "list_task_instances get_task_instance get_task_logs get_xcom clear_task_instances "
+    "set_task_instance_state list_hitl respond_to_hitl",
+    "assets": "list_assets list_asset_events create_asset_event materialize_asset",
+    "backfills": "list_backfills create_backfill update_backfill",
+    "admin": "list_pools set_pool delete_pool list_variables get_variable set_variable delete_variable "
+    "list_connections set_connection delete_connection test_connection get_config list_event_logs "
+    "get_airflow_info",
+    "diagnostics": "get_system_health list_import_errors diagnose_dag_run explain_waiting find_failures "
+    "analyze_dag compare_dag_runs resolve_url",
+    "api": "search_api call_api_read call_api",
+}
+"""The tools that are promised (CONTRACT, section 5), by toolset."""
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.where)
+def test_every_block_of_code_is_covered(block: Block) -> None:
+    if "name" in block.options:
+        assert f'"{block.page}", "{block.options["name"]}"' in TESTS, "no test runs this named block"
+    elif block.language == "included":
+        check_included(block)
+    elif "caption" in block.options and block.page == WALK_THROUGH:
+        pass  # test_the_walk_through_works_in_an_empty_folder writes it into a file and uses that.
+    else:
+        rule = RULES.get(block.language)
+        assert rule is not None, f"no rule covers {block.language}"
+        rule(block.text)
+
+
+def check_included(block: Block) -> None:
+    file = block.included
+    assert file is not None
+    text = file.read_text(encoding="utf-8")
+    for option in ("start-at", "end-at", "start-after", "end-before"):
+        assert block.options.get(option, "") in text
+    name = file.stem
+    tested = file.name in TESTS or f"import {name}\n" in TESTS or f".{name} import" in TESTS
+    assert tested or file.name.startswith("test_") or file == ROOT / "pyproject.toml", "no test uses the file"
+
+
+def check_toml(text: str) -> None:
+    for groups in [tomllib.loads(text).get("project", {}).get("entry-points", {})]:
+        assert set(groups) <= {hookspecs.PROJECT}
+        for module in (module for group in groups.values() for module in group.values()):
+            assert importlib.util.find_spec(module) is not None, module
+
+
+def check_json(text: str) -> None:
+    for server in json.loads(text).get("mcpServers", {}).values():
+        assert server.get("command") == "airflow-mcp" or server["url"].endswith("/mcp/v1")
+
+
+def check_ini(text: str) -> None:
+    parsed = configparser.ConfigParser(interpolation=None)
+    parsed.read_string(text)
+    assert parsed.sections()
+    if parsed.has_section("mcp"):
+        assert set(parsed["mcp"]) <= OPTIONS
+
+
+def check_yaml(text: str) -> None:
+    assert yaml.safe_load(text) is not None
+
+
+def check_shell(text: str) -> None:
+    commands = [line for line in text.replace("\\\n", " ").splitlines() if line.strip()]
+    assert commands
+    for command in commands:
+        words = shlex.split(command, comments=True)
+        while words and re.fullmatch(r"[A-Z_0-9]+=.*", words[0]):
+            check_variable(words.pop(0))
+        if not words:
+            continue
+        rule = COMMANDS.get(words[0])
+        assert rule is not None, f"no rule covers the command {words[0]}"
+        rule(words[1:])
+
+
+def check_variable(assignment: str) -> None:
+    name = assignment.partition("=")[0]
+    if name.startswith("AIRFLOW__MCP__"):
+        assert name.removeprefix("AIRFLOW__MCP__").lower() in OPTIONS, name
+
+
+def check_export(words: list[str]) -> None:
+    for word in words:
+        check_variable(word)
+
+
+def check_pip(words: list[str]) -> None:
+    assert words[0] in {"install", "uninstall"}
+    named = {re.split(r"[\[=<>~]", word)[0] for word in words[1:] if not word.startswith("-")}
+    assert named, words
+    assert named <= PACKAGES
+
+
+def check_make(words: list[str]) -> None:
+    (targets,) = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(words) <= set(targets.split())
+
+
+def check_python(words: list[str]) -> None:
+    assert words[:2] == ["-m", "pytest"]
+    for word in words[2:]:
+        assert "/" not in word or (ROOT / word).exists(), word
+
+
+def check_claude(words: list[str]) -> None:
+    assert words[:2] == ["mcp", "add"]
+    if "--" in words:
+        COMMANDS[words[words.index("--") + 1]](words[words.index("--") + 2 :])
+        return
+    assert words[words.index("--transport") + 1] == "http"
+    (url,) = (word for word in words if word.startswith(("http://", "https://")))
+    assert url.endswith("/mcp/v1")
+    assert words[words.index("--header") + 1].startswith("Authorization: ")
+
+
+def check_code(words: list[str]) -> None:
+    option, server = words
+    assert option == "--add-mcp"
+    assert json.loads(server)["url"].endswith("/mcp/v1")
+
+
+def check_airflow(words: list[str]) -> None:
+    from airflow.cli.cli_parser import get_parser
+
+    parse(get_parser(), words)
+
+
+def check_airflow_mcp(words: list[str]) -> None:
+    from airflow_provider_mcp import cli
+
+    parse(cli._build_parser(), words)
+
+
+def parse(parser: Any, words: list[str]) -> None:
+    """Expect that a command line is one that ``parser`` takes."""
+    said = io.StringIO()
+    status: Any = 0
+    try:
+        with redirect_stderr(said):
+            parser.parse_args(words)
+    except SystemExit as ended:
+        status = ended.code
+    assert not status, f"{words}: {said.getvalue()}"
+
+
+RULES = {
+    "toml": check_toml,
+    "json": check_json,
+    "ini": check_ini,
+    "yaml": check_yaml,
+    "bash": check_shell,
+    "console": check_shell,
+}
+COMMANDS = {
+    "export": check_export,
+    "pip": check_pip,
+    "make": check_make,
+    "claude": check_claude,
+    "code": check_code,
+    "airflow": check_airflow,
+    "airflow-mcp": check_airflow_mcp,
+    ".venv/airflow2/bin/python": check_python,
+    ".venv/airflow3/bin/python": check_python,
+}
+
+
+def test_the_rules_catch_what_is_wrong() -> None:
+    for text in ("pip install left-pad", "make nothing", "rm -rf /", "export AIRFLOW__MCP__NO_SUCH=1"):
+        with pytest.raises(AssertionError):
+            check_shell(text)
+    with pytest.raises(AssertionError):
+        check_shell("airflow connections add x --no-such-option")
+    with pytest.raises(AssertionError):
+        check_ini("[mcp]\nno_such = 1")
+    with pytest.raises(AssertionError):
+        check_json('{"mcpServers": {"a": {"url": "https://airflow.example.com"}}}')
+
+
+def test_the_walk_through_works_in_an_empty_folder(tmp_path: Path) -> None:
+    """Write the page's files, build the package and run its tests, as the page says.
+
+    The package is installed into a folder of its own, not into the environment that all tests share.
+    """
+    assert named_block("writing-tools", "walk-through").splitlines() == [
+        "pip install --editable .",
+        "python -m pytest",
+    ]
+    project, installed = tmp_path / "project", tmp_path / "installed"
+    for block in collect_blocks(ROOT / "docs" / f"{WALK_THROUGH}.rst"):
+        if "caption" in block.options:
+            file = project / block.options["caption"]
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(block.text + "\n", encoding="utf-8")
+    builder = [str(ROOT / ".venv/tools/bin/python"), "-m", "build", "--wheel", "--no-isolation"]
+    subprocess.run([*builder, "--outdir", str(tmp_path), str(project)], check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    install = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--target", str(installed)]
+    subprocess.run([*install, str(wheel)], check=True, capture_output=True)
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(installed), str(ROOT)])}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"],
+        cwd=project,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 passed" in done.stdout
+
+
+def test_the_hook_reference_is_that_of_the_code() -> None:
+    text = (ROOT / "docs" / "hooks-ref.rst").read_text(encoding="utf-8")
+    described = set(re.findall(r"^``(\w+\(.*\))``$", text, re.MULTILINE))
+    specified = {
+        f"{name}({', '.join(inspect.signature(function).parameters)})"
+        for name, function in vars(hookspecs).items()
+        if hasattr(function, f"{hookspecs.PROJECT}_spec")
+    }
+    assert len(specified) >= 5
+    assert described == specified
+
+
+def test_troubleshooting_covers_every_refusal() -> None:
+    text = (ROOT / "docs" / "troubleshooting.rst").read_text(encoding="utf-8")
+    titles = "\n".join(re.findall(r"^(.+)\n-{4,}$", text, re.MULTILINE))
+    endpoint = (ROOT / "airflow_provider_mcp" / "endpoint.py").read_text(encoding="utf-8")
+    statuses = set(re.findall(r"(?:_rpc_error|Reply)\(\s*(4\d\d)", endpoint))
+    assert statuses >= {"400", "401", "403", "405", "413", "415"}
+    for sign in sorted(statuses | set(get_args(errors.ErrorCode))):
+        assert re.search(rf"\b{sign}\b", titles), sign
+
+
+def test_the_readme_lists_the_tools_that_there_are() -> None:
+    rows = re.findall(r"^\| (\w+) \| ((?:`\w+` ?)+) \|$", README, re.MULTILINE)
+    assert {toolset: names.replace("`", "").strip() for toolset, names in rows} == TOOLS
+    for tool in load_catalogue("3.3.2", found=[]).tools.values():
+        assert tool.name in TOOLS[tool.toolset].split()
+
+
+def test_the_readme_names_tests_that_there_are() -> None:
+    named = 0
+    for row in README.splitlines():
+        file = ""
+        for path, test in re.findall(r"`(tests/[\w/.]+)?::(\w+)`", row):
+            file = path or file
+            assert f"def {test}(" in (ROOT / file).read_text(encoding="utf-8"), test
+            named += 1
+    assert named > 5
+
+
+def test_the_ways_from_other_servers_lead_to_tools_that_there_are() -> None:
+    text = (ROOT / "docs" / "migrating.rst").read_text(encoding="utf-8")
+    tables = [part for part in text.split(".. list-table::") if "\n     - Different\n" in part]
+    assert len(tables) == 2
+    promised = {name for names in TOOLS.values() for name in names.split()}
+    for table in tables:
+        for here in re.findall(r"^   \* - .*\n     - (.*)$", table, re.MULTILINE)[1:]:
+            assert set(re.findall(r"``(\w+)``", here)) <= promised, here
+
+
+def test_the_readme_stays_short() -> None:
+    assert len(README.splitlines()) <= 110
+
+
+def test_the_table_of_contents_takes_in_every_page() -> None:
+    text = (ROOT / "docs" / "index.rst").read_text(encoding="utf-8")
+    listed = text[text.index(".. toctree::") :].split()
+    assert listed[-1] == "*"
+    named = listed[listed.index(":glob:") + 1 : -1]
+    assert all((ROOT / "docs" / f"{name}.rst").exists() for name in named)

@@ -1,0 +1,71 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""The commands of the documentation, as they stand there, against a real Airflow."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from ..documentation import ROOT, named_block
+from .conftest import LINE, Site
+
+CALL = named_block("quick-start", "call")
+CREDENTIAL = named_block("quick-start", "token") if LINE == 3 else named_block("quick-start", "basic")
+
+
+def run(site: Site, script: str) -> str:
+    """Run shell commands with this Airflow's address and user in place of the examples'."""
+    for shown, real in {
+        "https://airflow.example.com": site.root,
+        '"username": "ada", "password": "secret"': '"username": "viewer", "password": "viewer"',
+        "ada:secret": "viewer:viewer",
+    }.items():
+        script = script.replace(shown, real)
+    env = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "NO_PROXY": "*",
+    }
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_endpoint_is_mounted(site: Site) -> None:
+    assert run(site, named_block("installation", "mounted")) == "401\n"
+
+
+def test_a_credential_is_got_and_a_tool_is_called(site: Site) -> None:
+    answer = json.loads(run(site, f"{CREDENTIAL}\n{CALL}"))
+    assert answer["result"]["structuredContent"]["version"].startswith(f"{LINE}.")
+
+
+def test_the_python_client_lists_dags(site: Site) -> None:
+    client = ROOT / "examples" / "clients" / "list_dags.py"
+    printed = run(site, f'{CREDENTIAL}\npython {client} {site.url} "$AUTHORIZATION"')
+    assert "demo_succeeds" in printed.splitlines()
