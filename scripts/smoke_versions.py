@@ -1,0 +1,535 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""Install the built wheel beside each supported Airflow minor, in clean environments, and call it there.
+
+``make versions`` runs every line of the table in docs/tested-versions.rst; ``make versions ONLY=3.1`` one minor.
+Each environment is made, used and removed before the next one. Airflow is installed first, with
+``constraints/versions/airflow-X.Y.txt``, and the wheel second, without any constraint, as an administrator adds a
+provider to an installation that works.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import csv
+import functools
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tarfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+WORK = ROOT / ".versions"
+PAGE = ROOT / "docs" / "tested-versions.rst"
+PROVIDER = "apache-airflow-providers-mcp"
+START_SECONDS = 300
+PYTHONS = {
+    "2.7": ("3.10", "3.11"),
+    "2.8": ("3.10", "3.11"),
+    "2.9": ("3.10", "3.12"),
+    "2.10": ("3.10", "3.12"),
+    "2.11": ("3.10", "3.12"),
+    "3.0": ("3.10", "3.12"),
+    "3.1": ("3.10", "3.13"),
+    "3.2": ("3.10", "3.13"),
+    "3.3": ("3.10", "3.11", "3.12", "3.13"),
+}
+"""The oldest and the newest Python, from 3.10 to 3.13, that each minor allows."""
+COLUMNS = ("Airflow", "Python", "login", "mcp", "web framework", "result")
+REFERENCE_TOOLS = {"list_dags", "get_airflow_info", "list_dag_runs", "get_dag", "get_system_health"}
+MODERN = "2026-07-28"
+SECRET = "0123456789abcdef" * 4
+
+
+class Failed(Exception):  # noqa: N818
+    """A check did not hold."""
+
+
+def check(holds: object, said: str) -> None:
+    """Fail with ``said`` unless ``holds``."""
+    if not holds:
+        raise Failed(said)
+
+
+def say(text: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
+
+
+def run(command: Sequence[str | Path], env: Mapping[str, str] | None = None) -> str:
+    """Run a command; return what it prints, on both streams."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        env=dict(env) if env else None,
+        cwd=WORK,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    check(done.returncode == 0, f"`{' '.join(map(str, command))}` failed:\n{done.stdout[-4000:]}")
+    return done.stdout
+
+
+def find_python(version: str) -> Path:
+    """Return an interpreter of a minor version: on the path, or of pyenv."""
+    pyenv = sorted((Path.home() / ".pyenv" / "versions").glob(f"{version}.*/bin/python"))
+    for candidate in (shutil.which(f"python{version}"), *reversed(pyenv)):
+        if candidate is None:
+            continue
+        asked = [candidate, "-c", "import ensurepip, sys, venv; print('%d.%d' % sys.version_info[:2])"]
+        done = subprocess.run(asked, capture_output=True, text=True, check=False)
+        if done.stdout.strip() == version:
+            return Path(candidate)
+    raise Failed(f"there is no Python {version} with venv and ensurepip here")
+
+
+@functools.cache
+def pip() -> tuple[str, ...]:
+    """Return the newest pip, in an environment of its own: it installs into the others."""
+    python = WORK / "pip" / "bin" / "python"
+    if not python.exists():
+        run([sys.executable, "-m", "venv", WORK / "pip"])
+        run([python, "-m", "pip", "install", "-q", "--upgrade", "pip"])
+    return "nice", "-n", "10", str(python), "-m", "pip", "--disable-pip-version-check"
+
+
+def build() -> Path:
+    """Build the sdist and, from it, the wheel; return the wheel."""
+    shutil.rmtree(WORK / "dist", ignore_errors=True)
+    run([sys.executable, "-m", "build", "--no-isolation", "--outdir", WORK / "dist", ROOT])
+    (sdist,) = (WORK / "dist").glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.split("/", 1)[-1] for name in archive.getnames()}
+    tracked = run(["git", "-C", ROOT, "ls-files", "--cached"]).split()
+    missing = sorted(set(tracked) - names - {".ci/run"})
+    check(not missing, f"the sdist lacks {missing}")
+    (wheel,) = (WORK / "dist").glob("*.whl")
+    return wheel
+
+
+@dataclass(frozen=True)
+class Line:
+    """One environment to test."""
+
+    minor: str
+    python: str
+
+    @property
+    def major(self) -> int:
+        return int(self.minor.split(".")[0])
+
+    @property
+    def constraints(self) -> Path:
+        return ROOT / "constraints" / "versions" / f"airflow-{self.minor}.txt"
+
+    @property
+    def release(self) -> str:
+        """The exact release: the newest of the minor when its constraints were written."""
+        found = re.search(r"^apache-airflow==(\S+)$", self.constraints.read_text(encoding="utf-8"), re.M)
+        check(found, f"{self.constraints} names no apache-airflow")
+        return found[1] if found else ""
+
+    @property
+    def has_fab(self) -> bool:
+        """Whether people are kept in Flask-AppBuilder's tables; else the simple auth manager is used."""
+        return self.major == 2
+
+    def __str__(self) -> str:
+        return f"Airflow {self.release}, Python {self.python}"
+
+
+@dataclass
+class Environment:
+    """A clean environment with Airflow, and a web process in it."""
+
+    line: Line
+    port: int = 0
+    authorization: str = ""
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def folder(self) -> Path:
+        return WORK / "env"
+
+    @property
+    def home(self) -> Path:
+        return WORK / "home"
+
+    @property
+    def root(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @functools.cached_property
+    def env(self) -> dict[str, str]:
+        """The variables of its Airflow; nothing of the repository is on a path."""
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "PYTHON", "VIRTUAL"))}
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            self.port = int(listener.getsockname()[1])
+        env = {
+            **inherited,
+            "AIRFLOW_HOME": str(self.home),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(self.home / "dags"),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "PATH": f"{self.folder / 'bin'}{os.pathsep}{inherited['PATH']}",
+            "NO_PROXY": "*",
+        }
+        if self.line.major == 2:
+            backends = ",".join(f"airflow.api.auth.backend.{name}" for name in ("basic_auth", "session"))
+            return env | {
+                "AIRFLOW__API__AUTH_BACKENDS": backends,
+                "AIRFLOW__WEBSERVER__SECRET_KEY": SECRET,
+                "AIRFLOW__WEBSERVER__WORKERS": "1",
+            }
+        return env | {
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / "passwords.json"),
+            "AIRFLOW__API__SECRET_KEY": SECRET,
+            "AIRFLOW__API_AUTH__JWT_SECRET": SECRET,
+        }
+
+    def pip(self, *arguments: str | Path) -> str:
+        return run([*pip(), "--python", self.folder / "bin" / "python", *arguments])
+
+    def installed(self) -> dict[str, str]:
+        listed = json.loads(self.pip("list", "--format=json").splitlines()[-1])
+        return {row["name"].lower().replace("_", "-"): row["version"] for row in listed}
+
+    def airflow(self, *arguments: str) -> str:
+        return run([self.folder / "bin" / "airflow", *arguments], self.env)
+
+    def install_airflow(self) -> None:
+        self.remove()
+        self.home.mkdir(parents=True)
+        run([find_python(self.line.python), "-m", "venv", "--without-pip", self.folder])
+        wanted = [f"apache-airflow=={self.line.release}"]
+        if self.line.has_fab and self.line.minor not in ("2.7", "2.8"):
+            wanted.append("apache-airflow-providers-fab")
+        self.pip("install", "-q", "--no-compile", "-c", self.line.constraints, *wanted)
+
+    def create_site(self) -> None:
+        """Create the database, the users and the example Dags."""
+        shutil.copytree(ROOT / "examples" / "dags", self.home / "dags")
+        if self.line.major == 3:
+            (self.home / "passwords.json").write_text(json.dumps({"admin": "admin"}), encoding="utf-8")
+        self.airflow("db", "migrate")
+        if self.line.has_fab:
+            self.airflow("sync-perm")
+            person = ["-f", "Ada", "-l", "Min", "-e", "ada@example.org", "-r", "Admin"]
+            self.airflow("users", "create", "-u", "admin", "-p", "admin", *person)
+        self.airflow("dags", "reserialize")
+
+    def start_web(self) -> None:
+        """Start the web process and wait until it is healthy."""
+        if self.line.major == 3:
+            command = ["api-server", "--host", "127.0.0.1", "--port", str(self.port)]
+        else:
+            command = ["webserver", "--hostname", "127.0.0.1", "--port", str(self.port)]
+        env = self.env
+        with self.log_file.open("wb") as log:
+            self.process = subprocess.Popen(
+                [self.folder / "bin" / "airflow", *command],
+                env=env,
+                cwd=WORK,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        health = "/api/v2/monitor/health" if self.line.major == 3 else "/health"
+        until = time.monotonic() + START_SECONDS
+        while time.monotonic() < until:
+            check(self.process.poll() is None, f"the web process has stopped:\n{self.log()}")
+            try:
+                if self.request("GET", health)[0] == 200:
+                    return
+            except OSError:
+                pass
+            time.sleep(0.5)
+        raise Failed(f"the web process did not start in {START_SECONDS} s:\n{self.log()}")
+
+    @property
+    def log_file(self) -> Path:
+        return self.home / "web.log"
+
+    def log(self) -> str:
+        return self.log_file.read_text(encoding="utf-8", errors="replace")[-6000:]
+
+    def request(
+        self, method: str, route: str, message: Any = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, dict[str, str], Any]:
+        """Send a request; return status, headers (by lower-case name) and what the JSON answer holds."""
+        sent = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+        request = urllib.request.Request(
+            self.root + route,
+            None if message is None else json.dumps(message).encode(),
+            {**sent, **(headers or {})},
+            method=method,
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                status, got, body = answer.status, answer.headers, answer.read()
+        except urllib.error.HTTPError as refused:
+            status, got, body = refused.code, refused.headers, refused.read()
+        is_json = "json" in got.get("Content-Type", "")
+        return status, {k.lower(): v for k, v in got.items()}, json.loads(body) if is_json else body
+
+    def log_in(self) -> None:
+        if self.line.major == 2:
+            self.authorization = "Basic " + base64.b64encode(b"admin:admin").decode()
+            return
+        person = {"username": "admin", "password": "admin"}
+        status, _, answer = self.request("POST", "/auth/token", person)
+        check(status in (200, 201), f"POST /auth/token answered {status}: {answer}")
+        self.authorization = "Bearer " + answer["access_token"]
+
+    def rpc(self, method: str, params: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Any:
+        """Send a message of the protocol with the credential; return its result."""
+        message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        sent = {"Authorization": self.authorization, **(headers or {})}
+        status, _, answer = self.request("POST", "/mcp/v1", message, sent)
+        check(
+            status == 200 and "result" in answer,
+            f"{method} {params} answered {status} {answer}\n{self.log()}",
+        )
+        return answer["result"]
+
+    def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        """Call a tool; return its structured content."""
+        result = self.rpc("tools/call", {"name": tool, "arguments": arguments})
+        check(not result.get("isError"), f"{tool} {arguments} failed: {result}\n{self.log()}")
+        content: dict[str, Any] = result["structuredContent"]
+        return content
+
+    def stop(self) -> None:
+        if self.process is None:
+            return
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGTERM)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        self.process = None
+
+    def remove(self) -> None:
+        self.stop()
+        for folder in (self.folder, self.home):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def install_wheel(site: Environment, wheel: Path) -> None:
+    """Add the wheel to a working Airflow; nothing that Airflow brought may change."""
+    before = site.installed()
+    site.pip("install", "-q", "--no-compile", wheel)
+    after = site.installed()
+    changed = {name: (was, after.get(name)) for name, was in before.items() if after.get(name) != was}
+    check(not changed, f"installing the wheel changed {changed}")
+    site.pip("check")
+    say(f"  the wheel added {', '.join(sorted(f'{n} {after[n]}' for n in set(after) - set(before)))}")
+
+
+def check_commands(site: Environment) -> None:
+    """``airflow`` shows the provider and the plugin, and says nothing against them."""
+    providers = site.airflow("providers", "list", "--output", "plain")
+    check(PROVIDER in providers, f"`airflow providers list` does not list it:\n{providers}")
+    plugins = site.airflow("plugins", "--output", "json")
+    mounted = "fastapi_apps" if site.line.major == 3 else "flask_blueprints"
+    check('"name": "mcp"' in plugins and mounted in plugins, f"`airflow plugins` does not list it:\n{plugins}")
+    for said in (providers, plugins):
+        for printed in said.lower().splitlines():
+            loud = "mcp" in printed and ("warn" in printed or "error" in printed)
+            check(not loud, f"an `airflow` command says: {printed}")
+
+
+def check_endpoint(site: Environment) -> int:
+    """What a stranger and an admin get of the endpoint; return how many tools were called."""
+    for method in ("initialize", "tools/list"):
+        message = {"jsonrpc": "2.0", "id": 1, "method": method}
+        for headers in ({}, {"Authorization": "Basic YWRtaW46d3Jvbmc="}, {"Authorization": "Bearer wrong"}):
+            status, got, _ = site.request("POST", "/mcp/v1", message, headers)
+            check(status == 401, f"{method} with {headers} answered {status}\n{site.log()}")
+            check(got.get("www-authenticate", "").startswith("Bearer"), f"no challenge: {got}")
+    status, got, _ = site.request("GET", "/mcp/v1")
+    check(status == 405 and got.get("allow") == "POST", f"GET answered {status} {got}")
+    site.log_in()
+
+    person = {"name": "smoke", "version": "1"}
+    hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": person}
+    check(site.rpc("initialize", hello)["protocolVersion"] == "2025-11-25", "another version was negotiated")
+    meta = {
+        f"io.modelcontextprotocol/{key}": value
+        for key, value in (("protocolVersion", MODERN), ("clientInfo", person), ("clientCapabilities", {}))
+    }
+    modern = {"MCP-Protocol-Version": MODERN, "Mcp-Method": "server/discover"}
+    found = site.rpc("server/discover", {"_meta": meta}, modern)
+    check(MODERN in found["supportedVersions"], f"server/discover answered {found}")
+    modern = {"MCP-Protocol-Version": MODERN, "Mcp-Method": "tools/call", "Mcp-Name": "get_airflow_info"}
+    call = {"name": "get_airflow_info", "arguments": {}, "_meta": meta}
+    info = site.rpc("tools/call", call, modern)["structuredContent"]
+    check(info["version"] == site.line.release, f"get_airflow_info answered {info}")
+
+    tools = {tool["name"]: tool for tool in site.rpc("tools/list", {})["tools"]}
+    check(set(tools) >= REFERENCE_TOOLS, f"tools/list holds only {sorted(tools)}")
+    called = list(call_tools(site, tools))
+    check(set(called) >= REFERENCE_TOOLS, f"only {called} could be called")
+    return len(called)
+
+
+def call_tools(site: Environment, tools: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Call every read tool that needs no more than a Dag and its run, and trigger one; yield their names."""
+    listed = site.call("list_dags")
+    check(listed["total"] >= 5, f"list_dags answered {listed}")
+    site.call("trigger_dag", dag_id="demo_params", dag_run_id="smoke", conf={"region": "us"}, unpause=True)
+    yield "trigger_dag"
+    runs = site.call("list_dag_runs", dag_id="demo_params")
+    check([row["dag_run_id"] for row in runs["dag_runs"]] == ["smoke"], f"list_dag_runs answered {runs}")
+    info = site.call("get_airflow_info", include=["version", "providers", "plugins", "jobs"])
+    check("mcp" in info["plugins"] and PROVIDER in info["providers"], f"get_airflow_info answered {info}")
+    known = {"dag_id": "demo_params", "dag_run_id": "smoke"}
+    for name, tool in tools.items():
+        required = tool["inputSchema"].get("required", [])
+        if tool["annotations"]["readOnlyHint"] and set(required) <= set(known):
+            site.call(name, **{argument: known[argument] for argument in required})
+            yield name
+
+
+def starts_alone(line: Line) -> str | None:
+    """Return None if that Airflow works here without the wheel, else what it fails with."""
+    site = Environment(line)
+    try:
+        site.install_airflow()
+        site.create_site()
+        site.start_web()
+    except Failed as failure:
+        return str(failure)
+    finally:
+        site.remove()
+    return None
+
+
+def smoke(line: Line, wheel: Path, *, keep: bool = False) -> dict[str, str]:
+    """Test one line; return its row of the table."""
+    say(f"{line}")
+    site = Environment(line)
+    row = {"Airflow": line.release, "Python": line.python, "login": "FAB" if line.has_fab else "simple"}
+    try:
+        site.install_airflow()
+        install_wheel(site, wheel)
+        has = site.installed()
+        frameworks = ("starlette", "fastapi") if line.major == 3 else ("flask", "connexion")
+        row |= {"mcp": has["mcp"], "web framework": " ".join(f"{n} {has[n]}" for n in frameworks)}
+        site.create_site()
+        check_commands(site)
+        site.start_web()
+        count = check_endpoint(site)
+    except Failed as failure:
+        say(f"  FAILED: {failure}")
+        site.stop()
+        alone = starts_alone(line) if not keep else "not tried"
+        say(f"  that Airflow without the wheel: {alone or 'works'}")
+        return {**row, "result": "failed" if alone is None else "failed, as that Airflow does alone"}
+    finally:
+        site.stop()
+        if not keep:
+            site.remove()
+    say(f"  passed, {count} tools called")
+    return {**row, "result": "passed"}
+
+
+def read_table() -> list[dict[str, str]]:
+    """Return the rows of the page as it is."""
+    if not PAGE.exists():
+        return []
+    text = PAGE.read_text(encoding="utf-8").split(f":widths: auto\n\n", 1)[1]
+    lines = [line.strip() for line in text.split("\n\n", 1)[0].splitlines()]
+    return [dict(zip(COLUMNS, values, strict=True)) for values in csv.reader(lines, skipinitialspace=True)]
+
+
+def write_table(rows: Sequence[Mapping[str, str]]) -> None:
+    """Write the page with these rows, newest Airflow first."""
+
+    def order(row: Mapping[str, str]) -> list[int]:
+        return [-int(n) for n in row["Airflow"].split(".")] + [int(n) for n in row["Python"].split(".")]
+
+    licence = (ROOT / "provider.yaml").read_text(encoding="utf-8").splitlines()[:16]
+    out = ["..", *(line.replace("#", "   ", 1).rstrip() for line in licence), ""]
+    out += [".. Written by scripts/smoke_versions.py: `make versions`.", "", "Tested versions", "===============", ""]
+    out += INTRODUCTION.strip().splitlines()
+    out += ["", ".. csv-table::", f"   :header: {', '.join(COLUMNS)}", "   :widths: auto", ""]
+    out += ["   " + ", ".join(f'"{row.get(c, "")}"' for c in COLUMNS) for row in sorted(rows, key=order)]
+    out += ["", *AFTER.strip().splitlines()]
+    PAGE.write_text("\n".join(out) + "\n", encoding="utf-8")
+
+
+INTRODUCTION = """
+Each line is a clean environment: Airflow was installed first, then the built wheel without any constraint. Installing
+the wheel changed no package that Airflow had brought, and ``pip check`` found nothing. With SQLite and the example
+Dags, ``airflow`` commands listed the provider and the plugin without a warning; the web process answered 401 without
+a credential and with a wrong one, and 405 to GET; ``initialize`` (2025-11-25), ``server/discover`` (2026-07-28) and
+``tools/list`` were answered; a Dag was triggered; and every tool that reads and needs no more than a Dag and its run
+was called.
+"""
+AFTER = """
+TODO
+"""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", action="append", choices=PYTHONS, help="only this Airflow minor (repeatable)")
+    parser.add_argument("--python", action="append", help="only this Python, for example 3.12 (repeatable)")
+    parser.add_argument("--keep", action="store_true", help="leave the last environment in .versions/")
+    parser.add_argument("--no-table", action="store_true", help="do not write docs/tested-versions.rst")
+    given = parser.parse_args()
+    lines = [
+        Line(minor, python)
+        for minor, pythons in PYTHONS.items()
+        for python in (given.python or pythons)
+        if not given.only or minor in given.only
+    ]
+    WORK.mkdir(exist_ok=True)
+    wheel = build()
+    rows = {(row["Airflow"], row["Python"]): row for row in read_table()}
+    failed = []
+    for line in lines:
+        row = smoke(line, wheel, keep=given.keep)
+        rows[row["Airflow"], row["Python"]] = row
+        if row["result"] != "passed":
+            failed.append(str(line))
+        if not given.no_table:
+            write_table(list(rows.values()))
+    if failed:
+        say(f"failed: {'; '.join(failed)}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
