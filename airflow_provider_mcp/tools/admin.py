@@ -23,7 +23,7 @@ import json
 import re
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from airflow_provider_mcp.sdk import (
     Airflow,
@@ -78,7 +78,7 @@ class Pools(Page):
     pools: list[dict[str, Any]]
 
 
-class Pool(Result):
+class Pool(BaseModel):
     pool: dict[str, Any]
     created: bool | None = None
 
@@ -94,7 +94,7 @@ class Variable(Result):
     description: str | None = None
 
 
-class Stored(Result):
+class Stored(BaseModel):
     key: str
     created: bool
 
@@ -104,7 +104,7 @@ class Connections(Page):
     connections: list[dict[str, Any]]
 
 
-class StoredConnection(Result):
+class StoredConnection(BaseModel):
     connection: dict[str, Any]
     created: bool
 
@@ -124,7 +124,7 @@ class EventLogs(Page):
     event_logs: list[dict[str, Any]]
 
 
-class Deleted(Result):
+class Deleted(BaseModel):
     deleted: str
 
 
