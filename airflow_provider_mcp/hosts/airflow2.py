@@ -365,15 +365,6 @@ def redact(value: Any, name: str | None = None) -> Any:
     return mask(value, name, max_depth=REDACTED_DEPTH)
 
 
-def hides_option(section: str, option: str) -> bool:
-    """Say whether Airflow calls an option of its configuration sensitive."""
-    from airflow.configuration import conf
-
-    section, option = section.lower(), option.lower()
-    # Options of a secrets backend may be set one by one, under names of their own.
-    return (section, option) in conf.sensitive_config_values or "backend_kwarg__" in option
-
-
 def read_extra(conn_id: str) -> Mapping[str, Any] | None:
     """Return a connection's extra; None if there is no such connection.
 
@@ -392,3 +383,12 @@ def read_extra(conn_id: str) -> Mapping[str, Any] | None:
     if not isinstance(extra, dict):
         raise ValueError("the extra is not a JSON object")
     return extra
+
+
+def hides_option(section: str, option: str) -> bool:
+    """Say whether Airflow calls an option of its configuration sensitive."""
+    from airflow.configuration import conf
+
+    section, option = section.lower(), option.lower()
+    # Options of a secrets backend may be set one by one, under names of their own.
+    return (section, option) in conf.sensitive_config_values or "backend_kwarg__" in option

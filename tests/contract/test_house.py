@@ -35,8 +35,9 @@ from airflow_provider_mcp.server import describe_tool
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "airflow_provider_mcp"
 VERBS = {"list", "get", "trigger", "clear", "set", "create", "delete", "pause", "unpause", "wait"}
-VERBS |= {"materialize", "test", "update"}
 CATALOGUE = load_catalogue("3.3.2", found=[])
+
+VERBS |= {"materialize", "test", "update"}
 
 
 def imports(module: Path) -> set[str]:
