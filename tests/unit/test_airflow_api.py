@@ -101,3 +101,16 @@ def test_answers_become_tool_errors(status: int, code: str, retryable: bool) -> 
     if code == "permission_denied":
         assert raised.value.identifiers["resource"] == "Dags"
         assert raised.value.identifiers["action"] == "read"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [("Switched off here.", "Switched off here."), ("<html>Switched off</html>", "Forbidden")],
+)
+def test_a_refusal_in_plain_text_is_told_and_a_page_is_not(body: str, said: str) -> None:
+    async def run() -> None:
+        await client(lambda _: httpx.Response(403, text=body)).get("connections")
+
+    with pytest.raises(ToolError) as raised:
+        anyio.run(run)
+    assert f"({said})" in raised.value.message
