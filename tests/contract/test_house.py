@@ -63,8 +63,6 @@ VERBS = frozenset(
 )
 CATALOGUE = load_catalogue("3.3.2", found=[])
 
-VERBS |= {"materialize", "test", "update"}
-
 
 def imports(module: Path) -> set[str]:
     found: set[str] = set()
