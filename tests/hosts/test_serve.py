@@ -126,6 +126,17 @@ async def list_templates(client: Client) -> Any:
     return [t.uri_template for t in (await client.list_resource_templates()).resource_templates]
 
 
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-11-25",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    },
+}
+
 READING: tuple[Exchange, ...] = (
     list_tools,
     list_prompts,
@@ -276,6 +287,34 @@ def test_a_session_outlives_its_token_and_its_server(home: Path, mortal: Mortal)
     if LINE == 3:
         assert mortal.log().count("/auth/token") == 1
     assert "pause_dag" not in embedded_tools(mortal)
+
+
+def test_the_standard_output_carries_only_the_protocol(site: Site) -> None:
+    where = {"conn_type": "airflow_mcp", "host": site.root, "login": "admin", "password": "admin"}
+    env = bare_environment(
+        AIRFLOW_HOME=str(site.home), AIRFLOW__LOGGING__LOGGING_LEVEL="DEBUG", AIRFLOW_CONN_A=json.dumps(where)
+    )
+    messages = (
+        INITIALIZE,
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "list_dags", "arguments": {}}},
+        {"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": {"name": "get_dag", "arguments": {}}},
+    )
+    process = subprocess.Popen(
+        [sys.executable, *CLI, "serve", "--conn-id", "a"],
+        env=env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(b"".join(json.dumps(message).encode() + b"\n" for message in messages))
+    process.stdin.flush()
+    lines = [process.stdout.readline() for _ in range(3)]
+    process.stdin.close()
+    lines += process.stdout.readlines()
+    assert process.wait(60) == 0
+    assert sorted(json.loads(line)["id"] for line in lines) == [1, 2, 3]
 
 
 # ---- the http transport --------------------------------------------------------------------------------
