@@ -363,6 +363,7 @@ def test_check_says_what_does_not_work(site: Site) -> None:
     done = run_cli("check", "--url", site.root, **{**USER, "AIRFLOW_MCP_PASSWORD": "wrong-one"})
     assert done.returncode == 1
     assert "FAIL" in done.stdout
+    assert ("public role" in done.stdout) == (LINE == 2)
     assert "wrong-one" not in done.stdout + done.stderr
     gone = run_cli("check", "--url", f"http://127.0.0.1:{free_port()}", **USER)
     assert gone.returncode == 1
