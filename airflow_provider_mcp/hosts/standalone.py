@@ -23,6 +23,7 @@ import hashlib
 import hmac
 import json
 import secrets
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -292,6 +293,8 @@ async def serve_stdio(fleet: Fleet) -> None:
     from mcp.server.stdio import stdio_server
 
     async with stdio_server() as (incoming, outgoing):
+        # What is still printed, even as the process ends, must not reach the client.
+        sys.stdout = sys.stderr
         await fleet.server.run(incoming, outgoing, fleet.server.create_initialization_options())
 
 

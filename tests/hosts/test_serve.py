@@ -514,6 +514,7 @@ if LINE == 3:
 
 
 def test_a_dag_uses_the_hook(site: Site) -> None:
+    """That of examples/dags/demo_hook.py."""
     where = {"conn_type": "airflow_mcp", "host": site.root, "login": "admin", "password": "admin"}
     airflow(site.env, "connections", "add", "demo_airflow", "--conn-json", json.dumps(where))
     until = time.monotonic() + START_SECONDS
