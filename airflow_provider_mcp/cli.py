@@ -389,6 +389,8 @@ async def _check_instance(instance: Instance) -> int:
             health = (await airflow.get("monitor/health")).json()
     except ToolError as failure:
         findings.bad(failure.message, failure.hint)
+        if failure.identifiers.get("status") == 403 and (remote.known_version or "").startswith("2."):
+            findings.note("Airflow 2 takes whoever gives a wrong password for its public role")
     else:
         for part in ("metadatabase", "scheduler"):
             status = (health.get(part) or {}).get("status")
