@@ -16,10 +16,10 @@
 # under the License.
 """Install the built wheel beside each supported Airflow minor, in clean environments, and call it there.
 
-``make versions`` runs every line of the table in docs/tested-versions.rst; ``make versions ONLY=3.1`` one minor.
-Each environment is made, used and removed before the next one. Airflow is installed first, with
-``constraints/versions/airflow-X.Y.txt``, and the wheel second, without any constraint, as an administrator adds a
-provider to an installation that works.
+``make versions`` runs every line of the table in docs/tested-versions.rst; ``make versions ONLY=3.1`` one
+minor. Each environment is made, used and removed before the next one. Airflow is installed first, with
+``constraints/versions/airflow-X.Y.txt``, and the wheel second, without any constraint, as an administrator
+adds a provider to an installation that works.
 """
 
 from __future__ import annotations
@@ -97,6 +97,12 @@ def run(command: Sequence[str | Path], env: Mapping[str, str] | None = None) -> 
     return done.stdout
 
 
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
 def find_python(version: str) -> Path:
     """Return an interpreter of a minor version: on the path, or of pyenv."""
     pyenv = sorted((Path.home() / ".pyenv" / "versions").glob(f"{version}.*/bin/python"))
@@ -111,13 +117,13 @@ def find_python(version: str) -> Path:
 
 
 @functools.cache
-def pip() -> tuple[str, ...]:
-    """Return the newest pip, in an environment of its own: it installs into the others."""
-    python = WORK / "pip" / "bin" / "python"
-    if not python.exists():
-        run([sys.executable, "-m", "venv", WORK / "pip"])
-        run([python, "-m", "pip", "install", "-q", "--upgrade", "pip"])
-    return "nice", "-n", "10", str(python), "-m", "pip", "--disable-pip-version-check"
+def installers() -> Path:
+    """Return where the newest pip and uv are: they install into the other environments."""
+    folder = WORK / "installers"
+    if not (folder / "bin" / "uv").exists():
+        run([sys.executable, "-m", "venv", folder])
+        run([folder / "bin" / "python", "-m", "pip", "install", "-q", "--upgrade", "pip", "uv"])
+    return folder / "bin"
 
 
 def build() -> Path:
@@ -170,7 +176,7 @@ class Environment:
     """A clean environment with Airflow, and a web process in it."""
 
     line: Line
-    port: int = 0
+    port: int = field(default_factory=free_port)
     authorization: str = ""
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
@@ -189,10 +195,9 @@ class Environment:
     @functools.cached_property
     def env(self) -> dict[str, str]:
         """The variables of its Airflow; nothing of the repository is on a path."""
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "PYTHON", "VIRTUAL"))}
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            self.port = int(listener.getsockname()[1])
+        inherited = {
+            k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "PYTHON", "VIRTUAL"))
+        }
         env = {
             **inherited,
             "AIRFLOW_HOME": str(self.home),
@@ -211,12 +216,15 @@ class Environment:
         return env | {
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / "passwords.json"),
+            "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__API__SECRET_KEY": SECRET,
             "AIRFLOW__API_AUTH__JWT_SECRET": SECRET,
         }
 
     def pip(self, *arguments: str | Path) -> str:
-        return run([*pip(), "--python", self.folder / "bin" / "python", *arguments])
+        """Run pip, as an administrator does to add a provider."""
+        command = ["nice", "-n", "10", installers() / "pip", "--disable-pip-version-check"]
+        return run([*command, "--python", self.folder / "bin" / "python", *arguments])
 
     def installed(self) -> dict[str, str]:
         listed = json.loads(self.pip("list", "--format=json").splitlines()[-1])
@@ -232,7 +240,9 @@ class Environment:
         wanted = [f"apache-airflow=={self.line.release}"]
         if self.line.has_fab and self.line.minor not in ("2.7", "2.8"):
             wanted.append("apache-airflow-providers-fab")
-        self.pip("install", "-q", "--no-compile", "-c", self.line.constraints, *wanted)
+        # uv: this part is the scenery, and by far the most of the work.
+        uv = ["nice", "-n", "10", installers() / "uv", "pip", "install", "-q", "--native-tls"]
+        run([*uv, "--python", self.folder / "bin" / "python", "-c", self.line.constraints, *wanted])
 
     def create_site(self) -> None:
         """Create the database, the users and the example Dags."""
@@ -362,7 +372,9 @@ def check_commands(site: Environment) -> None:
     check(PROVIDER in providers, f"`airflow providers list` does not list it:\n{providers}")
     plugins = site.airflow("plugins", "--output", "json")
     mounted = "fastapi_apps" if site.line.major == 3 else "flask_blueprints"
-    check('"name": "mcp"' in plugins and mounted in plugins, f"`airflow plugins` does not list it:\n{plugins}")
+    check(
+        '"name": "mcp"' in plugins and mounted in plugins, f"`airflow plugins` does not list it:\n{plugins}"
+    )
     for said in (providers, plugins):
         for printed in said.lower().splitlines():
             loud = "mcp" in printed and ("warn" in printed or "error" in printed)
@@ -468,7 +480,7 @@ def read_table() -> list[dict[str, str]]:
     """Return the rows of the page as it is."""
     if not PAGE.exists():
         return []
-    text = PAGE.read_text(encoding="utf-8").split(f":widths: auto\n\n", 1)[1]
+    text = PAGE.read_text(encoding="utf-8").split(":widths: auto\n\n", 1)[1]
     lines = [line.strip() for line in text.split("\n\n", 1)[0].splitlines()]
     return [dict(zip(COLUMNS, values, strict=True)) for values in csv.reader(lines, skipinitialspace=True)]
 
@@ -481,7 +493,13 @@ def write_table(rows: Sequence[Mapping[str, str]]) -> None:
 
     licence = (ROOT / "provider.yaml").read_text(encoding="utf-8").splitlines()[:16]
     out = ["..", *(line.replace("#", "   ", 1).rstrip() for line in licence), ""]
-    out += [".. Written by scripts/smoke_versions.py: `make versions`.", "", "Tested versions", "===============", ""]
+    out += [
+        ".. Written by scripts/smoke_versions.py: `make versions`.",
+        "",
+        "Tested versions",
+        "===============",
+        "",
+    ]
     out += INTRODUCTION.strip().splitlines()
     out += ["", ".. csv-table::", f"   :header: {', '.join(COLUMNS)}", "   :widths: auto", ""]
     out += ["   " + ", ".join(f'"{row.get(c, "")}"' for c in COLUMNS) for row in sorted(rows, key=order)]
@@ -490,12 +508,12 @@ def write_table(rows: Sequence[Mapping[str, str]]) -> None:
 
 
 INTRODUCTION = """
-Each line is a clean environment: Airflow was installed first, then the built wheel without any constraint. Installing
-the wheel changed no package that Airflow had brought, and ``pip check`` found nothing. With SQLite and the example
-Dags, ``airflow`` commands listed the provider and the plugin without a warning; the web process answered 401 without
-a credential and with a wrong one, and 405 to GET; ``initialize`` (2025-11-25), ``server/discover`` (2026-07-28) and
-``tools/list`` were answered; a Dag was triggered; and every tool that reads and needs no more than a Dag and its run
-was called.
+Each line is a clean environment: Airflow was installed first, then the built wheel without any constraint.
+Installing the wheel changed no package that Airflow had brought, and ``pip check`` found nothing. With SQLite
+and the example Dags, ``airflow`` commands listed the provider and the plugin without a warning; the web
+process answered 401 without a credential and with a wrong one, and 405 to GET; ``initialize`` (2025-11-25),
+``server/discover`` (2026-07-28) and ``tools/list`` were answered; a Dag was triggered; and every tool that
+reads and needs no more than a Dag and its run was called.
 """
 AFTER = """
 TODO
@@ -503,8 +521,12 @@ TODO
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", action="append", choices=PYTHONS, help="only this Airflow minor (repeatable)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--only", action="append", choices=PYTHONS, help="only this Airflow minor (repeatable)"
+    )
     parser.add_argument("--python", action="append", help="only this Python, for example 3.12 (repeatable)")
     parser.add_argument("--keep", action="store_true", help="leave the last environment in .versions/")
     parser.add_argument("--no-table", action="store_true", help="do not write docs/tested-versions.rst")

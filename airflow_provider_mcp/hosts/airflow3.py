@@ -230,7 +230,11 @@ def read_extra(conn_id: str) -> Mapping[str, Any] | None:
     import json
 
     from airflow.exceptions import AirflowNotFoundException
-    from airflow.sdk import BaseHook
+
+    try:
+        from airflow.sdk import BaseHook
+    except ImportError:  # 3.0 has it here alone; 3.1 deprecated this place.
+        from airflow.hooks.base import BaseHook
 
     try:
         connection = BaseHook.get_connection(conn_id)
