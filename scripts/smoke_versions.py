@@ -40,6 +40,7 @@ import tarfile
 import time
 import urllib.error
 import urllib.request
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,7 +63,9 @@ PYTHONS = {
     "3.3": ("3.10", "3.11", "3.12", "3.13"),
 }
 """The oldest and the newest Python, from 3.10 to 3.13, that each minor allows."""
-COLUMNS = ("Airflow", "Python", "login", "mcp", "web framework", "result")
+OLDEST = {("2.7", "3.10"), ("3.0", "3.10")}
+"""Where the wheel's dependencies are the oldest that pyproject.toml allows; elsewhere they are the newest."""
+COLUMNS = ("Airflow", "Python", "dependencies", "mcp", "pydantic", "web framework", "result")
 REFERENCE_TOOLS = {"list_dags", "get_airflow_info", "list_dag_runs", "get_dag", "get_system_health"}
 MODERN = "2026-07-28"
 SECRET = "0123456789abcdef" * 4
@@ -140,12 +143,25 @@ def build() -> Path:
     return wheel
 
 
+def oldest_allowed(wheel: Path) -> dict[str, str]:
+    """Return the oldest version of each of the wheel's dependencies, Airflow aside."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
+        metadata = archive.read(name).decode()
+    found = dict(re.findall(r"^Requires-Dist: ([\w-]+)\b.*>=([\d.]+)", metadata, re.MULTILINE))
+    return {name: version for name, version in found.items() if name != "apache-airflow"}
+
+
 @dataclass(frozen=True)
 class Line:
     """One environment to test."""
 
     minor: str
     python: str
+
+    @property
+    def dependencies(self) -> str:
+        return "oldest" if (self.minor, self.python) in OLDEST else "newest"
 
     @property
     def major(self) -> int:
@@ -167,8 +183,13 @@ class Line:
         """Whether people are kept in Flask-AppBuilder's tables; else the simple auth manager is used."""
         return self.major == 2
 
+    @property
+    def has_fab_inside(self) -> bool:
+        """Whether Flask-AppBuilder's auth manager is a part of Airflow, not of a provider."""
+        return self.minor in ("2.7", "2.8")
+
     def __str__(self) -> str:
-        return f"Airflow {self.release}, Python {self.python}"
+        return f"Airflow {self.release}, Python {self.python}, {self.dependencies} dependencies"
 
 
 @dataclass
@@ -212,6 +233,8 @@ class Environment:
                 "AIRFLOW__API__AUTH_BACKENDS": backends,
                 "AIRFLOW__WEBSERVER__SECRET_KEY": SECRET,
                 "AIRFLOW__WEBSERVER__WORKERS": "1",
+                # `airflow sync-perm` has done it.
+                f"AIRFLOW__{'WEBSERVER' if self.line.has_fab_inside else 'FAB'}__UPDATE_FAB_PERMS": "False",
             }
         return env | {
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
@@ -233,16 +256,20 @@ class Environment:
     def airflow(self, *arguments: str) -> str:
         return run([self.folder / "bin" / "airflow", *arguments], self.env)
 
-    def install_airflow(self) -> None:
+    def install_airflow(self, wheel: Path) -> None:
         self.remove()
         self.home.mkdir(parents=True)
+        constraints = self.line.constraints.read_text(encoding="utf-8")
+        if self.line.dependencies == "oldest":
+            constraints += "".join(f"{name}=={version}\n" for name, version in oldest_allowed(wheel).items())
+        (self.home / "constraints.txt").write_text(constraints, encoding="utf-8")
         run([find_python(self.line.python), "-m", "venv", "--without-pip", self.folder])
         wanted = [f"apache-airflow=={self.line.release}"]
-        if self.line.has_fab and self.line.minor not in ("2.7", "2.8"):
+        if self.line.has_fab and not self.line.has_fab_inside:
             wanted.append("apache-airflow-providers-fab")
         # uv: this part is the scenery, and by far the most of the work.
-        uv = ["nice", "-n", "10", installers() / "uv", "pip", "install", "-q", "--native-tls"]
-        run([*uv, "--python", self.folder / "bin" / "python", "-c", self.line.constraints, *wanted])
+        uv = ["nice", "-n", "10", installers() / "uv", "pip", "install", "-q", "--system-certs"]
+        run([*uv, "--python", self.folder / "bin" / "python", "-c", self.home / "constraints.txt", *wanted])
 
     def create_site(self) -> None:
         """Create the database, the users and the example Dags."""
@@ -358,7 +385,8 @@ class Environment:
 def install_wheel(site: Environment, wheel: Path) -> None:
     """Add the wheel to a working Airflow; nothing that Airflow brought may change."""
     before = site.installed()
-    site.pip("install", "-q", "--no-compile", wheel)
+    oldest = ["-c", site.home / "constraints.txt"] if site.line.dependencies == "oldest" else []
+    site.pip("install", "-q", "--no-compile", *oldest, wheel)
     after = site.installed()
     changed = {name: (was, after.get(name)) for name, was in before.items() if after.get(name) != was}
     check(not changed, f"installing the wheel changed {changed}")
@@ -433,13 +461,14 @@ def call_tools(site: Environment, tools: Mapping[str, Mapping[str, Any]]) -> Ite
             yield name
 
 
-def starts_alone(line: Line) -> str | None:
+def starts_alone(line: Line, wheel: Path) -> str | None:
     """Return None if that Airflow works here without the wheel, else what it fails with."""
     site = Environment(line)
     try:
-        site.install_airflow()
+        site.install_airflow(wheel)
         site.create_site()
         site.start_web()
+        site.log_in()
     except Failed as failure:
         return str(failure)
     finally:
@@ -451,13 +480,17 @@ def smoke(line: Line, wheel: Path, *, keep: bool = False) -> dict[str, str]:
     """Test one line; return its row of the table."""
     say(f"{line}")
     site = Environment(line)
-    row = {"Airflow": line.release, "Python": line.python, "login": "FAB" if line.has_fab else "simple"}
+    row = {"Airflow": line.release, "Python": line.python, "dependencies": line.dependencies}
     try:
-        site.install_airflow()
+        site.install_airflow(wheel)
         install_wheel(site, wheel)
         has = site.installed()
         frameworks = ("starlette", "fastapi") if line.major == 3 else ("flask", "connexion")
-        row |= {"mcp": has["mcp"], "web framework": " ".join(f"{n} {has[n]}" for n in frameworks)}
+        row |= {
+            "mcp": has["mcp"],
+            "pydantic": has["pydantic"],
+            "web framework": " ".join(f"{n} {has[n]}" for n in frameworks),
+        }
         site.create_site()
         check_commands(site)
         site.start_web()
@@ -465,7 +498,9 @@ def smoke(line: Line, wheel: Path, *, keep: bool = False) -> dict[str, str]:
     except Failed as failure:
         say(f"  FAILED: {failure}")
         site.stop()
-        alone = starts_alone(line) if not keep else "not tried"
+        if keep:
+            return {**row, "result": "failed"}
+        alone = starts_alone(line, wheel)
         say(f"  that Airflow without the wheel: {alone or 'works'}")
         return {**row, "result": "failed" if alone is None else "failed, as that Airflow does alone"}
     finally:
@@ -480,9 +515,10 @@ def read_table() -> list[dict[str, str]]:
     """Return the rows of the page as it is."""
     if not PAGE.exists():
         return []
-    text = PAGE.read_text(encoding="utf-8").split(":widths: auto\n\n", 1)[1]
-    lines = [line.strip() for line in text.split("\n\n", 1)[0].splitlines()]
-    return [dict(zip(COLUMNS, values, strict=True)) for values in csv.reader(lines, skipinitialspace=True)]
+    head, table = PAGE.read_text(encoding="utf-8").split(":widths: auto\n\n", 1)
+    columns = head.rsplit(":header: ", 1)[1].strip().split(", ")
+    lines = [line.strip() for line in table.split("\n\n", 1)[0].splitlines()]
+    return [dict(zip(columns, values, strict=True)) for values in csv.reader(lines, skipinitialspace=True)]
 
 
 def write_table(rows: Sequence[Mapping[str, str]]) -> None:
