@@ -528,7 +528,7 @@ def write_table(rows: Sequence[Mapping[str, str]]) -> None:
         return [-int(n) for n in row["Airflow"].split(".")] + [int(n) for n in row["Python"].split(".")]
 
     licence = (ROOT / "provider.yaml").read_text(encoding="utf-8").splitlines()[:16]
-    out = ["..", *(line.replace("#", "   ", 1).rstrip() for line in licence), ""]
+    out = [":orphan:", "", "..", *(line.replace("#", "   ", 1).rstrip() for line in licence), ""]
     out += [
         ".. Written by scripts/smoke_versions.py: `make versions`.",
         "",
@@ -552,7 +552,17 @@ process answered 401 without a credential and with a wrong one, and 405 to GET; 
 reads and needs no more than a Dag and its run was called.
 """
 AFTER = """
-TODO
+Newest dependencies are those that pip finds; oldest are the lower bounds of the wheel's own requirements.
+
+Airflow 2.7 is the oldest minor: Airflow 2.6 holds pydantic below 2, and every release of the MCP SDK 2 needs
+pydantic 2.12 or later. Where Airflow's own constraints file, which this test does not use, names an older
+pydantic, install the provider without that file.
+
+A minor whose own dependencies have since moved on needs pins to work at all, with or without the provider.
+They are in ``constraints/versions/``, each with its reason, and they are all that was pinned.
+
+``sse-starlette`` is held at 3.0.3 or older: 3.0.4 and later need starlette 0.49.1, which the FastAPI of
+Airflow 3.1 cannot use; pip would replace the older one, and the api-server would not work.
 """
 
 
