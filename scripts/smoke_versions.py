@@ -63,8 +63,15 @@ PYTHONS = {
     "3.3": ("3.10", "3.11", "3.12", "3.13"),
 }
 """The oldest and the newest Python, from 3.10 to 3.13, that each minor allows."""
-OLDEST = {("2.7", "3.10"), ("3.0", "3.10")}
-"""Where the wheel's dependencies are the oldest that pyproject.toml allows; elsewhere they are the newest."""
+RELEASED = {"2.7": "2023-11-08", "3.0": "2025-09-01"}
+"""Two days after the release: what pip then found stands for Airflow's own constraints."""
+ALSO = (
+    ("2.7", "3.10", "oldest"),
+    ("2.7", "3.11", "of its release"),
+    ("3.0", "3.10", "oldest"),
+    ("3.0", "3.12", "of its release"),
+)
+"""Lines with other dependencies than the newest."""
 COLUMNS = ("Airflow", "Python", "dependencies", "mcp", "pydantic", "web framework", "result")
 REFERENCE_TOOLS = {"list_dags", "get_airflow_info", "list_dag_runs", "get_dag", "get_system_health"}
 MODERN = "2026-07-28"
@@ -158,10 +165,7 @@ class Line:
 
     minor: str
     python: str
-
-    @property
-    def dependencies(self) -> str:
-        return "oldest" if (self.minor, self.python) in OLDEST else "newest"
+    dependencies: str = "newest"
 
     @property
     def major(self) -> int:
@@ -260,6 +264,9 @@ class Environment:
         self.remove()
         self.home.mkdir(parents=True)
         constraints = self.line.constraints.read_text(encoding="utf-8")
+        dated: list[str] = []
+        if self.line.dependencies == "of its release":
+            constraints, dated = "", ["--exclude-newer", RELEASED[self.line.minor]]
         if self.line.dependencies == "oldest":
             constraints += "".join(f"{name}=={version}\n" for name, version in oldest_allowed(wheel).items())
         (self.home / "constraints.txt").write_text(constraints, encoding="utf-8")
@@ -268,7 +275,7 @@ class Environment:
         if self.line.has_fab and not self.line.has_fab_inside:
             wanted.append("apache-airflow-providers-fab")
         # uv: this part is the scenery, and by far the most of the work.
-        uv = ["nice", "-n", "10", installers() / "uv", "pip", "install", "-q", "--system-certs"]
+        uv = ["nice", "-n", "10", installers() / "uv", "pip", "install", "-q", "--system-certs", *dated]
         run([*uv, "--python", self.folder / "bin" / "python", "-c", self.home / "constraints.txt", *wanted])
 
     def create_site(self) -> None:
@@ -389,6 +396,10 @@ def install_wheel(site: Environment, wheel: Path) -> None:
     site.pip("install", "-q", "--no-compile", *oldest, wheel)
     after = site.installed()
     changed = {name: (was, after.get(name)) for name, was in before.items() if after.get(name) != was}
+    if site.line.dependencies == "of its release":
+        say(f"  the wheel changed {changed}")
+        allowed = {"annotated-types", "anyio", "pydantic", "pydantic-core", "pyjwt", "typing-extensions"}
+        changed = {name: versions for name, versions in changed.items() if name not in allowed}
     check(not changed, f"installing the wheel changed {changed}")
     site.pip("check")
     say(f"  the wheel added {', '.join(sorted(f'{n} {after[n]}' for n in set(after) - set(before)))}")
@@ -511,6 +522,10 @@ def smoke(line: Line, wheel: Path, *, keep: bool = False) -> dict[str, str]:
     return {**row, "result": "passed"}
 
 
+def row_key(row: Mapping[str, str]) -> tuple[str, ...]:
+    return row["Airflow"], row["Python"], row.get("dependencies", "newest")
+
+
 def read_table() -> list[dict[str, str]]:
     """Return the rows of the page as it is."""
     if not PAGE.exists():
@@ -545,14 +560,16 @@ def write_table(rows: Sequence[Mapping[str, str]]) -> None:
 
 INTRODUCTION = """
 Each line is a clean environment: Airflow was installed first, then the built wheel without any constraint.
-Installing the wheel changed no package that Airflow had brought, and ``pip check`` found nothing. With SQLite
-and the example Dags, ``airflow`` commands listed the provider and the plugin without a warning; the web
+Installing the wheel changed no package that Airflow had brought (but see below), and ``pip check`` found
+nothing. With SQLite and the example Dags, ``airflow`` commands listed the provider and the plugin without a warning; the web
 process answered 401 without a credential and with a wrong one, and 405 to GET; ``initialize`` (2025-11-25),
 ``server/discover`` (2026-07-28) and ``tools/list`` were answered; a Dag was triggered; and every tool that
 reads and needs no more than a Dag and its run was called.
 """
 AFTER = """
-Newest dependencies are those that pip finds; oldest are the lower bounds of the wheel's own requirements.
+Newest dependencies are those that pip finds now; oldest are the lower bounds of the wheel's own requirements;
+those of its release are what pip found when that Airflow came out, in place of Airflow's own constraints. Of
+these, the wheel replaced at most pydantic with its parts, anyio, PyJWT and typing-extensions by newer ones.
 
 Airflow 2.7 is the oldest minor: Airflow 2.6 holds pydantic below 2, and every release of the MCP SDK 2 needs
 pydantic 2.12 or later. Where Airflow's own constraints file, which this test does not use, names an older
@@ -574,22 +591,27 @@ def main() -> int:
         "--only", action="append", choices=PYTHONS, help="only this Airflow minor (repeatable)"
     )
     parser.add_argument("--python", action="append", help="only this Python, for example 3.12 (repeatable)")
+    parser.add_argument(
+        "--dependencies", action="append", choices=("newest", *dict.fromkeys(line[2] for line in ALSO))
+    )
     parser.add_argument("--keep", action="store_true", help="leave the last environment in .versions/")
     parser.add_argument("--no-table", action="store_true", help="do not write docs/tested-versions.rst")
     given = parser.parse_args()
+    newest = [Line(minor, python) for minor, pythons in PYTHONS.items() for python in given.python or pythons]
     lines = [
-        Line(minor, python)
-        for minor, pythons in PYTHONS.items()
-        for python in (given.python or pythons)
-        if not given.only or minor in given.only
+        line
+        for line in (*newest, *(Line(*line) for line in ALSO))
+        if line.minor in (given.only or PYTHONS)
+        and line.python in (given.python or [line.python])
+        and line.dependencies in (given.dependencies or [line.dependencies])
     ]
     WORK.mkdir(exist_ok=True)
     wheel = build()
-    rows = {(row["Airflow"], row["Python"]): row for row in read_table()}
+    rows = {row_key(row): row for row in read_table()}
     failed = []
     for line in lines:
         row = smoke(line, wheel, keep=given.keep)
-        rows[row["Airflow"], row["Python"]] = row
+        rows[row_key(row)] = row
         if row["result"] != "passed":
             failed.append(str(line))
         if not given.no_table:
