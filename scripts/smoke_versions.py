@@ -561,10 +561,10 @@ def write_table(rows: Sequence[Mapping[str, str]]) -> None:
 INTRODUCTION = """
 Each line is a clean environment: Airflow was installed first, then the built wheel without any constraint.
 Installing the wheel changed no package that Airflow had brought (but see below), and ``pip check`` found
-nothing. With SQLite and the example Dags, ``airflow`` commands listed the provider and the plugin without a warning; the web
-process answered 401 without a credential and with a wrong one, and 405 to GET; ``initialize`` (2025-11-25),
-``server/discover`` (2026-07-28) and ``tools/list`` were answered; a Dag was triggered; and every tool that
-reads and needs no more than a Dag and its run was called.
+nothing. With SQLite and the example Dags, ``airflow`` commands listed the provider and the plugin without a
+warning; the web process answered 401 without a credential and with a wrong one, and 405 to GET;
+``initialize`` (2025-11-25), ``server/discover`` (2026-07-28) and ``tools/list`` were answered; a Dag was
+triggered; and every tool that reads and needs no more than a Dag and its run was called.
 """
 AFTER = """
 Newest dependencies are those that pip finds now; oldest are the lower bounds of the wheel's own requirements;
