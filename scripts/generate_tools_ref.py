@@ -148,10 +148,11 @@ def tools_ref(catalogue: Catalogue) -> str:
         "Tools reference",
         "===============",
         "",
-        "What the server offers by itself; other providers may add to it (:doc:`writing-tools`). A tool that the",
-        "running Airflow cannot serve is not listed there. A result is cut to ``[mcp] max_result_chars``:",
-        "then ``truncated`` is true and ``hint`` tells how to get the rest. ``confirmation_token`` is an",
-        "argument of the tools that ask for a confirmation under ``[mcp] confirm``.",
+        "What the server offers by itself; other providers may add to it (:doc:`writing-tools`). A tool",
+        "that the running Airflow cannot serve is not listed there. A result is cut to",
+        "``[mcp] max_result_chars``: then ``truncated`` is true and ``hint`` tells how to get the rest.",
+        "``confirmation_token`` is an argument of the tools that ask for a confirmation under",
+        "``[mcp] confirm``.",
         "",
     ]
     for toolset, description in catalogue.toolsets.items():

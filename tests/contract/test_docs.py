@@ -28,6 +28,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any, get_args
@@ -96,6 +97,8 @@ def check_included(block: Block) -> None:
         assert block.options.get(option, "") in text
     name = file.stem
     tested = file.name in TESTS or f"import {name}\n" in TESTS or f".{name} import" in TESTS
+    # The file of a Dag has the name of the Dag.
+    tested = tested or (file.parent.name == "dags" and f'"{name}"' in TESTS)
     assert tested or file.name.startswith("test_") or file == ROOT / "pyproject.toml", "no test uses the file"
 
 
@@ -124,10 +127,9 @@ def check_yaml(text: str) -> None:
 
 
 def check_shell(text: str) -> None:
-    commands = [line for line in text.replace("\\\n", " ").splitlines() if line.strip()]
+    commands = list(split_commands(text))
     assert commands
-    for command in commands:
-        words = shlex.split(command, comments=True)
+    for words in commands:
         while words and re.fullmatch(r"[A-Z_0-9]+=.*", words[0]):
             check_variable(words.pop(0))
         if not words:
@@ -137,10 +139,32 @@ def check_shell(text: str) -> None:
         rule(words[1:])
 
 
+def split_commands(text: str) -> Iterator[list[str]]:
+    """Yield the words of each command; one goes on over several lines by a backslash or in quotes."""
+    begun = ""
+    for line in text.replace("\\\n", " ").splitlines():
+        begun += line
+        try:
+            words = shlex.split(begun, comments=True)
+        except ValueError:
+            begun += "\n"
+            continue
+        begun = ""
+        if words:
+            yield words
+    assert not begun, f"a quote is not closed: {begun}"
+
+
 def check_variable(assignment: str) -> None:
-    name = assignment.partition("=")[0]
+    name, _, value = assignment.partition("=")
     if name.startswith("AIRFLOW__MCP__"):
         assert name.removeprefix("AIRFLOW__MCP__").lower() in OPTIONS, name
+    elif name.startswith("AIRFLOW_CONN_"):
+        from airflow.models import Connection
+
+        said = Connection.from_json(value) if value.startswith("{") else Connection(uri=value)
+        assert said.conn_type == "airflow_mcp"
+        assert said.host
 
 
 def check_export(words: list[str]) -> None:
