@@ -189,7 +189,9 @@ class Environment:
     @functools.cached_property
     def env(self) -> dict[str, str]:
         """The variables of its Airflow; nothing of the repository is on a path."""
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "PYTHON", "VIRTUAL"))}
+        inherited = {
+            k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "PYTHON", "VIRTUAL"))
+        }
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             self.port = int(listener.getsockname()[1])
@@ -362,7 +364,9 @@ def check_commands(site: Environment) -> None:
     check(PROVIDER in providers, f"`airflow providers list` does not list it:\n{providers}")
     plugins = site.airflow("plugins", "--output", "json")
     mounted = "fastapi_apps" if site.line.major == 3 else "flask_blueprints"
-    check('"name": "mcp"' in plugins and mounted in plugins, f"`airflow plugins` does not list it:\n{plugins}")
+    check(
+        '"name": "mcp"' in plugins and mounted in plugins, f"`airflow plugins` does not list it:\n{plugins}"
+    )
     for said in (providers, plugins):
         for printed in said.lower().splitlines():
             loud = "mcp" in printed and ("warn" in printed or "error" in printed)
@@ -481,7 +485,13 @@ def write_table(rows: Sequence[Mapping[str, str]]) -> None:
 
     licence = (ROOT / "provider.yaml").read_text(encoding="utf-8").splitlines()[:16]
     out = ["..", *(line.replace("#", "   ", 1).rstrip() for line in licence), ""]
-    out += [".. Written by scripts/smoke_versions.py: `make versions`.", "", "Tested versions", "===============", ""]
+    out += [
+        ".. Written by scripts/smoke_versions.py: `make versions`.",
+        "",
+        "Tested versions",
+        "===============",
+        "",
+    ]
     out += INTRODUCTION.strip().splitlines()
     out += ["", ".. csv-table::", f"   :header: {', '.join(COLUMNS)}", "   :widths: auto", ""]
     out += ["   " + ", ".join(f'"{row.get(c, "")}"' for c in COLUMNS) for row in sorted(rows, key=order)]
@@ -503,8 +513,12 @@ TODO
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", action="append", choices=PYTHONS, help="only this Airflow minor (repeatable)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--only", action="append", choices=PYTHONS, help="only this Airflow minor (repeatable)"
+    )
     parser.add_argument("--python", action="append", help="only this Python, for example 3.12 (repeatable)")
     parser.add_argument("--keep", action="store_true", help="leave the last environment in .versions/")
     parser.add_argument("--no-table", action="store_true", help="do not write docs/tested-versions.rst")

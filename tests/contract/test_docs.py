@@ -80,9 +80,9 @@ def check_included(block: Block) -> None:
     for option in ("start-at", "end-at", "start-after", "end-before"):
         assert block.options.get(option, "") in text
     name = file.stem
-    tested = file.name in TESTS or f"import {name}\n" in TESTS or f".{name} import" in TESTS
-    # The file of a Dag has the name of the Dag.
-    tested = tested or (file.parent.name == "dags" and f'"{name}"' in TESTS)
+    # A Dag is tested by being run, under its ID.
+    runs = file.parent.name == "dags" and f'dag_id="{name}"' in TESTS
+    tested = runs or file.name in TESTS or f"import {name}\n" in TESTS or f".{name} import" in TESTS
     assert tested or file.name.startswith("test_") or file == ROOT / "pyproject.toml", "no test uses the file"
 
 

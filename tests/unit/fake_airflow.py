@@ -28,6 +28,7 @@ import pytest
 
 from airflow_provider_mcp.airflow_api import Airflow
 from airflow_provider_mcp.errors import ToolError
+from airflow_provider_mcp.toolsets import run_function
 
 from .test_toolsets import client
 
@@ -69,7 +70,7 @@ class FakeAirflow:
         """Call a tool; return what it shows."""
 
         async def run() -> Any:
-            return await tool(self.client(access), **arguments)
+            return await run_function(tool, arguments, self.client(access))
 
         result = anyio.run(run)
         return result if isinstance(result, dict) else result.model_dump(mode="json", exclude_none=True)

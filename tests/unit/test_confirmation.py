@@ -256,8 +256,11 @@ def test_a_client_that_elicits_is_given_a_form(catalogue: Catalogue) -> None:
         refused = asked(world, call, inputResponses=answer, requestState=state)
         assert refused["structuredContent"]["error"]["code"] == "confirmation_required"
     for wrong, caller in (({**CALL, "state": "queued"}, ADA), (call, BOB)):
-        refused = asked(world, wrong, caller=caller, inputResponses=agreed, requestState=state)
-        assert "not for this call" in refused["structuredContent"]["error"]["message"]
+        answered = {"inputResponses": agreed, "requestState": state}
+        refused = world.call("set_dag_run_state", wrong, caller=caller, elicits=True, **answered)
+        # The SDK seals the state to caller and call, and refuses it before the tool is looked at.
+        assert refused["error"]["code"] == -32602
+        assert "requestState" in refused["error"]["message"]
     assert world.airflow.changes() == []
     done = asked(world, call, replica=1, inputResponses=agreed, requestState=state)
     assert done["structuredContent"]["dag_run_id"] == "r"

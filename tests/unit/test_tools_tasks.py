@@ -26,7 +26,7 @@ import httpx
 import pytest
 
 from airflow_provider_mcp.tools import tasks
-from airflow_provider_mcp.toolsets import shape_result
+from airflow_provider_mcp.toolsets import run_function, shape_result
 
 from .fake_airflow import FakeAirflow
 
@@ -158,7 +158,7 @@ def test_one_enormous_line_keeps_its_end() -> None:
     airflow = log_of([entry("x" * 500_000), entry("failed", "error", error_detail=detail)])
 
     async def run() -> Any:
-        return await tasks.get_task_logs(airflow.client("read"), **LOG)
+        return await run_function(tasks.get_task_logs, LOG, airflow.client("read"))
 
     shaped = shape_result(anyio.run(run), 40_000)
     assert len(shaped.text) <= 40_000
@@ -339,7 +339,7 @@ def test_list_hitl_lists_what_waits() -> None:
     shown = airflow.call(tasks.list_hitl, "read")
     assert airflow.asked[0][2]["response_received"] == "false"
     assert shown["hitl"][0]["options"] == ["yes", "no"]
-    assert shown["hitl"][0]["params"] == {"password": "***"}
+    assert shown["hitl"][0]["params"] == {"password": {"value": "***"}}
     airflow.refuses("invalid_argument", tasks.list_hitl, dag_run_id="r")
 
 
