@@ -43,6 +43,7 @@ from mcp.client.streamable_http import streamable_http_client
 from airflow_provider_mcp.airflow_api import INNER_HOST, Airflow, Caller, Site
 from airflow_provider_mcp.endpoint import Visit, exchange
 from airflow_provider_mcp.hookspecs import PROJECT, hookimpl
+from airflow_provider_mcp.hosts.masking import mask
 from airflow_provider_mcp.plugins import BUILT_IN, load_catalogue
 from airflow_provider_mcp.policy import Confirmations, Policy
 from airflow_provider_mcp.server import build_server, describe_tool
@@ -65,6 +66,7 @@ __all__ = [
 AIRFLOW_VERSION = "3.3.2"
 """The Airflow that a test stands in for unless it names another."""
 ROOT = "/api/v2/"
+PAGES = "http://airflow.example.com"
 MAX_TOKENS = 300
 """What one definition may cost by :func:`estimate_tokens`: a model pays for it with every request."""
 
@@ -189,7 +191,7 @@ def open_airflow(
     return Airflow(
         transport=httpx.MockTransport(answer),
         base_url=f"http://{INNER_HOST}{ROOT}",
-        site=Site(version, _page_url, _mask),
+        site=Site(version=version, page_roots=(PAGES,), page_url=_page_url, redact=mask),
         caller=caller or Caller("1", "ada"),
         access=access,
     )
@@ -205,16 +207,7 @@ def _page_url(
         *(["tasks", task_id] if task_id else []),
     ]
     parts += ["mapped", str(map_index)] if task_id and map_index >= 0 else []
-    return "http://airflow.example.com/" + "/".join(quote(part, safe="") for part in parts)
-
-
-def _mask(value: Any, name: str | None = None) -> Any:
-    """Mask what is called a password, a token or a secret, as Airflow's own masker would."""
-    if name is not None and re.search("password|passwd|secret|token|api_?key", name, re.IGNORECASE):
-        return "***"
-    if isinstance(value, dict):
-        return {key: _mask(held, str(key)) for key, held in value.items()}
-    return [_mask(held) for held in value] if isinstance(value, list) else value
+    return f"{PAGES}/" + "/".join(quote(part, safe="") for part in parts)
 
 
 def call_tool(function: Callable[..., Any], airflow: Airflow, **arguments: Any) -> Any:

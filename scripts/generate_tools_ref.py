@@ -14,7 +14,7 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""Write what follows from the code of the tools: their snapshots and docs/tools-ref.rst.
+"""Write what follows from the code of the tools: their snapshots, docs/tools-ref.rst, README's table.
 
 With ``--check`` only say whether it is up to date. It runs where the package is installed.
 """
@@ -148,10 +148,11 @@ def tools_ref(catalogue: Catalogue) -> str:
         "Tools reference",
         "===============",
         "",
-        "What the server offers by itself; other providers may add to it (:doc:`writing-tools`). A tool that",
-        "the running Airflow cannot serve is not listed there. A result is cut to ``[mcp] max_result_chars``:",
-        "then ``truncated`` is true and ``hint`` tells how to get the rest. ``confirmation_token`` is an",
-        "argument of the tools that ask for a confirmation under ``[mcp] confirm``.",
+        "What the server offers by itself; other providers may add to it (:doc:`writing-tools`). A tool",
+        "that the running Airflow cannot serve is not listed there. A result is cut to",
+        "``[mcp] max_result_chars``: then ``truncated`` is true and ``hint`` tells how to get the rest.",
+        "``confirmation_token`` is an argument of the tools that ask for a confirmation under",
+        "``[mcp] confirm``.",
         "",
     ]
     for toolset, description in catalogue.toolsets.items():
@@ -172,10 +173,31 @@ def tools_ref(catalogue: Catalogue) -> str:
     return "\n".join(out) + "\n"
 
 
+# ---- README.md ---------------------------------------------------------------------------------------
+
+TABLE = "| toolset | tools |\n| --- | --- |\n"
+
+
+def readme(catalogue: Catalogue, text: str) -> str:
+    """Return the README with its table of tools as they are."""
+    before, _, rest = text.partition(TABLE)
+    after = rest[rest.index("\n\n") :]
+    rows: dict[str, list[str]] = {name: [] for name in catalogue.toolsets}
+    for tool in catalogue.tools.values():
+        rows[tool.toolset].append(f"`{tool.name}`")
+    lines = [f"| {toolset} | {' '.join(names)} |" for toolset, names in rows.items() if names]
+    return before + TABLE + "\n".join(lines) + after
+
+
 def files() -> dict[str, str]:
     """Return the text of everything that is generated, by its path."""
     catalogue = load_catalogue(NEWEST["3"], found=[])
-    return {**snapshots(), "docs/tools-ref.rst": tools_ref(catalogue)}
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return {
+        **snapshots(),
+        "docs/tools-ref.rst": tools_ref(catalogue),
+        "README.md": readme(catalogue, text),
+    }
 
 
 def stale(wanted: dict[str, str]) -> list[str]:

@@ -68,4 +68,6 @@ def test_a_credential_is_got_and_a_tool_is_called(site: Site) -> None:
 def test_the_python_client_lists_dags(site: Site) -> None:
     client = ROOT / "examples" / "clients" / "list_dags.py"
     printed = run(site, f'{CREDENTIAL}\npython {client} {site.url} "$AUTHORIZATION"')
-    assert "demo_succeeds" in printed.splitlines()
+    listed = site.call("list_dags", limit=10)["structuredContent"]["dags"]
+    assert printed.split() == [dag["dag_id"] for dag in listed]
+    assert len(listed) == 10

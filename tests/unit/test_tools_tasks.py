@@ -351,7 +351,7 @@ def test_list_hitl_lists_what_waits() -> None:
     shown = airflow.call(tasks.list_hitl, "read")
     assert airflow.asked[0][2]["response_received"] == "false"
     assert shown["hitl"][0]["options"] == ["yes", "no"]
-    assert shown["hitl"][0]["params"] == {"password": "***"}
+    assert shown["hitl"][0]["params"] == {"password": {"value": "***"}}
     airflow.refuses("invalid_argument", tasks.list_hitl, dag_run_id="r")
 
 

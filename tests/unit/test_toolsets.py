@@ -52,15 +52,6 @@ async def greet(
     return Greeting(text=f"{name} " * times)
 
 
-def mask(value: Any, name: str | None = None) -> Any:
-    """Mask what is called a password, as Airflow's masker would."""
-    if name is not None and "password" in name:
-        return "***"
-    if isinstance(value, dict):
-        return {key: mask(held, key) for key, held in value.items()}
-    return [mask(held) for held in value] if isinstance(value, list) else value
-
-
 def client(handler: Any, access: Any = "read") -> Airflow:
     return open_airflow(handler, access)
 
