@@ -155,7 +155,6 @@ def test_an_asset_event_starts_the_dag_that_waits_for_it(parsed: Site) -> None:
         if "error" in result:
             # Airflow 3's answer, until the run has started.
             assert result["error"]["code"] == "unavailable", result
-            assert "start_date" in parsed.log(), parsed.log()[-5000:]
             return []
         return [run for event in result["asset_events"] for run in event.get("created_dagruns", [])]
 
@@ -164,6 +163,24 @@ def test_an_asset_event_starts_the_dag_that_waits_for_it(parsed: Site) -> None:
     assert call(parsed, "get_dag_run", dag_id="demo_asset_consumer", dag_run_id=runs[0]["run_id"])[
         "structuredContent"
     ]["asset_events"]
+
+
+@on_3
+def test_events_that_airflow_cannot_list_yet_are_told_apart_and_the_cause_is_logged(parsed: Site) -> None:
+    told(parsed, "pause_dag", dag_id="demo_asset_consumer")
+    (run, *_) = told(parsed, "list_dag_runs", dag_id="demo_asset_consumer")["dag_runs"]
+    route = f"dags/demo_asset_consumer/dagRuns/{quote(run['dag_run_id'])}"
+    # A run that is cleared is queued, without a start date, until its Dag is unpaused.
+    rest(parsed, f"{route}/clear", "POST", {"dry_run": False})
+    assert rest(parsed, route)["start_date"] is None
+    error = refused(parsed, "list_asset_events", asset=ORDERS)
+    assert (error["code"], error["retryable"]) == ("unavailable", True)
+    assert "queued" in error["message"]
+    wait_for(lambda: "GET /api/v2/assets/events for an MCP tool" in parsed.log(), 20)
+    assert "created_dagruns.0.start_date" in parsed.log()
+    told(parsed, "unpause_dag", dag_id="demo_asset_consumer")
+    wait_for(lambda: rest(parsed, route)["start_date"])
+    assert told(parsed, "list_asset_events", asset=ORDERS)["asset_events"]
 
 
 def test_events_that_a_task_made_are_found_by_it(parsed: Site) -> None:
