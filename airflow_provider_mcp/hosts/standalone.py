@@ -26,7 +26,7 @@ import secrets
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TextIO
 from urllib.parse import urlsplit
 
 import mcp_types as types
@@ -288,13 +288,17 @@ class HttpEndpoint:
         return await endpoint.exchange(self._fleet.server, raw_headers, bytes(body), visit)
 
 
-async def serve_stdio(fleet: Fleet) -> None:
-    """Serve one client on this process's standard input and output, until it closes them."""
+async def serve_stdio(fleet: Fleet, standard_output: TextIO) -> None:
+    """Serve one client on this process's standard input and output, until it closes them.
+
+    :param standard_output: What ``sys.stdout`` was before it was pointed elsewhere, where it stays but for
+        the moment in which the transport takes this: what is printed must not reach the client.
+    """
     from mcp.server.stdio import stdio_server
 
+    elsewhere, sys.stdout = sys.stdout, standard_output
     async with stdio_server() as (incoming, outgoing):
-        # What is still printed, even as the process ends, must not reach the client.
-        sys.stdout = sys.stderr
+        sys.stdout = elsewhere
         await fleet.server.run(incoming, outgoing, fleet.server.create_initialization_options())
 
 
