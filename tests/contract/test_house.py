@@ -137,3 +137,23 @@ def test_every_tool_is_complete(name: str) -> None:
 
 def test_nothing_of_ours_is_left_out() -> None:
     assert CATALOGUE.problems == []
+
+
+def steps() -> list[tuple[str, str, list[str]]]:
+    """Return every next step that a tool may name: where, the tool, and its arguments."""
+    found = []
+    for module in sorted((PACKAGE / "tools").glob("*.py")):
+        for node in ast.walk(ast.parse(module.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "step":
+                (name, *_) = node.args
+                assert isinstance(name, ast.Constant), ast.unparse(node)
+                given = [keyword.arg for keyword in node.keywords if keyword.arg is not None]
+                found.append((f"{module.name}:{node.lineno}", str(name.value), given))
+    return found
+
+
+def test_next_steps_are_tools_with_these_arguments() -> None:
+    assert len(steps()) > 15
+    for where, name, given in steps():
+        assert name in CATALOGUE.tools, where
+        assert set(given) <= set(CATALOGUE.tools[name].input_schema["properties"]), where
