@@ -369,7 +369,7 @@ CONNECTION = {
     "port": 5432,
     "schema": "s",
     "password": "***",
-    "extra": '{"password": "hunter2", "sslmode": "require", "dsn": "host=h password=hunter2"}',
+    "extra": '{"password": "hunter2", "sslmode": "require", "settings": "host=h password=hunter2"}',
 }
 
 
@@ -383,7 +383,7 @@ def test_connections_show_no_secret() -> None:
             "login": "ada",
             "port": 5432,
             "schema": "s",
-            "extra": {"password": "***", "sslmode": "require", "dsn": "host=h password=***"},
+            "extra": {"password": "***", "sslmode": "require", "settings": "host=h password=***"},
         }
     ]
     assert page.hint is None
