@@ -14,7 +14,7 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-.PHONY: demo check test bench lint types docs audit generate clean airflow2 airflow3 tools node
+.PHONY: demo check test bench versions lint types docs audit generate clean airflow2 airflow3 tools node
 SHELL := /bin/bash
 
 # Airflow 2 runs on Python 3.10 to 3.12, Airflow 3 on 3.10 to 3.13: take one that serves both if there is one.
@@ -38,6 +38,10 @@ bench: $(LINES:%=airflow%)
 		.venv/airflow$$line/bin/python -m benchmarks.measure build/bench/airflow$$line.json; \
 	done
 	@.venv/airflow$(LINE)/bin/python -m benchmarks.report build/bench benchmarks/RESULTS.md
+
+# The built wheel beside every supported Airflow minor, in clean environments: about two minutes each.
+versions: tools
+	.venv/tools/bin/python scripts/smoke_versions.py $(ONLY:%=--only %)
 
 lint: tools
 	.venv/tools/bin/ruff check .
@@ -87,4 +91,4 @@ node: .node/.installed
 	@touch $@
 
 clean:
-	rm -rf .venv .node .demo docs/_build
+	rm -rf .venv .node .demo .versions docs/_build

@@ -247,7 +247,10 @@ def serve(given: Any) -> int:
 
     if given.transport == "http":
         bearer = _bearer_token(given)
-    # The standard output of a stdio server carries nothing but the protocol.
+    standard_output = sys.stdout
+    if given.transport == "stdio":
+        # It carries nothing but the protocol, whatever Airflow's logging is told.
+        sys.stdout = sys.stderr
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )
@@ -256,7 +259,7 @@ def serve(given: Any) -> int:
     instances = _instances(given, narrow=True)
     fleet = Fleet(instances)
     if given.transport == "stdio":
-        anyio.run(serve_stdio, fleet)
+        anyio.run(serve_stdio, fleet, standard_output)
         return OK
     _remark(f"Serving {', '.join(fleet.instances)} at http://{given.host}:{given.port}/mcp/v1")
     origins = frozenset(given.allowed_origin or ())
@@ -389,6 +392,8 @@ async def _check_instance(instance: Instance) -> int:
             health = (await airflow.get("monitor/health")).json()
     except ToolError as failure:
         findings.bad(failure.message, failure.hint)
+        if failure.identifiers.get("status") == 403 and (remote.known_version or "").startswith("2."):
+            findings.note("Airflow 2 takes whoever gives a wrong password for its public role")
     else:
         for part in ("metadatabase", "scheduler"):
             status = (health.get(part) or {}).get("status")

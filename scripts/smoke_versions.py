@@ -16,10 +16,10 @@
 # under the License.
 """Install the built wheel beside each supported Airflow minor, in clean environments, and call it there.
 
-``make versions`` runs every line of the table in docs/tested-versions.rst; ``make versions ONLY=3.1`` one minor.
-Each environment is made, used and removed before the next one. Airflow is installed first, with
-``constraints/versions/airflow-X.Y.txt``, and the wheel second, without any constraint, as an administrator adds a
-provider to an installation that works.
+``make versions`` runs every line of the table in docs/tested-versions.rst; ``make versions ONLY=3.1`` one
+minor. Each environment is made, used and removed before the next one. Airflow is installed first, with
+``constraints/versions/airflow-X.Y.txt``, and the wheel second, without any constraint, as an administrator
+adds a provider to an installation that works.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ import tarfile
 import time
 import urllib.error
 import urllib.request
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,7 +63,18 @@ PYTHONS = {
     "3.3": ("3.10", "3.11", "3.12", "3.13"),
 }
 """The oldest and the newest Python, from 3.10 to 3.13, that each minor allows."""
-COLUMNS = ("Airflow", "Python", "login", "mcp", "web framework", "result")
+RELEASED = {"2.7": "2023-11-08", "3.0": "2025-09-01"}
+"""Two days after the release: what pip then found stands for Airflow's own constraints."""
+ALSO = (
+    ("2.7", "3.10", "oldest"),
+    ("2.7", "3.11", "of its release"),
+    ("3.0", "3.10", "oldest"),
+    ("3.0", "3.12", "of its release"),
+)
+"""Lines with other dependencies than the newest."""
+AIRFLOWS_OWN = re.compile("apache-airflow|connexion|fastapi|flask|sqlalchemy|starlette|werkzeug")
+"""What the wheel must leave alone even where it has to replace other old packages."""
+COLUMNS = ("Airflow", "Python", "dependencies", "mcp", "pydantic", "web framework", "result")
 REFERENCE_TOOLS = {"list_dags", "get_airflow_info", "list_dag_runs", "get_dag", "get_system_health"}
 MODERN = "2026-07-28"
 SECRET = "0123456789abcdef" * 4
@@ -97,6 +109,12 @@ def run(command: Sequence[str | Path], env: Mapping[str, str] | None = None) -> 
     return done.stdout
 
 
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
 def find_python(version: str) -> Path:
     """Return an interpreter of a minor version: on the path, or of pyenv."""
     pyenv = sorted((Path.home() / ".pyenv" / "versions").glob(f"{version}.*/bin/python"))
@@ -111,13 +129,13 @@ def find_python(version: str) -> Path:
 
 
 @functools.cache
-def pip() -> tuple[str, ...]:
-    """Return the newest pip, in an environment of its own: it installs into the others."""
-    python = WORK / "pip" / "bin" / "python"
-    if not python.exists():
-        run([sys.executable, "-m", "venv", WORK / "pip"])
-        run([python, "-m", "pip", "install", "-q", "--upgrade", "pip"])
-    return "nice", "-n", "10", str(python), "-m", "pip", "--disable-pip-version-check"
+def installers() -> Path:
+    """Return where the newest pip and uv are: they install into the other environments."""
+    folder = WORK / "installers"
+    if not (folder / "bin" / "uv").exists():
+        run([sys.executable, "-m", "venv", folder])
+        run([folder / "bin" / "python", "-m", "pip", "install", "-q", "--upgrade", "pip", "uv"])
+    return folder / "bin"
 
 
 def build() -> Path:
@@ -134,12 +152,22 @@ def build() -> Path:
     return wheel
 
 
+def oldest_allowed(wheel: Path) -> dict[str, str]:
+    """Return the oldest version of each of the wheel's dependencies, Airflow aside."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
+        metadata = archive.read(name).decode()
+    found = dict(re.findall(r"^Requires-Dist: ([\w-]+)\b.*>=([\d.]+)", metadata, re.MULTILINE))
+    return {name: version for name, version in found.items() if name != "apache-airflow"}
+
+
 @dataclass(frozen=True)
 class Line:
     """One environment to test."""
 
     minor: str
     python: str
+    dependencies: str = "newest"
 
     @property
     def major(self) -> int:
@@ -161,8 +189,13 @@ class Line:
         """Whether people are kept in Flask-AppBuilder's tables; else the simple auth manager is used."""
         return self.major == 2
 
+    @property
+    def has_fab_inside(self) -> bool:
+        """Whether Flask-AppBuilder's auth manager is a part of Airflow, not of a provider."""
+        return self.minor in ("2.7", "2.8")
+
     def __str__(self) -> str:
-        return f"Airflow {self.release}, Python {self.python}"
+        return f"Airflow {self.release}, Python {self.python}, {self.dependencies} dependencies"
 
 
 @dataclass
@@ -170,7 +203,7 @@ class Environment:
     """A clean environment with Airflow, and a web process in it."""
 
     line: Line
-    port: int = 0
+    port: int = field(default_factory=free_port)
     authorization: str = ""
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
@@ -192,9 +225,6 @@ class Environment:
         inherited = {
             k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "PYTHON", "VIRTUAL"))
         }
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            self.port = int(listener.getsockname()[1])
         env = {
             **inherited,
             "AIRFLOW_HOME": str(self.home),
@@ -209,16 +239,21 @@ class Environment:
                 "AIRFLOW__API__AUTH_BACKENDS": backends,
                 "AIRFLOW__WEBSERVER__SECRET_KEY": SECRET,
                 "AIRFLOW__WEBSERVER__WORKERS": "1",
+                # `airflow sync-perm` has done it.
+                f"AIRFLOW__{'WEBSERVER' if self.line.has_fab_inside else 'FAB'}__UPDATE_FAB_PERMS": "False",
             }
         return env | {
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / "passwords.json"),
+            "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__API__SECRET_KEY": SECRET,
             "AIRFLOW__API_AUTH__JWT_SECRET": SECRET,
         }
 
     def pip(self, *arguments: str | Path) -> str:
-        return run([*pip(), "--python", self.folder / "bin" / "python", *arguments])
+        """Run pip, as an administrator does to add a provider."""
+        command = ["nice", "-n", "10", installers() / "pip", "--disable-pip-version-check"]
+        return run([*command, "--python", self.folder / "bin" / "python", *arguments])
 
     def installed(self) -> dict[str, str]:
         listed = json.loads(self.pip("list", "--format=json").splitlines()[-1])
@@ -227,14 +262,23 @@ class Environment:
     def airflow(self, *arguments: str) -> str:
         return run([self.folder / "bin" / "airflow", *arguments], self.env)
 
-    def install_airflow(self) -> None:
+    def install_airflow(self, wheel: Path) -> None:
         self.remove()
         self.home.mkdir(parents=True)
+        constraints = self.line.constraints.read_text(encoding="utf-8")
+        dated: list[str] = []
+        if self.line.dependencies == "of its release":
+            constraints, dated = "", ["--exclude-newer", RELEASED[self.line.minor]]
+        if self.line.dependencies == "oldest":
+            constraints += "".join(f"{name}=={version}\n" for name, version in oldest_allowed(wheel).items())
+        (self.home / "constraints.txt").write_text(constraints, encoding="utf-8")
         run([find_python(self.line.python), "-m", "venv", "--without-pip", self.folder])
         wanted = [f"apache-airflow=={self.line.release}"]
-        if self.line.has_fab and self.line.minor not in ("2.7", "2.8"):
+        if self.line.has_fab and not self.line.has_fab_inside:
             wanted.append("apache-airflow-providers-fab")
-        self.pip("install", "-q", "--no-compile", "-c", self.line.constraints, *wanted)
+        # uv: this part is the scenery, and by far the most of the work.
+        uv = ["nice", "-n", "10", installers() / "uv", "pip", "install", "-q", "--system-certs", *dated]
+        run([*uv, "--python", self.folder / "bin" / "python", "-c", self.home / "constraints.txt", *wanted])
 
     def create_site(self) -> None:
         """Create the database, the users and the example Dags."""
@@ -350,9 +394,13 @@ class Environment:
 def install_wheel(site: Environment, wheel: Path) -> None:
     """Add the wheel to a working Airflow; nothing that Airflow brought may change."""
     before = site.installed()
-    site.pip("install", "-q", "--no-compile", wheel)
+    oldest = ["-c", site.home / "constraints.txt"] if site.line.dependencies == "oldest" else []
+    site.pip("install", "-q", "--no-compile", *oldest, wheel)
     after = site.installed()
     changed = {name: (was, after.get(name)) for name, was in before.items() if after.get(name) != was}
+    if site.line.dependencies == "of its release":
+        say(f"  the wheel replaced {', '.join(f'{n} {old} by {new}' for n, (old, new) in changed.items())}")
+        changed = {name: versions for name, versions in changed.items() if AIRFLOWS_OWN.match(name)}
     check(not changed, f"installing the wheel changed {changed}")
     site.pip("check")
     say(f"  the wheel added {', '.join(sorted(f'{n} {after[n]}' for n in set(after) - set(before)))}")
@@ -415,7 +463,7 @@ def call_tools(site: Environment, tools: Mapping[str, Mapping[str, Any]]) -> Ite
     yield "trigger_dag"
     runs = site.call("list_dag_runs", dag_id="demo_params")
     check([row["dag_run_id"] for row in runs["dag_runs"]] == ["smoke"], f"list_dag_runs answered {runs}")
-    info = site.call("get_airflow_info", include=["version", "providers", "plugins", "jobs"])
+    info = site.call("get_airflow_info", include=["version", "providers", "plugins"])
     check("mcp" in info["plugins"] and PROVIDER in info["providers"], f"get_airflow_info answered {info}")
     known = {"dag_id": "demo_params", "dag_run_id": "smoke"}
     for name, tool in tools.items():
@@ -425,13 +473,14 @@ def call_tools(site: Environment, tools: Mapping[str, Mapping[str, Any]]) -> Ite
             yield name
 
 
-def starts_alone(line: Line) -> str | None:
+def starts_alone(line: Line, wheel: Path) -> str | None:
     """Return None if that Airflow works here without the wheel, else what it fails with."""
     site = Environment(line)
     try:
-        site.install_airflow()
+        site.install_airflow(wheel)
         site.create_site()
         site.start_web()
+        site.log_in()
     except Failed as failure:
         return str(failure)
     finally:
@@ -443,13 +492,17 @@ def smoke(line: Line, wheel: Path, *, keep: bool = False) -> dict[str, str]:
     """Test one line; return its row of the table."""
     say(f"{line}")
     site = Environment(line)
-    row = {"Airflow": line.release, "Python": line.python, "login": "FAB" if line.has_fab else "simple"}
+    row = {"Airflow": line.release, "Python": line.python, "dependencies": line.dependencies}
     try:
-        site.install_airflow()
+        site.install_airflow(wheel)
         install_wheel(site, wheel)
         has = site.installed()
         frameworks = ("starlette", "fastapi") if line.major == 3 else ("flask", "connexion")
-        row |= {"mcp": has["mcp"], "web framework": " ".join(f"{n} {has[n]}" for n in frameworks)}
+        row |= {
+            "mcp": has["mcp"],
+            "pydantic": has["pydantic"],
+            "web framework": " ".join(f"{n} {has[n]}" for n in frameworks),
+        }
         site.create_site()
         check_commands(site)
         site.start_web()
@@ -457,7 +510,9 @@ def smoke(line: Line, wheel: Path, *, keep: bool = False) -> dict[str, str]:
     except Failed as failure:
         say(f"  FAILED: {failure}")
         site.stop()
-        alone = starts_alone(line) if not keep else "not tried"
+        if keep:
+            return {**row, "result": "failed"}
+        alone = starts_alone(line, wheel)
         say(f"  that Airflow without the wheel: {alone or 'works'}")
         return {**row, "result": "failed" if alone is None else "failed, as that Airflow does alone"}
     finally:
@@ -468,13 +523,18 @@ def smoke(line: Line, wheel: Path, *, keep: bool = False) -> dict[str, str]:
     return {**row, "result": "passed"}
 
 
+def row_key(row: Mapping[str, str]) -> tuple[str, ...]:
+    return row["Airflow"], row["Python"], row.get("dependencies", "newest")
+
+
 def read_table() -> list[dict[str, str]]:
     """Return the rows of the page as it is."""
     if not PAGE.exists():
         return []
-    text = PAGE.read_text(encoding="utf-8").split(f":widths: auto\n\n", 1)[1]
-    lines = [line.strip() for line in text.split("\n\n", 1)[0].splitlines()]
-    return [dict(zip(COLUMNS, values, strict=True)) for values in csv.reader(lines, skipinitialspace=True)]
+    head, table = PAGE.read_text(encoding="utf-8").split(":widths: auto\n\n", 1)
+    columns = head.rsplit(":header: ", 1)[1].strip().split(", ")
+    lines = [line.strip() for line in table.split("\n\n", 1)[0].splitlines()]
+    return [dict(zip(columns, values, strict=True)) for values in csv.reader(lines, skipinitialspace=True)]
 
 
 def write_table(rows: Sequence[Mapping[str, str]]) -> None:
@@ -500,15 +560,28 @@ def write_table(rows: Sequence[Mapping[str, str]]) -> None:
 
 
 INTRODUCTION = """
-Each line is a clean environment: Airflow was installed first, then the built wheel without any constraint. Installing
-the wheel changed no package that Airflow had brought, and ``pip check`` found nothing. With SQLite and the example
-Dags, ``airflow`` commands listed the provider and the plugin without a warning; the web process answered 401 without
-a credential and with a wrong one, and 405 to GET; ``initialize`` (2025-11-25), ``server/discover`` (2026-07-28) and
-``tools/list`` were answered; a Dag was triggered; and every tool that reads and needs no more than a Dag and its run
-was called.
+Each line is a clean environment: Airflow was installed first, then the built wheel without any constraint.
+Installing the wheel changed no package that Airflow had brought (but see below), and ``pip check`` found
+nothing. With SQLite and the example Dags, ``airflow`` commands listed the provider and the plugin without a
+warning; the web process answered 401 without a credential and with a wrong one, and 405 to GET;
+``initialize`` (2025-11-25), ``server/discover`` (2026-07-28) and ``tools/list`` were answered; a Dag was
+triggered; and every tool that reads and needs no more than a Dag and its run was called.
 """
 AFTER = """
-TODO
+Newest dependencies are those that pip finds now; oldest are the lower bounds of the wheel's own requirements;
+those of its release are what pip found when that Airflow came out, in place of Airflow's own constraints. Of
+these, pip replaces what the MCP SDK needs newer (on Airflow 2.7, for example, pydantic, anyio, PyJWT and
+OpenTelemetry), but nothing of Airflow, its web framework or SQLAlchemy.
+
+Airflow 2.7 is the oldest minor: Airflow 2.6 holds pydantic below 2, and every release of the MCP SDK 2 needs
+pydantic 2.12 or later. Where Airflow's own constraints file, which this test does not use, names an older
+pydantic, install the provider without that file.
+
+A minor whose own dependencies have since moved on needs pins to work at all, with or without the provider.
+They are in ``constraints/versions/``, each with its reason, and they are all that was pinned.
+
+``sse-starlette`` is held at 3.0.3 or older: 3.0.4 and later need starlette 0.49.1, which the FastAPI of
+Airflow 3.1 cannot use; pip would replace the older one, and the api-server would not work.
 """
 
 
@@ -520,22 +593,27 @@ def main() -> int:
         "--only", action="append", choices=PYTHONS, help="only this Airflow minor (repeatable)"
     )
     parser.add_argument("--python", action="append", help="only this Python, for example 3.12 (repeatable)")
+    parser.add_argument(
+        "--dependencies", action="append", choices=("newest", *dict.fromkeys(line[2] for line in ALSO))
+    )
     parser.add_argument("--keep", action="store_true", help="leave the last environment in .versions/")
     parser.add_argument("--no-table", action="store_true", help="do not write docs/tested-versions.rst")
     given = parser.parse_args()
+    newest = [Line(minor, python) for minor, pythons in PYTHONS.items() for python in given.python or pythons]
     lines = [
-        Line(minor, python)
-        for minor, pythons in PYTHONS.items()
-        for python in (given.python or pythons)
-        if not given.only or minor in given.only
+        line
+        for line in (*newest, *(Line(*line) for line in ALSO))
+        if line.minor in (given.only or PYTHONS)
+        and line.python in (given.python or [line.python])
+        and line.dependencies in (given.dependencies or [line.dependencies])
     ]
     WORK.mkdir(exist_ok=True)
     wheel = build()
-    rows = {(row["Airflow"], row["Python"]): row for row in read_table()}
+    rows = {row_key(row): row for row in read_table()}
     failed = []
     for line in lines:
         row = smoke(line, wheel, keep=given.keep)
-        rows[row["Airflow"], row["Python"]] = row
+        rows[row_key(row)] = row
         if row["result"] != "passed":
             failed.append(str(line))
         if not given.no_table:

@@ -180,7 +180,11 @@ class AirflowMCPHook(BaseHook):  # type: ignore[misc]
         if answer.status_code == 401:
             return False, f"Airflow {self._version} at {target.url} does not accept {target.way}."
         if answer.status_code == 403:
-            return True, f"Airflow {self._version} accepts {target.way}, which may not list Dags."
+            # Airflow 2 takes whoever gives a wrong password for the public role, which may do nothing.
+            return False, (
+                f"Airflow {self._version} at {target.url} does not let {target.way} list Dags: "
+                "the credential is wrong, or its user may not."
+            )
         return (
             False,
             f"Airflow {self._version} at {target.url} failed to list Dags (HTTP {answer.status_code}).",

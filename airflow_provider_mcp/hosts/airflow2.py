@@ -362,6 +362,8 @@ def _inward(app: Any, load_user: Callable[[], Any], script_name: str) -> Any:
 
     def call(environ: dict[str, Any], start_response: Any) -> Any:
         environ[_CALLER_KEY] = load_user
+        # WSGI has the bytes of a path as Latin-1; the transport gives its characters.
+        environ["PATH_INFO"] = environ["PATH_INFO"].encode().decode("latin-1")
         return app.wsgi_app(environ, start_response)
 
     # `app.wsgi_app` is the outermost app, Airflow's dispatcher included: the path carries the prefix.

@@ -318,7 +318,13 @@ def _log_free_of_arguments(app: Any) -> Any:
                 scope["path"] = getattr(scope.get("route"), "path", "/api/v2")
             await send(message)
 
-        await app(scope, receive, hide_then_send)
+        try:
+            await app(scope, receive, hide_then_send)
+        except Exception:
+            # The transport answers with 500 and would keep the cause to itself.
+            route = getattr(scope.get("route"), "path", "/api/v2")
+            log.exception("Airflow failed to answer %s %s for an MCP tool", scope["method"], route)
+            raise
 
     return call
 

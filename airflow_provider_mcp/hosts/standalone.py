@@ -23,9 +23,10 @@ import hashlib
 import hmac
 import json
 import secrets
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TextIO
 from urllib.parse import urlsplit
 
 import mcp_types as types
@@ -75,6 +76,10 @@ class Fleet:
         self.server.add_request_handler("tools/list", types.PaginatedRequestParams, self._list_tools)
         self.server.add_request_handler("tools/call", types.CallToolRequestParams, self._call_tool)
         if len(instances) > 1:
+            for method in ("tasks/get", "tasks/update", "tasks/cancel"):
+                entry = self.server.get_request_handler(method)
+                if entry is not None:
+                    self.server.add_request_handler(method, entry.params_type, self._find_owner(method))
             for method in ("resources/list", "resources/templates/list", "resources/read"):
                 # Their addresses have no place for an instance: with several, tools say it all.
                 self.server.add_request_handler(method, types.RequestParams, _no_resources(method))
@@ -106,9 +111,13 @@ class Fleet:
         return await call_next(replace(ctx, request=self._visit(ctx, self._first)))
 
     def _visit(self, ctx: Any, instance: Instance) -> Visit:
-        visit = Visit(instance.remote.caller, instance.policy, instance.remote.open_airflow)
+        remote = instance.remote
         if isinstance(ctx.request, Visit):
-            return replace(visit, client=ctx.request.client, elicits=ctx.request.elicits)
+            # By HTTP: what is known of the client stays.
+            return replace(
+                ctx.request, caller=remote.caller, policy=instance.policy, open_airflow=remote.open_airflow
+            )
+        visit = Visit(remote.caller, instance.policy, remote.open_airflow)
         session = ctx.session
         info = getattr(session.client_params, "client_info", None)
         elicitation = getattr(session.client_capabilities, "elicitation", None)
@@ -178,6 +187,21 @@ class Fleet:
         if entry is None:
             raise MCPError(types.METHOD_NOT_FOUND, f"Method not found: {method}")
         return await entry.handler(replace(ctx, request=self._visit(ctx, instance)), params)
+
+    def _find_owner(self, method: str) -> Any:
+        """Return the handler of a request about something that one instance has made and sealed."""
+
+        async def handle(ctx: Any, params: Any) -> Any:
+            refusal: MCPError | None = None
+            for instance in self.instances.values():
+                try:
+                    return await self._delegate(instance, method, ctx, params)
+                except MCPError as not_its_own:
+                    refusal = refusal or not_its_own
+            assert refusal is not None, "there is at least one instance"  # noqa: S101
+            raise refusal
+
+        return handle
 
     async def _list_instances(self) -> types.CallToolResult:
         rows = []
@@ -264,11 +288,17 @@ class HttpEndpoint:
         return await endpoint.exchange(self._fleet.server, raw_headers, bytes(body), visit)
 
 
-async def serve_stdio(fleet: Fleet) -> None:
-    """Serve one client on this process's standard input and output, until it closes them."""
+async def serve_stdio(fleet: Fleet, standard_output: TextIO) -> None:
+    """Serve one client on this process's standard input and output, until it closes them.
+
+    :param standard_output: What ``sys.stdout`` was before it was pointed elsewhere, where it stays but for
+        the moment in which the transport takes this: what is printed must not reach the client.
+    """
     from mcp.server.stdio import stdio_server
 
+    elsewhere, sys.stdout = sys.stdout, standard_output
     async with stdio_server() as (incoming, outgoing):
+        sys.stdout = elsewhere
         await fleet.server.run(incoming, outgoing, fleet.server.create_initialization_options())
 
 

@@ -23,7 +23,7 @@ import json
 import re
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from airflow_provider_mcp.sdk import (
     Airflow,
@@ -78,7 +78,7 @@ class Pools(Page):
     pools: list[dict[str, Any]]
 
 
-class Pool(Result):
+class Pool(BaseModel):
     pool: dict[str, Any]
     created: bool | None = None
 
@@ -94,7 +94,7 @@ class Variable(Result):
     description: str | None = None
 
 
-class Stored(Result):
+class Stored(BaseModel):
     key: str
     created: bool
 
@@ -104,7 +104,7 @@ class Connections(Page):
     connections: list[dict[str, Any]]
 
 
-class StoredConnection(Result):
+class StoredConnection(BaseModel):
     connection: dict[str, Any]
     created: bool
 
@@ -124,7 +124,7 @@ class EventLogs(Page):
     event_logs: list[dict[str, Any]]
 
 
-class Deleted(Result):
+class Deleted(BaseModel):
     deleted: str
 
 
@@ -153,8 +153,10 @@ async def _missed(
         query: dict[str, Any] = {"limit": MAX_LISTED, **({pattern: part} if part else {})}
         try:
             rows = (await airflow.get(route, params=query)).json()[route]
-        except ToolError:
+        except ToolError as unserved:
             # Not filtered on Airflow 2, or not listed to this caller.
+            if unserved.code not in {"unsupported", "permission_denied"}:
+                raise
             continue
         names |= dict.fromkeys(row[field] for row in rows)
         close = difflib.get_close_matches(asked, names, 3, 0.6)
@@ -385,9 +387,18 @@ async def _no_pool(airflow: Airflow, name: str) -> ToolError:
 @tool(access="read")
 async def list_pools(airflow: Airflow, limit: Limit = 25, cursor: Cursor = None) -> Pools:
     """List pools with their slots in use."""
-    rows, total, offset = await fetch_page(
-        airflow, "pools", "pools", params={"order_by": "name"}, limit=limit, cursor=cursor
-    )
+    try:
+        rows, total, offset = await fetch_page(
+            airflow, "pools", "pools", params={"order_by": "name"}, limit=limit, cursor=cursor
+        )
+    except ToolError as failed:
+        if failed.code != "internal" or not airflow.site.version.startswith("2."):
+            raise
+        raise ToolError(
+            "unsupported",
+            "Airflow 2 failed to list its pools, as its API does if one of them has no limit (slots -1).",
+            hint="Give such a pool a number of slots on Airflow's page of pools.",
+        ) from None
     return Pools.of([_pool(row, *_POOL, *_POOL_NOW) for row in rows], total=total, offset=offset)
 
 

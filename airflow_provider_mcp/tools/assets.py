@@ -21,7 +21,7 @@ from __future__ import annotations
 import difflib
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from airflow_provider_mcp.sdk import (
     Airflow,
@@ -54,7 +54,7 @@ class AssetEvents(Page):
     asset_events: list[dict[str, Any]]
 
 
-class AssetEvent(Result):
+class AssetEvent(BaseModel):
     event: dict[str, Any]
 
 

@@ -23,7 +23,7 @@ import json
 import re
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import anyio
@@ -594,7 +594,8 @@ class _Window:
     @property
     def error(self) -> list[Line]:
         """The last error with its traceback: what follows it may push it out of the window."""
-        return list(self._error)
+        lines = list(self._error)
+        return lines[len(lines) - _fitting(lines, MAX_ERROR_CHARS) :]
 
     def _keep_error(self, line: Line) -> None:
         if "level" in line:
@@ -627,7 +628,7 @@ class _Window:
         return any(self._pattern.search(line[:MATCHED_CHARS]) for text in texts for line in lines_of(text))
 
 
-async def _pages(airflow: Airflow, route: str, map_index: int) -> AsyncIterator[list[Any]]:
+async def _pages(airflow: Airflow, route: str, map_index: int) -> AsyncGenerator[list[Any], None]:
     """Yield a log's lines from its beginning, a page at a time."""
     token: str | None = None
     for _ in range(MAX_LOG_PAGES):
@@ -644,7 +645,7 @@ async def _pages(airflow: Airflow, route: str, map_index: int) -> AsyncIterator[
         token = following
 
 
-async def _streamed(airflow: Airflow, route: str, map_index: int) -> AsyncIterator[list[Any]]:
+async def _streamed(airflow: Airflow, route: str, map_index: int) -> AsyncGenerator[list[Any], None]:
     """Yield the lines of a log that nothing is added to any more, as Airflow 3 sends them."""
     query: dict[str, Any] = {"full_content": "true", "map_index": map_index}
     headers = {"Accept": "application/x-ndjson"}
@@ -698,10 +699,11 @@ async def get_task_logs(
     growing = asked == latest and found.get("state") in _GROWING
     streams = not growing and not airflow.site.version.startswith("2.")
     pages = (_streamed if streams else _pages)(airflow, route, map_index)
-    async for entries in pages:
-        if window.total:
-            await client.progress(window.total, message=f"{window.total} lines read.")
-        await anyio.to_thread.run_sync(window.take, entries)
+    async with contextlib.aclosing(pages):
+        async for entries in pages:
+            if window.total:
+                await client.progress(window.total, message=f"{window.total} lines read.")
+            await anyio.to_thread.run_sync(window.take, entries)
     end = window.total if before is None else min(before, window.total)
     lines = list(window.lines)
     logs = Logs(
@@ -719,15 +721,16 @@ async def get_task_logs(
     if before is None and pattern is None:
         logs._error, logs._error_at = window.error, window.error_at
     logs._go_back()
-    return logs.keep(fitting) if (fitting := _fitting(lines)) < len(lines) else logs
+    fitting = _fitting(lines, MAX_LOG_CHARS)
+    return logs.keep(fitting) if fitting < len(lines) else logs
 
 
-def _fitting(lines: Sequence[Line]) -> int:
-    """Return how many of the last lines are at most ``MAX_LOG_CHARS`` long together, at least one."""
+def _fitting(lines: Sequence[Line], most: int) -> int:
+    """Return how many of the last lines are at most ``most`` characters long together, at least one."""
     length = 0
     for count, line in enumerate(reversed(lines)):
         length += len(json.dumps(line, ensure_ascii=False))
-        if length > MAX_LOG_CHARS:
+        if length > most:
             return max(1, count)
     return len(lines)
 

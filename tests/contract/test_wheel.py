@@ -14,12 +14,13 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""The wheel: what an ``airflow`` command reads of it after an installation that is not an editable one."""
+"""The wheel as an ``airflow`` command reads it after an installation that is not editable, and the sdist."""
 
 from __future__ import annotations
 
 import configparser
 import subprocess
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -29,12 +30,29 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [str(ROOT / ".venv/tools/bin/python"), "-m", "build", "--wheel", "--no-isolation"]
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the sdist and, built from it, the wheel."""
+    folder = tmp_path_factory.mktemp("dist")
+    command = [str(ROOT / ".venv/tools/bin/python"), "-m", "build", "--no-isolation"]
     subprocess.run([*command, "--outdir", str(folder), str(ROOT)], check=True, capture_output=True)
-    (built,) = folder.glob("*.whl")
-    return zipfile.ZipFile(built)
+    return folder
+
+
+@pytest.fixture
+def wheel(built: Path) -> zipfile.ZipFile:
+    (file,) = built.glob("*.whl")
+    return zipfile.ZipFile(file)
+
+
+def test_the_sdist_holds_all_that_make_needs_and_nothing_made(built: Path) -> None:
+    (file,) = built.glob("*.tar.gz")
+    with tarfile.open(file) as archive:
+        names = {name.split("/", 1)[-1] for name in archive.getnames()}
+    wanted = {"Makefile", "LICENSE", "NOTICE", "provider.yaml", "constraints/airflow2.txt", "scripts/demo.py"}
+    wanted |= {"tests/contract/test_wheel.py", "examples/dags/demo_fails.py", "docs/conf.py"}
+    assert wanted <= names
+    made = (".venv", ".node", ".demo", ".versions", ".git/", "docs/_build", "dist/")
+    assert not [name for name in names if name.startswith(made) or "__pycache__" in name]
 
 
 def test_the_wheel_registers_the_provider_and_the_plugin(wheel: zipfile.ZipFile) -> None:

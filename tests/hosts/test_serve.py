@@ -126,6 +126,17 @@ async def list_templates(client: Client) -> Any:
     return [t.uri_template for t in (await client.list_resource_templates()).resource_templates]
 
 
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-11-25",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    },
+}
+
 READING: tuple[Exchange, ...] = (
     list_tools,
     list_prompts,
@@ -138,6 +149,16 @@ READING: tuple[Exchange, ...] = (
     call("list_dag_runs", dag_id="demo_params"),
     call("get_airflow_info", include=["version"]),
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def parsed(site: Site) -> None:
+    """All Dags that these tests name are there, however slow the machine is."""
+    until = time.monotonic() + START_SECONDS
+    for dag_id in ("demo_fails", "demo_hook", "demo_mapped", "demo_params", "demo_succeeds"):
+        while site.call("get_dag", dag_id=dag_id).get("isError"):
+            assert time.monotonic() < until, f"{dag_id} was not parsed"
+            time.sleep(1)
 
 
 def without_address(site: Site, value: Any) -> Any:
@@ -170,8 +191,8 @@ def test_the_core_exchanges(site: Site, way: str) -> None:
     assert info["data"]["version"].startswith(f"{LINE}.")
     assert not triggered["is_error"], triggered
     assert read["data"]["dag_run_id"] == dag_run_id
-    assert not unpaused["is_error"]
-    assert not paused["is_error"]
+    assert not unpaused["is_error"], unpaused
+    assert not paused["is_error"], paused
 
 
 def test_serve_answers_as_the_embedded_endpoint(site: Site) -> None:
@@ -278,6 +299,34 @@ def test_a_session_outlives_its_token_and_its_server(home: Path, mortal: Mortal)
     assert "pause_dag" not in embedded_tools(mortal)
 
 
+def test_the_standard_output_carries_only_the_protocol(site: Site) -> None:
+    where = {"conn_type": "airflow_mcp", "host": site.root, "login": "admin", "password": "admin"}
+    env = bare_environment(
+        AIRFLOW_HOME=str(site.home), AIRFLOW__LOGGING__LOGGING_LEVEL="DEBUG", AIRFLOW_CONN_A=json.dumps(where)
+    )
+    messages = (
+        INITIALIZE,
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "list_dags", "arguments": {}}},
+        {"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": {"name": "get_dag", "arguments": {}}},
+    )
+    process = subprocess.Popen(
+        [sys.executable, *CLI, "serve", "--conn-id", "a"],
+        env=env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(b"".join(json.dumps(message).encode() + b"\n" for message in messages))
+    process.stdin.flush()
+    lines = [process.stdout.readline() for _ in range(3)]
+    process.stdin.close()
+    lines += process.stdout.readlines()
+    assert process.wait(60) == 0
+    assert sorted(json.loads(line)["id"] for line in lines) == [1, 2, 3]
+
+
 # ---- the http transport --------------------------------------------------------------------------------
 
 
@@ -324,6 +373,7 @@ def test_check_says_what_does_not_work(site: Site) -> None:
     done = run_cli("check", "--url", site.root, **{**USER, "AIRFLOW_MCP_PASSWORD": "wrong-one"})
     assert done.returncode == 1
     assert "FAIL" in done.stdout
+    assert ("public role" in done.stdout) == (LINE == 2)
     assert "wrong-one" not in done.stdout + done.stderr
     gone = run_cli("check", "--url", f"http://127.0.0.1:{free_port()}", **USER)
     assert gone.returncode == 1
@@ -474,11 +524,9 @@ if LINE == 3:
 
 
 def test_a_dag_uses_the_hook(site: Site) -> None:
+    """That of examples/dags/demo_hook.py."""
     where = {"conn_type": "airflow_mcp", "host": site.root, "login": "admin", "password": "admin"}
     airflow(site.env, "connections", "add", "demo_airflow", "--conn-json", json.dumps(where))
-    until = time.monotonic() + START_SECONDS
-    while site.call("get_dag", dag_id="demo_hook").get("isError") and time.monotonic() < until:
-        time.sleep(1)
     result = site.call("trigger_dag", dag_id="demo_hook", dag_run_id="once", unpause=True, wait_seconds=45)
     for _ in range(5):
         assert not result.get("isError"), result

@@ -192,13 +192,13 @@ def test_runs_that_an_asset_event_started_have_airflow_3s_names() -> None:
 
 def test_pools() -> None:
     assert to_v1("GET", "pools", [("order_by", "name")], None).query == [("order_by", "name")]
-    shown = answer(to_v1("GET", "pools/a", [], None), {"name": "a", "open_slots": float("inf")})
-    assert shown["open_slots"] == -1
     query = [("update_mask", "slots"), ("update_mask", "include_deferred")]
     request = to_v1("PATCH", "pools/a", query, {"pool": "a", "slots": 1, "description": None})
     assert request.query == [("update_mask", "slots,include_deferred")]
     assert request.body == {"name": "a", "slots": 1}
-    assert answer(to_v1("POST", "pools", [], {"name": "a"}), {"open_slots": 3}) == {"open_slots": 3}
+    for method, path in (("POST", "pools"), ("PATCH", "pools/a")):
+        with pytest.raises(UnsupportedOnAirflow2, match="without a limit"):
+            to_v1(method, path, [], {"name": "a", "slots": -1})
 
 
 def test_keys_of_variables_may_hold_slashes() -> None:

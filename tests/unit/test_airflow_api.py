@@ -165,3 +165,16 @@ def test_a_near_miss_names_what_was_meant(
 def test_what_is_there_is_not_suggested_instead() -> None:
     error = Names().suggest({"dag_id": "etl", "dag_run_id": "manual__1", "task_id": "load"})
     assert error.message == "not there"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [("Switched off here.", "Switched off here."), ("<html>Switched off</html>", "Forbidden")],
+)
+def test_a_refusal_in_plain_text_is_told_and_a_page_is_not(body: str, said: str) -> None:
+    async def run() -> None:
+        await client(lambda _: httpx.Response(403, text=body)).get("connections")
+
+    with pytest.raises(ToolError) as raised:
+        anyio.run(run)
+    assert f"({said})" in raised.value.message

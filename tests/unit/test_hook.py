@@ -82,7 +82,8 @@ class Server:
             return httpx.Response(201, json={"access_token": "t0ken"})
         if path == f"{api}/dags":
             known = {"Bearer t0ken", "Basic dTpwQHNz"}
-            return httpx.Response(200 if request.headers.get("authorization") in known else 401, json={})
+            refusal = 403 if self.version[0] == "2" else 401
+            return httpx.Response(200 if request.headers.get("authorization") in known else refusal, json={})
         return httpx.Response(404, json={})
 
 
@@ -113,6 +114,14 @@ def test_a_password_on_airflow_2(serve: Any) -> None:
     with AirflowMCPHook("there").get_conn() as client:
         assert client.get("dags").status_code == 200
     assert server.asked[-1] == "GET /api/v1/dags Basic dTpwQHNz"
+
+
+def test_a_wrong_password_on_airflow_2(serve: Any) -> None:
+    serve("2.11.2", password="wrong-one")
+    worked, said = AirflowMCPHook("there").test_connection()
+    assert not worked
+    assert "the credential is wrong, or its user may not" in said
+    assert "wrong-one" not in said
 
 
 def test_a_bearer_token(serve: Any) -> None:

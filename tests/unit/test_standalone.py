@@ -19,10 +19,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
 import httpx
+import mcp_types as types
 import pytest
 from mcp.client import Client
 from mcp.shared.exceptions import MCPError
@@ -33,6 +35,7 @@ from airflow_provider_mcp.hosts.remote import Remote, Target
 from airflow_provider_mcp.hosts.standalone import Fleet, HttpEndpoint, Instance, own_origins
 from airflow_provider_mcp.plugins import load_catalogue
 from airflow_provider_mcp.policy import Policy
+from airflow_provider_mcp.server import Visit, build_server
 
 MODES = ("auto", "legacy")
 
@@ -217,6 +220,41 @@ def test_a_confirmation_is_for_one_instance() -> None:
         assert "not for this call" in refused.structured_content["error"]["message"]
 
     with_client(fleet, use, "legacy")
+
+
+@dataclass
+class Context:
+    request: Any
+
+
+def test_who_made_something_answers_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job's name is sealed by the instance that made it, and does not tell which one that is."""
+
+    def with_jobs(*parts: Any) -> Any:
+        server = build_server(*parts)
+
+        async def get_job(ctx: Any, params: Any) -> str:
+            if ctx.request.policy.read_only:
+                return "found"
+            raise MCPError(-32602, "no such job")
+
+        server.add_request_handler("tasks/get", types.RequestParams, get_job)
+        return server
+
+    def get_job(*instances: Instance) -> Any:
+        fleet = Fleet(instances)
+        entry = fleet.server.get_request_handler("tasks/get")
+        assert entry is not None
+        visit = fleet._visit(Context(with_request), instances[0])
+        return anyio.run(entry.handler, Context(visit), types.RequestParams())
+
+    monkeypatch.setattr(standalone, "build_server", with_jobs)
+    a, b = instance("a", Pretended("3.3.2")), instance("b", Pretended("3.3.2"), read_only=True)
+    c = instance("c", Pretended("3.3.2"))
+    with_request = Visit(a.remote.caller, a.policy, a.remote.open_airflow)
+    assert get_job(a, b) == "found"
+    with pytest.raises(MCPError, match="no such job"):
+        get_job(a, c)
 
 
 def test_two_instances_of_one_name_are_refused() -> None:

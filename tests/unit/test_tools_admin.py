@@ -262,6 +262,12 @@ def test_the_default_pool_takes_a_mask() -> None:
     assert masks == ["slots", "include_deferred"]
 
 
+def test_pools_that_airflow_2_cannot_list() -> None:
+    answers = {"GET pools": (500, {})}
+    assert failing(admin.list_pools, answers, version="2.11.2").code == "unsupported"
+    assert failing(admin.list_pools, answers).code == "internal"
+
+
 def test_previews_of_pools_change_nothing() -> None:
     answers = {"GET pools/ours": (200, POOL)}
     shown = run(admin._preview_set_pool, answers, name="ours", slots=1, access="read")
@@ -369,7 +375,7 @@ CONNECTION = {
     "port": 5432,
     "schema": "s",
     "password": "***",
-    "extra": '{"password": "hunter2", "sslmode": "require", "settings": "host=h password=hunter2"}',
+    "extra": '{"password": "hunter2", "dsn": "hunter2", "settings": "host=h password=hunter2"}',
 }
 
 
@@ -383,7 +389,7 @@ def test_connections_show_no_secret() -> None:
             "login": "ada",
             "port": 5432,
             "schema": "s",
-            "extra": {"password": "***", "sslmode": "require", "settings": "host=h password=***"},
+            "extra": {"password": "***", "dsn": "***", "settings": "host=h password=***"},
         }
     ]
     assert page.hint is None

@@ -18,7 +18,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+from importlib.metadata import version
 from typing import Any
 
 import httpx
@@ -90,3 +92,18 @@ def test_an_extra_is_masked_by_its_keys_or_whole() -> None:
 )
 def test_a_mask_is_not_a_value(value: Any, held: bool) -> None:
     assert holds_mask(value) is held
+
+
+@pytest.mark.parametrize(
+    ("section", "option", "hidden"),
+    [
+        ("core", "fernet_key", True),
+        ("Database", "SQL_Alchemy_Conn", True),
+        ("secrets", "backend_kwarg__role_id", True),
+        ("core", "executor", False),
+    ],
+)
+def test_airflow_says_which_options_are_sensitive(section: str, option: str, hidden: bool) -> None:
+    line = version("apache-airflow").split(".")[0]
+    host = importlib.import_module(f"airflow_provider_mcp.hosts.airflow{line}")
+    assert host.hides_option(section, option) is hidden

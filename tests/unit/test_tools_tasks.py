@@ -142,6 +142,18 @@ def test_the_last_error_is_shown_when_others_came_after_it() -> None:
     assert "last_error" not in shown
 
 
+def test_an_enormous_last_error_is_shown_by_its_end() -> None:
+    entries = [
+        entry("broken", "error"),
+        *(entry("x" * 3000, None) for _ in range(60)),
+        entry("KeyError: x", None),
+    ]
+    entries += [entry(f"after {number}") for number in range(300)]
+    shown = log_of(entries).call(tasks.get_task_logs, "read", **LOG)
+    assert shown["last_error"][-1]["event"] == "KeyError: x"
+    assert len(json.dumps(shown)) < 40_000
+
+
 def test_the_end_of_a_long_log_is_what_stays() -> None:
     entries = [entry(f"{number} " + "x" * 500) for number in range(9000)] + [ERROR]
     airflow = log_of(entries)
