@@ -375,7 +375,7 @@ CONNECTION = {
     "port": 5432,
     "schema": "s",
     "password": "***",
-    "extra": '{"password": "hunter2", "sslmode": "require", "dsn": "host=h password=hunter2"}',
+    "extra": '{"password": "hunter2", "dsn": "hunter2", "settings": "host=h password=hunter2"}',
 }
 
 
@@ -389,7 +389,7 @@ def test_connections_show_no_secret() -> None:
             "login": "ada",
             "port": 5432,
             "schema": "s",
-            "extra": {"password": "***", "sslmode": "require", "dsn": "***"},
+            "extra": {"password": "***", "dsn": "***", "settings": "host=h password=***"},
         }
     ]
     assert page.hint is None
