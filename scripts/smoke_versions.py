@@ -492,7 +492,7 @@ def smoke(line: Line, wheel: Path, *, keep: bool = False) -> dict[str, str]:
     """Test one line; return its row of the table."""
     say(f"{line}")
     site = Environment(line)
-    row = {"Airflow": line.release, "Python": line.python, "dependencies": line.dependencies}
+    row = row_of(line, "")
     try:
         site.install_airflow(wheel)
         install_wheel(site, wheel)
@@ -523,8 +523,23 @@ def smoke(line: Line, wheel: Path, *, keep: bool = False) -> dict[str, str]:
     return {**row, "result": "passed"}
 
 
+def all_lines(pythons: Sequence[str] | None = None) -> list[Line]:
+    """Return every line to test; ``pythons`` stand in for the ones that are usually tested."""
+    newest = [Line(minor, python) for minor, usual in PYTHONS.items() for python in pythons or usual]
+    return [*newest, *(Line(*line) for line in ALSO)]
+
+
+def row_of(line: Line, result: str) -> dict[str, str]:
+    return {
+        "Airflow": line.release,
+        "Python": line.python,
+        "dependencies": line.dependencies,
+        "result": result,
+    }
+
+
 def row_key(row: Mapping[str, str]) -> tuple[str, ...]:
-    return row["Airflow"], row["Python"], row.get("dependencies", "newest")
+    return row["Airflow"], row["Python"], row["dependencies"]
 
 
 def read_table() -> list[dict[str, str]]:
@@ -538,7 +553,10 @@ def read_table() -> list[dict[str, str]]:
 
 
 def write_table(rows: Sequence[Mapping[str, str]]) -> None:
-    """Write the page with these rows, newest Airflow first."""
+    """Write the page with these rows, newest Airflow first; lines without a row are shown as not run."""
+    rows = list(
+        {row_key(row): row for row in (*(row_of(line, "not run") for line in all_lines()), *rows)}.values()
+    )
 
     def order(row: Mapping[str, str]) -> list[int]:
         return [-int(n) for n in row["Airflow"].split(".")] + [int(n) for n in row["Python"].split(".")]
@@ -599,10 +617,9 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="leave the last environment in .versions/")
     parser.add_argument("--no-table", action="store_true", help="do not write docs/tested-versions.rst")
     given = parser.parse_args()
-    newest = [Line(minor, python) for minor, pythons in PYTHONS.items() for python in given.python or pythons]
     lines = [
         line
-        for line in (*newest, *(Line(*line) for line in ALSO))
+        for line in all_lines(given.python)
         if line.minor in (given.only or PYTHONS)
         and line.python in (given.python or [line.python])
         and line.dependencies in (given.dependencies or [line.dependencies])
