@@ -102,6 +102,7 @@ class Site:
     :param hides_option: From ``(section, option)`` to whether Airflow calls the option sensitive.
     :param page_roots: The addresses that all pages are below, without a slash at their end: the one
         that is configured, and the one by which this caller reached Airflow.
+    :param policy_conn_id: The connection that narrows what tools may do, which no tool may change.
     """
 
     version: str
@@ -109,6 +110,7 @@ class Site:
     redact: Callable[[Any, str | None], Any]
     hides_option: Callable[[str, str], bool] = lambda _section, _option: True
     page_roots: tuple[str, ...] = ()
+    policy_conn_id: str | None = None
 
 
 class Airflow(httpx.AsyncClient):
@@ -160,6 +162,7 @@ class Airflow(httpx.AsyncClient):
 
     async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
         refuse_write(self.access, request, self.base_url.path)
+        refuse_policy_change(self.site.policy_conn_id, request, self.base_url.path)
         response = await super().send(request, **options)
         if response.status_code >= 300:
             await response.aread()
@@ -202,6 +205,7 @@ class AirflowSync(httpx.Client):
 
     def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
         refuse_write(self.access, request, self.base_url.path)
+        refuse_policy_change(self.site.policy_conn_id, request, self.base_url.path)
         response = super().send(request, **options)
         if response.status_code >= 300:
             response.read()
@@ -263,6 +267,30 @@ def refuse_write(access: str, request: httpx.Request, root: str) -> None:
         f"{request.method} {route} would change something, and this client may only read.",
         hint="Use a tool that is allowed to write.",
     )
+
+
+def refuse_policy_change(conn_id: str | None, request: httpx.Request, root: str) -> None:
+    """Refuse to change the connection that says what tools may do: they could lift their own limits.
+
+    :raises ToolError: ``permission_denied``.
+    """
+    route = unquote(request.url.path.removeprefix(root)).strip("/")
+    if not conn_id or request.method in _SAFE_METHODS or not route.startswith("connections"):
+        return
+    if route == "connections/test":
+        return
+    # A body may name several connections (Airflow 3's bulk operation); JSON may escape the letters.
+    try:
+        named = json.dumps(json.loads(request.content)) if request.content else ""
+    except ValueError:
+        named = conn_id
+    if route == f"connections/{conn_id}" or json.dumps(conn_id) in named:
+        raise ToolError(
+            "permission_denied",
+            f"The connection {conn_id} limits what this MCP server may do: no tool may change it.",
+            hint="An administrator changes it in Airflow's own pages.",
+            conn_id=conn_id,
+        )
 
 
 def error_of(response: httpx.Response, root: str) -> ToolError:

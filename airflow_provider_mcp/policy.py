@@ -183,6 +183,11 @@ class PolicySource:
         self._lock = threading.Lock()
 
     @property
+    def conn_id(self) -> str:
+        """The connection that narrows the policy."""
+        return self._options.conn_id
+
+    @property
     def stale(self) -> bool:
         """Whether :meth:`current` would read the connection, which takes a database query."""
         return time.monotonic() >= self._stale_at

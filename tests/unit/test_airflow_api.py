@@ -18,6 +18,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -178,3 +179,30 @@ def test_a_refusal_in_plain_text_is_told_and_a_page_is_not(body: str, said: str)
     with pytest.raises(ToolError) as raised:
         anyio.run(run)
     assert f"({said})" in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("method", "route", "body"),
+    [
+        ("PATCH", "connections/mcp_default", {"connection_id": "mcp_default", "conn_type": "airflow_mcp"}),
+        ("PATCH", "connections/mcp%5Fdefault", {}),
+        ("DELETE", "connections/mcp_default", None),
+        ("POST", "connections", {"connection_id": "mcp_default", "conn_type": "airflow_mcp"}),
+        ("PATCH", "connections", {"actions": [{"action": "delete", "entities": ["mcp_default"]}]}),
+    ],
+)
+def test_no_tool_changes_the_connection_that_limits_it(method: str, route: str, body: Any) -> None:
+    sent: list[httpx.Request] = []
+
+    async def run() -> None:
+        airflow = client(lambda request: sent.append(request) or httpx.Response(200, json={}), "write")
+        airflow.site = replace(airflow.site, policy_conn_id="mcp_default")
+        await airflow.get("connections/mcp_default")
+        await airflow.post("connections/test", json={"connection_id": "mcp_default"})
+        await airflow.patch("connections/another", json={"connection_id": "another"})
+        with pytest.raises(ToolError) as refused:
+            await airflow.request(method, route, json=body)
+        assert refused.value.code == "permission_denied"
+
+    anyio.run(run)
+    assert len(sent) == 3
