@@ -14,7 +14,7 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""Bounded reads of Airflow's REST API that the diagnostic tools share."""
+"""Bounded reads of Airflow's REST API that several tools share."""
 
 from __future__ import annotations
 
@@ -92,21 +92,30 @@ async def count_states(airflow: Airflow, dag_id: str, dag_run_id: str) -> tuple[
     route = path("dags/{}/dagRuns/{}/taskInstances", dag_id, dag_run_id)
     rows, total = await read_pages(airflow, route, "task_instances", 1)
     counts: dict[str, int] = {}
+    for row in rows:
+        state = row["state"] or "no_status"
+        counts[state] = counts.get(state, 0) + 1
     if len(rows) >= total:
-        for row in rows:
-            state = row["state"] or "no_status"
-            counts[state] = counts.get(state, 0) + 1
         return counts, rows
-    for state in (*get_args(TaskState), "none"):
-        if sum(counts.values()) >= total:
+    # What is seen in the first page is asked for first, so that few states are asked for.
+    states = dict.fromkeys([*counts, *get_args(TaskState), "no_status"])
+    counts, counted = {}, 0
+    for state in states:
+        if counted >= total:
             break
-        answer = (await airflow.get(route, params={"limit": 1, "state": state})).json()
-        if answer["total_entries"]:
-            counts["no_status" if state == "none" else state] = int(answer["total_entries"])
-    if total > sum(counts.values()):
-        # States that only some versions know cannot be asked for.
-        counts["other"] = total - sum(counts.values())
-    return counts, []
+        query = {"limit": 1, "state": "none" if state == "no_status" else state}
+        try:
+            found = int((await airflow.get(route, params=query)).json()["total_entries"])
+        except ToolError as unknown:
+            # An Airflow that does not have this state yet.
+            if unknown.code != "invalid_argument":
+                raise
+            continue
+        if found:
+            counts[state] = found
+            counted += found
+    # States that only a newer Airflow knows cannot be asked for.
+    return {**counts, "other": total - counted} if total > counted else counts, []
 
 
 @dataclass

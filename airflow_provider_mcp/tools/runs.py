@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import time
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal
 
 import anyio
 from jsonschema import Draft202012Validator, FormatChecker
@@ -48,18 +48,17 @@ from airflow_provider_mcp.tools.arguments import (
     RunId,
     RunState,
     RunType,
-    TaskState,
     Time,
     Wait,
     page_template,
     present,
     seconds_only,
 )
+from airflow_provider_mcp.tools.collect import count_states
 from airflow_provider_mcp.tools.previews import as_of, instances_by_state
 
 _FINISHED = frozenset({"success", "failed"})
 _CANCELLED = "Cancelled by the MCP client that started it."
-_TASK_STATES = get_args(TaskState)
 _SHOWN = (
     "dag_id",
     "dag_run_id",
@@ -149,36 +148,6 @@ async def list_dag_runs(
     return Runs.of([_row(row) for row in rows], total=total, offset=offset, ui_url=template)
 
 
-async def _task_counts(airflow: Airflow, dag_id: str, dag_run_id: str) -> dict[str, int]:
-    """Count a run's task instances by state, reading at most one page of them."""
-    route = path("dags/{}/dagRuns/{}/taskInstances", dag_id, dag_run_id)
-    first = (await airflow.get(route, params={"limit": 100})).json()
-    counts: dict[str, int] = {}
-    for row in first["task_instances"]:
-        state = row["state"] or "no_status"
-        counts[state] = counts.get(state, 0) + 1
-    if first["total_entries"] <= len(first["task_instances"]):
-        return counts
-    # What is most seen in the first page is asked for first, so that few states are asked for.
-    total, counted = first["total_entries"], 0
-    states = [state for state in counts if state != "no_status"]
-    counts = {}
-    for state in [*states, *(state for state in _TASK_STATES if state not in states)]:
-        if counted >= total:
-            break
-        try:
-            found = (await airflow.get(route, params={"limit": 1, "state": state})).json()["total_entries"]
-        except ToolError as unknown:
-            # An Airflow that does not have this state yet.
-            if unknown.code != "invalid_argument":
-                raise
-            continue
-        if found:
-            counts[state] = found
-            counted += found
-    return {**counts, "no_status": total - counted} if total > counted else counts
-
-
 @tool(access="read")
 async def get_dag_run(
     airflow: Airflow,
@@ -203,7 +172,7 @@ async def get_dag_run(
             present(event, "uri", "name", "timestamp", "source_dag_id", "source_run_id")
             for event in (await airflow.get(route)).json()["asset_events"]
         ]
-    counts = await _task_counts(airflow, dag_id, run["dag_run_id"])
+    counts = (await count_states(airflow, dag_id, run["dag_run_id"]))[0]
     return CountedRun(**_whole(airflow, run), task_counts=counts, asset_events=events)
 
 
@@ -454,7 +423,7 @@ async def _preview_set_dag_run_state(
         "sets": state,
         "run": _known_run(run),
         "then": then[state],
-        "now": {"task_counts": await _task_counts(airflow, dag_id, dag_run_id)},
+        "now": {"task_counts": (await count_states(airflow, dag_id, dag_run_id))[0]},
     }
 
 
@@ -484,7 +453,7 @@ async def _preview_delete_dag_run(airflow: Airflow, dag_id: str, dag_run_id: str
     return {
         "deletes": "the run with its task instances, XComs and notes",
         "run": _known_run(run),
-        "task_counts": await _task_counts(airflow, dag_id, dag_run_id),
+        "task_counts": (await count_states(airflow, dag_id, dag_run_id))[0],
     }
 
 
