@@ -172,14 +172,16 @@ def without_address(site: Site, value: Any) -> Any:
 @pytest.mark.parametrize("way", WAYS)
 def test_the_core_exchanges(site: Site, way: str) -> None:
     dag_run_id = f"by-{way}".replace(" ", "-")
-    tools, _, _, dags, dag, near, escape, unknown, _, info, triggered, read, unpaused, paused = answers(
+    tools, _, _, dags, dag, near, escape, unknown, _, info, unpaused, paused, triggered, read, _ = answers(
         site,
         way,
         *READING,
-        call("trigger_dag", dag_id="demo_mapped", dag_run_id=dag_run_id, unpause=True),
-        call("get_dag_run", dag_id="demo_mapped", dag_run_id=dag_run_id),
         call("unpause_dag", dag_id="demo_params"),
         call("pause_dag", dag_id="demo_params"),
+        call("trigger_dag", dag_id="demo_mapped", dag_run_id=dag_run_id, unpause=True),
+        call("get_dag_run", dag_id="demo_mapped", dag_run_id=dag_run_id),
+        # The next test writes too, and SQLite takes one writer at a time.
+        call("wait_for_dag_run", dag_id="demo_mapped", dag_run_id=dag_run_id, timeout_seconds=45),
     )
     assert {"list_dags", "trigger_dag", "get_task_logs"} <= {tool["name"] for tool in tools}
     assert len(dags["data"]["dags"]) == 3
