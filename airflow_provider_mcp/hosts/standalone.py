@@ -34,6 +34,7 @@ from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
+from airflow_provider_mcp.client import Client
 from airflow_provider_mcp.errors import ToolError
 from airflow_provider_mcp.hosts.remote import Remote, is_loopback
 from airflow_provider_mcp.plugins import Catalogue, load_catalogue
@@ -124,7 +125,12 @@ class Fleet:
         modern = session.protocol_version in MODERN_PROTOCOL_VERSIONS
         # An empty declaration means forms (2025-11-25, elicitation).
         forms = elicitation is not None and (elicitation.form is not None or elicitation.url is None)
-        return replace(visit, client=getattr(info, "name", None), elicits=modern and forms)
+        talk = Client(
+            # Whether the client asked for progress, and by which token, the session knows.
+            progress_token=0,
+            notify=functools.partial(_report_progress, session),
+        )
+        return replace(visit, client=getattr(info, "name", None), elicits=modern and forms, talk=talk)
 
     async def _list_tools(self, ctx: Any, params: Any) -> types.ListToolsResult:
         if len(self.instances) == 1:
@@ -213,6 +219,11 @@ class Fleet:
                 row |= {"reachable": False, "problem": failure.message}
             rows.append({**row, "read_only": instance.policy.read_only})
         return _result({"instances": rows, "total": len(rows)})
+
+
+async def _report_progress(session: Any, _method: str, report: Mapping[str, Any]) -> None:
+    """Send a progress report by a session: it is all that a client of a pipe is told before its result."""
+    await session.report_progress(report["progress"], report.get("total"), report.get("message"))
 
 
 def own_origins(host: str, port: int) -> set[str | None]:

@@ -66,6 +66,8 @@ class Pretended:
             return httpx.Response(200, json={"dags": [dag], "total_entries": 1})
         if path == f"/api/v{line}/dags/d":
             return httpx.Response(200, json=dag)
+        if path == f"/api/v{line}/dags/d/dagRuns/r":
+            return httpx.Response(200, json={"dag_id": "d", "dag_run_id": "r", "state": "running"})
         return httpx.Response(404, json={"detail": "Not Found"})
 
 
@@ -325,3 +327,22 @@ def test_the_bearer_token_on_http(authorization: str, status: int) -> None:
     answer = post(door("right"), Authorization=authorization)
     assert answer.status_code == status
     assert ("www-authenticate" in answer.headers) == (status == 401)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_client_that_waits_is_told_of_progress(mode: str) -> None:
+    told: list[float] = []
+
+    async def note(progress: float, total: float | None, message: str | None) -> None:
+        assert total == 1
+        assert message == "r is running."
+        told.append(progress)
+
+    async def wait(client: Client) -> Any:
+        asked = {"dag_id": "d", "dag_run_id": "r", "timeout_seconds": 1}
+        return await client.call_tool("wait_for_dag_run", asked, progress_callback=note)
+
+    result = with_client(Fleet([instance("a", Pretended("3.3.2"))]), wait, mode)
+    assert result.structured_content["done"] is False
+    assert told
+    assert told == sorted(told)
