@@ -142,6 +142,18 @@ async def each_tool(client: Client) -> dict[str, Any]:
     return results
 
 
+async def read_and_get(client: Client) -> None:
+    """Read a resource, by its address and by a template, and get prompts."""
+    assert "airflow://version" in {str(one.uri) for one in (await client.list_resources()).resources}
+    (version,) = (await client.read_resource("airflow://version")).contents
+    assert json.loads(version.text)["version"].startswith(f"{LINE}.")  # type: ignore[union-attr]
+    (source,) = (await client.read_resource("airflow://dags/demo_fails/source")).contents
+    assert "KeyError" in source.text  # type: ignore[union-attr]
+    assert "daily_health_check" in {prompt.name for prompt in (await client.list_prompts()).prompts}
+    prompt = await client.get_prompt("troubleshoot_failed_dag", {"dag_id": "demo_fails"})
+    assert "demo_fails" in prompt.messages[0].content.text  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 def test_the_python_sdk_calls_each_tool(site: Site, finished: dict[str, str], mode: Any) -> None:
     async def run() -> tuple[dict[str, Any], str]:
@@ -150,6 +162,7 @@ def test_the_python_sdk_calls_each_tool(site: Site, finished: dict[str, str], mo
             httpx.AsyncClient(headers=headers, timeout=60) as http,
             Client(streamable_http_client(site.url, http_client=http), mode=mode) as client,
         ):
+            await read_and_get(client)
             return await each_tool(client), client.protocol_version
 
     results, protocol = anyio.run(run)
