@@ -86,6 +86,8 @@ class Demo:
         secret = secrets.token_hex(32)
         env |= {
             "AIRFLOW_HOME": str(HOME),
+            # Several processes write to one SQLite file: on a busy machine one waits for more than 5 s.
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{HOME}/airflow.db?timeout=60",
             "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "examples" / "dags"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "PATH": f"{Path(AIRFLOW).parent}{os.pathsep}{env.get('PATH', '')}",

@@ -160,6 +160,8 @@ def environment(home: Path, port: int) -> dict[str, str]:
     secret = "0123456789abcdef" * 4
     env |= {
         "AIRFLOW_HOME": str(home),
+        # Several processes write to one SQLite file: on a busy machine one waits for more than 5 s.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db?timeout=60",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
         "AIRFLOW__CORE__UNIT_TEST_MODE": "False",

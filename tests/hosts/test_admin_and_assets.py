@@ -167,10 +167,11 @@ def test_an_asset_event_starts_the_dag_that_waits_for_it(parsed: Site) -> None:
 
 @on_3
 def test_events_that_airflow_cannot_list_yet_are_told_apart_and_the_cause_is_logged(parsed: Site) -> None:
-    told(parsed, "pause_dag", dag_id="demo_asset_consumer")
     (run, *_) = told(parsed, "list_dag_runs", dag_id="demo_asset_consumer")["dag_runs"]
     route = f"dags/demo_asset_consumer/dagRuns/{quote(run['dag_run_id'])}"
-    # A run that is cleared is queued, without a start date, until its Dag is unpaused.
+    wait_for(lambda: rest(parsed, route)["state"] in {"success", "failed"})
+    told(parsed, "pause_dag", dag_id="demo_asset_consumer")
+    # A finished run that is cleared is queued, without a start date, until its Dag is unpaused.
     rest(parsed, f"{route}/clear", "POST", {"dry_run": False})
     assert rest(parsed, route)["start_date"] is None
     error = refused(parsed, "list_asset_events", asset=ORDERS)
