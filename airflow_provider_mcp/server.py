@@ -43,12 +43,13 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel
 
 from airflow_provider_mcp import __version__
-from airflow_provider_mcp.airflow_api import Airflow, Caller, suggest_close_matches
+from airflow_provider_mcp.airflow_api import Airflow, Caller
 from airflow_provider_mcp.client import AnswersNeeded, Client
 from airflow_provider_mcp.errors import ToolError
 from airflow_provider_mcp.jobs import Job, JobId, JobIds, JobStarted
 from airflow_provider_mcp.plugins import Catalogue
 from airflow_provider_mcp.policy import Confirmations, Policy
+from airflow_provider_mcp.suggestions import suggest_close_matches
 from airflow_provider_mcp.toolsets import Resource, Tool, ToolCall, outline, path, run_function, shape_result
 from airflow_provider_mcp.wire import (
     answers_of,

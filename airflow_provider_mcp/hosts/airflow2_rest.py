@@ -22,7 +22,7 @@ import ast
 import base64
 import json
 import re
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -491,6 +491,33 @@ def _source(call: _Call) -> V1Request:
     return V1Request("GET", f"dags/{call.part['dag']}", [], None, lambda *_: None, then=second)
 
 
+_TASK_STATES = frozenset(
+    {
+        "none",
+        "removed",
+        "scheduled",
+        "queued",
+        "running",
+        "success",
+        "shutdown",
+        "restarting",
+        "failed",
+        "up_for_retry",
+        "up_for_reschedule",
+        "upstream_failed",
+        "skipped",
+        "deferred",
+    }
+)
+
+
+def _refuse_unknown_states(states: Iterable[str]) -> None:
+    """Refuse states that came with Airflow 3: v1 fails with HTTP 500 when it is asked for one."""
+    unknown = sorted(set(states) - _TASK_STATES)
+    if unknown:
+        raise UnsupportedOnAirflow2(f"Airflow 2 has no task state {', '.join(unknown)}.")
+
+
 def _list_task_instances(call: _Call) -> V1Request:
     names: dict[str, str | None] = {
         **_PAGING,
@@ -513,6 +540,7 @@ def _list_task_instances(call: _Call) -> V1Request:
         "task_id": "task_id",
     }
     query = _query(call, names)
+    _refuse_unknown_states(value for name, value in query if name == "state")
     answer = _rows("task_instances", "task_instances", _task_instance)
     tasks = [value for name, value in query if name == "task_id"]
     if not tasks:
@@ -685,6 +713,7 @@ def _batch_task_instances(call: _Call) -> V1Request:
         new = _BATCH_FILTERS[name]
         if new is not None and value is not None:
             body[new] = value
+    _refuse_unknown_states(body.get("state") or ())
     answer = _rows("task_instances", "task_instances", _task_instance)
     return V1Request("POST", call.path, [], body, lambda _s, _h, value: answer(value))
 

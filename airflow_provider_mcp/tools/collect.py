@@ -108,7 +108,7 @@ async def count_states(airflow: Airflow, dag_id: str, dag_run_id: str) -> tuple[
             found = int((await airflow.get(route, params=query)).json()["total_entries"])
         except ToolError as unknown:
             # An Airflow that does not have this state yet.
-            if unknown.code != "invalid_argument":
+            if unknown.code not in {"invalid_argument", "unsupported"}:
                 raise
             continue
         if found:

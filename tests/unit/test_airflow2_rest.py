@@ -381,3 +381,23 @@ def test_links_have_a_name_of_their_own() -> None:
     request = to_v1("GET", f"{PATCH}/links", [("map_index", "3")], None)
     assert request.query == [("map_index", "3")]
     assert answer(request, {"Docs": "http://d"})["extra_links"] == {"Docs": "http://d"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "query", "body"),
+    [
+        ("GET", "dags/a/dagRuns/r/taskInstances", [("state", "failed"), ("state", "awaiting_input")], None),
+        ("POST", "dags/~/dagRuns/~/taskInstances/list", [], {"state": ["awaiting_input"]}),
+    ],
+)
+def test_a_state_that_airflow_2_does_not_have_is_refused(
+    method: str, path: str, query: list[tuple[str, str]], body: Any
+) -> None:
+    with pytest.raises(UnsupportedOnAirflow2, match="awaiting_input"):
+        to_v1(method, path, query, body)
+
+
+def test_every_state_that_airflow_2_has_is_passed_on() -> None:
+    for state in ("none", "deferred", "shutdown", "upstream_failed"):
+        request = to_v1("GET", "dags/a/dagRuns/r/taskInstances", [("state", state)], None)
+        assert request.query == [("state", state)]

@@ -25,8 +25,8 @@ import anyio
 import httpx
 import pytest
 
-from airflow_provider_mcp.airflow_api import suggest_close_matches
 from airflow_provider_mcp.errors import ToolError
+from airflow_provider_mcp.suggestions import suggest_close_matches
 
 from .test_toolsets import client
 
