@@ -84,6 +84,7 @@ def blocking(shown: dict[str, Any]) -> list[str]:
 def busy(site: Site) -> Site:
     """The site with the Dags of this module started, the slow ones first."""
     until("the Dags", lambda: result(site, "list_dags", pattern="diag_", limit=100)["total"] >= 10)
+    until("demo_waiting", lambda: result(site, "list_dags", pattern="demo_waiting")["total"] == 1)
     airflow(site.env, "pools", "set", "diagnosis_gate", "0", "closed until the test opens it")
     airflow(site.env, "pools", "set", "demo_full_pool", "0", "full")
     start(site, "diag_mapped")
