@@ -310,6 +310,10 @@ def error_of(response: httpx.Response, root: str) -> ToolError:
     elif code in {"rate_limited", "unavailable"}:
         said = said or f"Airflow cannot answer now (HTTP {status})."
         hint = "Try again in a few seconds."
+    elif unknown := _UNKNOWN_PARAMETERS.fullmatch(said):
+        code = "unsupported"
+        said = f"This Airflow cannot filter {route} by {unknown[1]}."
+        hint = "Leave the filter out and choose from the whole list."
     elif code == "not_found":
         said = said or f"{route} was not found."
         hint = "Check the identifiers with a list tool."
@@ -341,6 +345,9 @@ def _detail(response: httpx.Response) -> str:
         )
     return " ".join(str(detail).split())[:2000]
 
+
+# How older minors of Airflow 2 refuse a filter that came later.
+_UNKNOWN_PARAMETERS = re.compile(r"Extra query parameter\(s\) (.+) not in spec")
 
 _RESOURCES = (
     (r"dags/[^/]+/dagRuns/[^/]+/taskInstances/[^/]+/.*logs", "task logs"),

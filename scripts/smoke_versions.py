@@ -63,13 +63,14 @@ PYTHONS = {
     "3.3": ("3.10", "3.11", "3.12", "3.13"),
 }
 """The oldest and the newest Python, from 3.10 to 3.13, that each minor allows."""
-RELEASED = {"2.7": "2023-11-08", "3.0": "2025-09-01"}
+RELEASED = {"2.7": "2023-11-08", "3.0": "2025-09-01", "3.2": "2026-05-31"}
 """Two days after the release: what pip then found stands for Airflow's own constraints."""
 ALSO = (
     ("2.7", "3.10", "oldest"),
     ("2.7", "3.11", "of its release"),
     ("3.0", "3.10", "oldest"),
     ("3.0", "3.12", "of its release"),
+    ("3.2", "3.13", "of its release"),
 )
 """Lines with other dependencies than the newest."""
 AIRFLOWS_OWN = re.compile("apache-airflow|connexion|fastapi|flask|sqlalchemy|starlette|werkzeug")
@@ -230,6 +231,8 @@ class Environment:
             "AIRFLOW_HOME": str(self.home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(self.home / "dags"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            # `get_config` reads what Airflow hides unless it is told otherwise.
+            f"AIRFLOW__{'API' if self.line.major == 3 else 'WEBSERVER'}__EXPOSE_CONFIG": "True",
             "PATH": f"{self.folder / 'bin'}{os.pathsep}{inherited['PATH']}",
             "NO_PROXY": "*",
         }
@@ -465,11 +468,18 @@ def call_tools(site: Environment, tools: Mapping[str, Mapping[str, Any]]) -> Ite
     check([row["dag_run_id"] for row in runs["dag_runs"]] == ["smoke"], f"list_dag_runs answered {runs}")
     info = site.call("get_airflow_info", include=["version", "providers", "plugins"])
     check("mcp" in info["plugins"] and PROVIDER in info["providers"], f"get_airflow_info answered {info}")
-    known = {"dag_id": "demo_params", "dag_run_id": "smoke"}
+    known: dict[str, Any] = {
+        "dag_id": "demo_params",
+        "dag_run_id": "smoke",
+        "other_dag_run_id": "smoke",
+        "timeout_seconds": 0,
+    }
     for name, tool in tools.items():
         required = tool["inputSchema"].get("required", [])
         if tool["annotations"]["readOnlyHint"] and set(required) <= set(known):
-            site.call(name, **{argument: known[argument] for argument in required})
+            # Of a tool about a Dag, also which run; a list is asked for whole.
+            takes = tool["inputSchema"].get("properties", {}) if required else {}
+            site.call(name, **{argument: known[argument] for argument in known if argument in takes})
             yield name
 
 

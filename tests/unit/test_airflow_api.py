@@ -206,3 +206,12 @@ def test_no_tool_changes_the_connection_that_limits_it(method: str, route: str, 
 
     anyio.run(run)
     assert len(sent) == 3
+
+
+def test_a_filter_that_this_airflow_does_not_know_is_unsupported() -> None:
+    detail = {"detail": "Extra query parameter(s) dag_ids not in spec"}
+    with pytest.raises(ToolError) as refused:
+        send("GET", "assets", status=400, answer=detail)
+    assert refused.value.code == "unsupported"
+    assert "cannot filter assets by dag_ids" in refused.value.message
+    assert refused.value.hint
