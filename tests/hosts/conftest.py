@@ -152,6 +152,7 @@ class Site:
         return result
 
 
+DEMO_DAGS = {"demo_succeeds", "demo_params", "demo_fails", "demo_mapped", "demo_waiting"}
 HEALTH = "/api/v2/monitor/health" if LINE == 3 else "/health"
 
 
@@ -250,8 +251,8 @@ def site(home: Path) -> Iterator[Site]:
             running.start("dag-processor")
         until = time.monotonic() + START_SECONDS
         while time.monotonic() < until:
-            listed = running.call("list_dags")["structuredContent"]
-            if listed["total"] >= 5:
+            listed = running.call("list_dags", pattern="demo_", limit=100)["structuredContent"]
+            if {row["dag_id"] for row in listed["dags"]} >= DEMO_DAGS:
                 break
             time.sleep(1)
         else:
