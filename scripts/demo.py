@@ -59,6 +59,8 @@ def say(text: str) -> None:
 def free_port(first: int) -> int:
     for port in range(first, first + 100):
         with socket.socket() as probe:
+            # As Airflow will bind it: a port that was in use a moment ago is free.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
