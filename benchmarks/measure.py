@@ -26,6 +26,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -62,6 +63,7 @@ def p95(values: list[float]) -> float:
 def prepare(home: Path) -> None:
     """Make a database with the example Dags in it."""
     env = environment(home, 0)
+    shutil.copytree(ROOT / "examples" / "dags", home / "dags")
     airflow(env, "db", "migrate")
     if LINE == 2:
         airflow(env, "sync-perm")
