@@ -57,7 +57,9 @@ class Catalogue:
     resources: dict[str, Resource] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     plugins: Mapping[str, object] = field(default_factory=dict)
+    """Set once, when all are registered."""
     hooks: pluggy.PluginManager = field(default_factory=lambda: pluggy.PluginManager(hookspecs.PROJECT))
+    _callers: dict[str, list[tuple[str, Callable[..., list[Any]]]]] = field(default_factory=dict)
 
     def note(self, owner: str, message: str) -> None:
         """Keep a problem for the page and ``airflow-mcp check``, and log it once."""
@@ -86,12 +88,15 @@ class Catalogue:
 
     def _implementations(self, hook: str) -> list[tuple[str, Callable[..., list[Any]]]]:
         """Return each plugin's own implementation: in one pluggy call, the first to raise ends it for all."""
+        if hook in self._callers:
+            return self._callers[hook]
         callers: list[tuple[str, Callable[..., list[Any]]]] = []
         for owner, plugin in self.plugins.items():
             others = [other for other in self.plugins.values() if other is not plugin]
             caller = self.hooks.subset_hook_caller(hook, others)
             if caller.get_hookimpls():
                 callers.append((owner, caller))
+        self._callers[hook] = callers
         return callers
 
 

@@ -532,9 +532,11 @@ def _output_schema(name: str, returned: Any) -> dict[str, Any] | None:
 
 
 @functools.lru_cache(maxsize=512)
-def _injected_names(function: Callable[..., Any]) -> Mapping[str, type]:
+def _parameters(function: Callable[..., Any]) -> tuple[frozenset[str], Mapping[str, type]]:
+    """Return the names of a function's parameters, and the types of those that the server fills in."""
     hints = typing.get_type_hints(function)
-    return {name: hint for name, hint in hints.items() if hint in _INJECTED}
+    injected = {name: hint for name, hint in hints.items() if hint in _INJECTED}
+    return frozenset(inspect.signature(function).parameters), injected
 
 
 async def run_function(
@@ -546,9 +548,9 @@ async def run_function(
     """
     import anyio.to_thread
 
-    wanted = inspect.signature(function).parameters
+    wanted, injected = _parameters(function)
     given: dict[str, Any] = {name: value for name, value in arguments.items() if name in wanted}
-    for name, kind in _injected_names(function).items():
+    for name, kind in injected.items():
         if kind is Airflow:
             given[name] = airflow
         elif kind is AirflowSync:

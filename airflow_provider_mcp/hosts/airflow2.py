@@ -68,7 +68,9 @@ def _install(state: Any) -> None:
     if csrf is not None:
         csrf.exempt(state.blueprint)
     app.wsgi_app = _without_cookies(app.wsgi_app, urlsplit(_base_url()).path)
-    app.extensions["airflow_provider_mcp"] = _Served(app)
+    served = app.extensions["airflow_provider_mcp"] = _Served(app)
+    if csrf is not None:
+        served.build_early()
 
 
 def _base_url() -> str:
@@ -126,7 +128,10 @@ def _view() -> flask.Response:
 
 
 class _Served:
-    """What one process needs to serve; what is heavy is built by its first request, after any fork."""
+    """What one process needs to serve.
+
+    What is heavy is built with the app: in the process that gunicorn then forks into workers, if it does.
+    """
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -140,6 +145,14 @@ class _Served:
         from airflow import __version__
 
         return str(__version__)
+
+    def build_early(self) -> None:
+        """Build what serves before anyone asks for it."""
+        try:
+            _ = self.server
+        except Exception:
+            # Airflow must serve all the same. A request tries again, and fails by what is still wrong.
+            log.exception("The MCP server could not be built")
 
     @property
     def server(self) -> Any:

@@ -21,23 +21,23 @@ from __future__ import annotations
 import functools
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import anyio
+import fastapi
 
 if TYPE_CHECKING:
     from airflow_provider_mcp.airflow_api import Airflow, Caller
     from airflow_provider_mcp.endpoint import Reply
+    from airflow_provider_mcp.hosts.airflow3_calls import InnerApp
     from airflow_provider_mcp.policy import PolicySource
 
 log = logging.getLogger(__name__)
 
-NESTED_CALLS = 10
-"""Calls into Airflow at once in one process: each may hold one of the database pool's 15 connections."""
-STREAMED = "application/x-ndjson"
-"""What a caller accepts to read an answer line by line; in Airflow's API, logs are sent so."""
+UNWATCHED_SECONDS = 0.5
 REDACTED_DEPTH = 200
 """How deep secrets are looked for: Airflow's masker stops at 5 by itself."""
 
@@ -47,10 +47,18 @@ def fastapi_apps() -> list[dict[str, Any]]:
     return [{"app": Endpoint(), "url_prefix": "/mcp", "name": "mcp"}]
 
 
-class Endpoint:
-    """The ASGI app. What is heavy is imported and built by the first request, after any fork."""
+@asynccontextmanager
+async def _built_early(endpoint: Endpoint) -> AsyncIterator[None]:
+    """Build what serves when a web process starts, after any fork, and let the process start meanwhile."""
+    threading.Thread(target=endpoint.build_early, name="mcp-build", daemon=True).start()
+    yield
+
+
+class Endpoint(fastapi.FastAPI):  # type: ignore[misc]
+    """The ASGI app. It is a FastAPI because Airflow tells only those of its mounted apps that it starts."""
 
     def __init__(self) -> None:
+        super().__init__(lifespan=_built_early, openapi_url=None)
         self._served: _Served | None = None
         self._building = threading.Lock()
 
@@ -68,6 +76,14 @@ class Endpoint:
         if reply is not None:
             await _start(send, reply.status, {"Content-Length": str(len(reply.body)), **reply.headers})
             await send({"type": "http.response.body", "body": reply.body})
+
+    def build_early(self) -> None:
+        """Build what serves before anyone asks for it."""
+        try:
+            self._build()
+        except Exception:
+            # Airflow must serve all the same. A request tries again, and fails by what is still wrong.
+            log.exception("The MCP server could not be built")
 
     def _build(self) -> None:
         with self._building:
@@ -90,9 +106,10 @@ class Endpoint:
         if refused is not None:
             return refused
         authorization = headers.get("authorization", "")
-        caller = await served.authenticate(authorization)
-        if caller is None:
+        identity = await served.authenticate(authorization)
+        if identity is None:
             return endpoint.unauthenticated()
+        caller, user = identity
         refused = endpoint.refuse_body(headers, policy)
         if refused is not None:
             return refused
@@ -113,7 +130,7 @@ class Endpoint:
             policy=policy,
             # The mount leaves `app` as the app that holds the mount: Airflow's own.
             open_airflow=lambda access: served.open_airflow(
-                scope["app"], authorization, caller, access, page_roots
+                scope["app"], authorization, user, caller, access, page_roots
             ),
         )
         streaming = False
@@ -148,13 +165,15 @@ async def _start(send: Any, status: int, headers: Mapping[str, str]) -> None:
 
 async def _cancel_when_gone(receive: Any, work: anyio.CancelScope) -> None:
     """Stop the work when the client has closed the connection."""
+    # To watch costs about as much as a short call, which is over before anyone can think better of it.
+    await anyio.sleep(UNWATCHED_SECONDS)
     while (await receive())["type"] != "http.disconnect":
         pass
     work.cancel()
 
 
 class _Served:
-    """What one process needs to serve: built once, by its first request."""
+    """What one process needs to serve: built once, when it starts."""
 
     def __init__(self) -> None:
         from airflow import __version__
@@ -173,10 +192,10 @@ class _Served:
             self.catalogue, Confirmations(conf.get_mandatory_value("api", "secret_key").encode())
         )
         self.base_url = conf.get("api", "base_url", fallback="").rstrip("/")
-        self._nested: anyio.Semaphore | None = None
+        self._inner: InnerApp | None = None
 
-    async def authenticate(self, authorization: str) -> Caller | None:
-        """Return whose Bearer token this is, by Airflow's auth manager; None if it is no valid one."""
+    async def authenticate(self, authorization: str) -> tuple[Caller, Any] | None:
+        """Return whose Bearer token this is, and the auth manager's user; None if it is no valid one."""
         from airflow.api_fastapi.app import get_auth_manager
         from jwt import InvalidTokenError
 
@@ -192,26 +211,29 @@ class _Served:
             return None
         if user is None:
             return None
-        return Caller(str(user.get_id()), user.get_name())
+        return Caller(str(user.get_id()), user.get_name()), user
 
     def open_airflow(
         self,
         app: Any,
         authorization: str,
+        user: Any,
         caller: Caller,
         access: Literal["read", "write"],
         page_roots: tuple[str, str],
     ) -> Airflow:
-        """Return a client that calls ``app`` in this process with the caller's own credential."""
-        from airflow_provider_mcp.airflow_api import INNER_HOST, Airflow, Site
+        """Return a client that calls ``app`` in this process as the caller.
 
-        if self._nested is None:
-            self._nested = anyio.Semaphore(NESTED_CALLS)
-        root = getattr(app, "root_path", "").rstrip("/")
+        :param user: Whom the auth manager found ``authorization`` to belong to.
+        """
+        from airflow_provider_mcp.airflow_api import INNER_HOST, Airflow, Site
+        from airflow_provider_mcp.hosts.airflow3_calls import InnerApp, page_url
+
+        if self._inner is None:
+            self._inner = InnerApp(app)
         return Airflow(
-            transport=_inward(app, root, self._nested),
-            base_url=f"http://{INNER_HOST}{root}/api/v2/",
-            headers={"Authorization": authorization},
+            transport=self._inner.open_transport(user, authorization),
+            base_url=f"http://{INNER_HOST}{self._inner.root}/api/v2/",
             site=Site(
                 version=self.version,
                 page_roots=page_roots,
@@ -223,125 +245,6 @@ class _Served:
             caller=caller,
             access=access,
         )
-
-
-def _inward(app: Any, root: str, limit: anyio.Semaphore) -> Any:
-    """Return a transport into ``app``."""
-    import httpx
-
-    class Inward(httpx.AsyncBaseTransport):
-        def __init__(self) -> None:
-            self._asgi = httpx.ASGITransport(_log_free_of_arguments(app), raise_app_exceptions=False)
-
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            if request.url.path == f"{root}/api/v2/openapi.json":
-                # The one document outside the API's root that tools read.
-                request.url = request.url.copy_with(path=f"{root}/openapi.json")
-            if request.headers.get("accept") == STREAMED:
-                streamed: httpx.Response = await _open_stream(_log_free_of_arguments(app), request, limit)
-                return streamed
-            async with limit:
-                return await self._asgi.handle_async_request(request)
-
-    return Inward()
-
-
-async def _open_stream(app: Any, request: Any, limit: anyio.Semaphore) -> Any:
-    """Send a request whose answer is read while the app still makes it, and is never held as a whole.
-
-    The app waits until what it has sent is taken, so that a long log needs no more memory than a short one.
-    """
-    import asyncio
-
-    import httpx
-
-    loop = asyncio.get_running_loop()
-    started: asyncio.Future[tuple[int, list[tuple[bytes, bytes]]]] = loop.create_future()
-    give, take = anyio.create_memory_object_stream[bytes](0)
-
-    async def hand_over(scope: Any, receive: Any, send: Any) -> None:
-        async def tell(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                started.set_result((message["status"], message["headers"]))
-            elif message["type"] == "http.response.body":
-                if message.get("body"):
-                    await give.send(message["body"])
-                message = {**message, "body": b""}
-            await send(message)
-
-        await app(scope, receive, tell)
-
-    async def run() -> None:
-        async with limit, give:
-            await httpx.ASGITransport(hand_over).handle_async_request(request)
-
-    class Body(httpx.AsyncByteStream):
-        async def __aiter__(self) -> Any:
-            async for chunk in take:
-                yield chunk
-            try:
-                await running
-            except Exception as failure:
-                raise httpx.ReadError("Airflow broke off its answer.", request=request) from failure
-
-        async def aclose(self) -> None:
-            take.close()
-            running.cancel()
-            await asyncio.wait([running])
-            # An app that breaks off once nobody reads has told so to its log.
-            _ = running.cancelled() or running.exception()
-
-    running: asyncio.Future[None] = asyncio.ensure_future(run())
-    either: list[asyncio.Future[Any]] = [started, running]
-    try:
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-    except asyncio.CancelledError:
-        running.cancel()
-        raise
-    if not started.done():
-        take.close()
-        raise httpx.ReadError("Airflow gave no answer.", request=request) from running.exception()
-    status, headers = started.result()
-    return httpx.Response(status, headers=headers, stream=Body())
-
-
-def _log_free_of_arguments(app: Any) -> Any:
-    """Return ``app`` so that its access log names the route of a call, not what the call asked for.
-
-    Airflow's access log reads the scope when a call is over: from the start of the answer on, nothing else
-    does.
-    """
-
-    async def call(scope: Any, receive: Any, send: Any) -> None:
-        async def hide_then_send(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                scope["query_string"] = b""
-                scope["path"] = getattr(scope.get("route"), "path", "/api/v2")
-            await send(message)
-
-        try:
-            await app(scope, receive, hide_then_send)
-        except Exception:
-            # The transport answers with 500 and would keep the cause to itself.
-            route = getattr(scope.get("route"), "path", "/api/v2")
-            log.exception("Airflow failed to answer %s %s for an MCP tool", scope["method"], route)
-            raise
-
-    return call
-
-
-def page_url(
-    root: str, dag_id: str, dag_run_id: str | None = None, task_id: str | None = None, map_index: int = -1
-) -> str:
-    """Return the address of Airflow 3's page about a Dag, a run or a task instance."""
-    url = f"{root}/dags/{quote(dag_id, safe='')}"
-    if dag_run_id is not None:
-        url += f"/runs/{quote(dag_run_id, safe='')}"
-        if task_id is not None:
-            url += f"/tasks/{quote(task_id, safe='')}"
-            if map_index >= 0:
-                url += f"/mapped/{map_index}"
-    return url
 
 
 def redact(value: Any, name: str | None = None) -> Any:

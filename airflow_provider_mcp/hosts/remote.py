@@ -575,7 +575,7 @@ class Remote:
         if line_of(self.known_version or "3") == 2:
             from airflow_provider_mcp.hosts.airflow2_rest import page_url
         else:
-            from airflow_provider_mcp.hosts.airflow3 import page_url
+            from airflow_provider_mcp.hosts.airflow3_calls import page_url
         return page_url(self.target.url, *thing)
 
     async def answer(self, outer: httpx.Request) -> httpx.Response:

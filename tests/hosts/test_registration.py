@@ -18,6 +18,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,3 +39,57 @@ def test_airflow_shows_the_provider_and_the_plugin(home: Path, lazy: str) -> Non
         for printed in said.splitlines():
             if "warn" in printed.lower() or "error" in printed.lower():
                 assert "mcp" not in printed.lower()
+
+
+BUILT = {
+    3: """
+import asyncio, time
+from airflow_provider_mcp.hosts.airflow3 import Endpoint
+
+async def start():
+    endpoint = Endpoint()
+    async with endpoint.router.lifespan_context(endpoint):
+        until = time.monotonic() + 60
+        while endpoint._served is None and time.monotonic() < until:
+            await asyncio.sleep(0.1)
+    assert endpoint._served is not None, "no server was built"
+
+asyncio.run(start())
+""",
+    2: """
+from airflow.www.app import create_app
+
+assert "_server" in vars(create_app().extensions["airflow_provider_mcp"]), "no server was built"
+""",
+}
+
+
+def test_the_server_is_built_before_anyone_calls(home: Path) -> None:
+    run(home, BUILT[LINE])
+
+
+@pytest.mark.skipif(LINE != 2, reason="only Airflow 2 builds Flask apps for its command line")
+def test_commands_that_only_manage_users_build_no_server(home: Path) -> None:
+    run(
+        home,
+        """
+import sys
+from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
+
+with get_application_builder() as builder:
+    assert builder.app.blueprints is not None
+assert "mcp" not in sys.modules
+""",
+    )
+
+
+def run(home: Path, code: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment(home, 0),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]

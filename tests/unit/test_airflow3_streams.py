@@ -18,15 +18,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import anyio
 import httpx
 import pytest
 
-from airflow_provider_mcp.hosts import airflow3
+from airflow_provider_mcp.hosts import airflow3_calls
 
-NDJSON = {"Accept": airflow3.STREAMED}
+NDJSON = {"Accept": airflow3_calls.STREAMED}
 
 
 def app_of(sent: list[int], count: int, breaks: bool = False) -> Any:
@@ -42,9 +42,23 @@ def app_of(sent: list[int], count: int, breaks: bool = False) -> Any:
     return app
 
 
+class App:
+    """As much of a Starlette app as calls into it need."""
+
+    user_middleware: ClassVar[list[Any]] = []
+
+    def __init__(self, serve: Any) -> None:
+        self.serve = serve
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.serve(scope, receive, send)
+
+
 def client(app: Any) -> tuple[httpx.AsyncClient, anyio.Semaphore]:
-    limit = anyio.Semaphore(1)
-    return httpx.AsyncClient(transport=airflow3._inward(app, "", limit), base_url="http://in"), limit
+    inner = airflow3_calls.InnerApp(App(app))
+    return httpx.AsyncClient(
+        transport=inner.open_transport("ada", "Bearer a"), base_url="http://in"
+    ), inner.limit
 
 
 def test_an_answer_is_made_no_faster_than_it_is_read() -> None:
@@ -58,7 +72,7 @@ def test_an_answer_is_made_no_faster_than_it_is_read() -> None:
             async for line in answer.aiter_lines():
                 seen.append(line)
                 assert len(sent) <= len(seen) + 2
-        assert limit.value == 1
+        assert limit.value == airflow3_calls.NESTED_CALLS
         return seen
 
     assert anyio.run(run) == [str(number) for number in range(50)]
@@ -73,7 +87,7 @@ def test_who_reads_no_further_stops_the_app() -> None:
             async for line in answer.aiter_lines():
                 if line == "3":
                     break
-        assert limit.value == 1
+        assert limit.value == airflow3_calls.NESTED_CALLS
 
     anyio.run(run)
     assert len(sent) < 10
