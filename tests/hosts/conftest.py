@@ -50,6 +50,7 @@ def line() -> int:
 
 
 LINE = line()
+WORKERS = 1 if LINE == 3 else 4
 
 
 def free_port() -> int:
@@ -88,12 +89,22 @@ class Site:
             )
         )
 
-    def start_web(self) -> None:
+    def start_web(self, workers: int = WORKERS) -> None:
         if LINE == 3:
-            self.start("api-server", "--host", "127.0.0.1", "--port", str(self.port))
+            self.start(
+                "api-server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", str(workers)
+            )
         else:
             pid = str(self.home / f"web-{self.port}.pid")
-            command = ("webserver", "--hostname", "127.0.0.1", "--port", str(self.port), "--workers", "4")
+            command = (
+                "webserver",
+                "--hostname",
+                "127.0.0.1",
+                "--port",
+                str(self.port),
+                "--workers",
+                str(workers),
+            )
             self.start(*command, "--pid", pid)
         until = time.monotonic() + START_SECONDS
         while time.monotonic() < until:
