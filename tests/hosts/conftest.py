@@ -29,6 +29,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -87,6 +88,15 @@ class Site:
                 start_new_session=True,
             )
         )
+
+    @contextmanager
+    def served(self) -> Iterator[Site]:
+        """Run its web process meanwhile."""
+        try:
+            self.start_web()
+            yield self
+        finally:
+            self.stop()
 
     def start_web(self) -> None:
         if LINE == 3:
@@ -269,12 +279,8 @@ def prefixed(home: Path, site: Site) -> Iterator[Site]:
     env = environment(home, port)
     section = "API" if LINE == 3 else "WEBSERVER"
     env[f"AIRFLOW__{section}__BASE_URL"] = f"http://127.0.0.1:{port}/air/flow"
-    running = Site(home, port, "/air/flow", env=env)
-    try:
-        running.start_web()
+    with Site(home, port, "/air/flow", env=env).served() as running:
         yield running
-    finally:
-        running.stop()
 
 
 @pytest.fixture(scope="session")
@@ -294,9 +300,5 @@ def provisioned(home: Path, site: Site, tmp_path_factory: pytest.TempPathFactory
     if LINE == 3:
         # Spans go to the log. (Airflow 2 keeps a tracer provider of its own, apart from OpenTelemetry's.)
         env |= {"AIRFLOW__TRACES__OTEL_ON": "True", "OTEL_TRACES_EXPORTER": "console"}
-    running = Site(home, port, env=env)
-    try:
-        running.start_web()
+    with Site(home, port, env=env).served() as running:
         yield running
-    finally:
-        running.stop()
