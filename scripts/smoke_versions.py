@@ -73,6 +73,7 @@ RELEASED = {"2.7": "2023-11-08", "3.0": "2025-09-01", "3.2": "2026-05-31"}
 """Two days after the release: what pip then found stands for Airflow's own constraints."""
 ALSO = (
     ("2.7", "3.10", "oldest"),
+    ("3.0", "3.10", "oldest"),
     ("2.7", "3.11", "of its release"),
     ("3.0", "3.12", "of its release"),
     ("3.2", "3.13", "of its release"),
@@ -80,7 +81,9 @@ ALSO = (
 """Lines with other dependencies than the newest."""
 AIRFLOWS_OWN = re.compile("apache-airflow|connexion|fastapi|flask|sqlalchemy|starlette|werkzeug")
 """What the provider must leave alone even where it has to replace other old packages."""
-COLUMNS = ("Airflow", "Python", "installed", "dependencies", "mcp", "pydantic", "web framework", "result")
+NOTED = ("mcp", "httpx", "pluggy", "pydantic")
+"""The packages whose versions the table tells."""
+COLUMNS = ("Airflow", "Python", "installed", "dependencies", *NOTED, "web framework", "result")
 REFERENCE_TOOLS = {"list_dags", "get_airflow_info", "list_dag_runs", "get_dag", "get_system_health"}
 MODERN = "2026-07-28"
 SECRET = "0123456789abcdef" * 4
@@ -177,13 +180,13 @@ def build() -> Built:
     return Built(wheel, sdist)
 
 
-def oldest_allowed(wheel: Path) -> dict[str, str]:
-    """Return the oldest version of each of the wheel's dependencies, Airflow aside."""
+def requirements(wheel: Path) -> list[str]:
+    """Return the wheel's requirements, Airflow aside."""
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
         metadata = archive.read(name).decode()
-    found = dict(re.findall(r"^Requires-Dist: ([\w-]+)\b.*>=([\d.]+)", metadata, re.MULTILINE))
-    return {name: version for name, version in found.items() if name != "apache-airflow"}
+    found = re.findall(r"^Requires-Dist: (.+)$", metadata, re.MULTILINE)
+    return [requirement for requirement in found if not requirement.startswith("apache-airflow")]
 
 
 @dataclass(frozen=True)
@@ -306,20 +309,19 @@ class Environment:
         self.remove()
         self.home.mkdir(parents=True)
         constraints = self.line.constraints.read_text(encoding="utf-8")
-        dated: list[str] = []
+        how: list[str] = []
         if self.line.dependencies == "of its release":
-            constraints, dated = "", ["--exclude-newer", RELEASED[self.line.minor]]
-        if self.line.dependencies == "oldest":
-            constraints += "".join(
-                f"{name}=={version}\n" for name, version in oldest_allowed(built.wheel).items()
-            )
+            constraints, how = "", ["--exclude-newer", RELEASED[self.line.minor]]
         (self.home / "constraints.txt").write_text(constraints, encoding="utf-8")
         run([find_python(self.line.python), "-m", "venv", "--without-pip", self.folder])
         wanted = [f"apache-airflow=={self.line.release}"]
         if self.line.has_fab and not self.line.has_fab_inside:
             wanted.append("apache-airflow-providers-fab")
+        if self.line.dependencies == "oldest":
+            wanted += requirements(built.wheel)
+            how = ["--resolution", "lowest-direct"]
         # uv: this part is the scenery, and by far the most of the work.
-        uv = ["nice", "-n", "10", installers() / "uv", "pip", "install", "-q", "--system-certs", *dated]
+        uv = ["nice", "-n", "10", installers() / "uv", "pip", "install", "-q", "--system-certs", *how]
         run([*uv, "--python", self.folder / "bin" / "python", "-c", self.home / "constraints.txt", *wanted])
 
     def create_site(self) -> None:
@@ -436,12 +438,10 @@ class Environment:
 def install_provider(site: Environment, built: Built) -> None:
     """Add the provider to a working Airflow; nothing that Airflow brought may change."""
     before = site.installed()
-    oldest = ["-c", site.home / "constraints.txt"] if site.line.dependencies == "oldest" else []
     site.pip(
         "install",
         "-q",
         "--no-compile",
-        *oldest,
         built.sdist if site.line.installed == "sdist" else built.wheel,
     )
     after = site.installed()
@@ -556,8 +556,7 @@ def smoke(line: Line, built: Built, *, keep: bool = False) -> dict[str, str]:
         has = site.installed()
         frameworks = ("starlette", "fastapi") if line.major == 3 else ("flask", "connexion")
         row |= {
-            "mcp": has["mcp"],
-            "pydantic": has["pydantic"],
+            **{name: has[name] for name in NOTED},
             "web framework": " ".join(f"{n} {has[n]}" for n in frameworks),
         }
         site.create_site()
@@ -659,10 +658,14 @@ warning; the web process answered 401 without a credential and with a wrong one,
 triggered; and every tool that reads and needs no more than a Dag and its run was called.
 """
 AFTER = """
-Newest dependencies are those that pip finds now; oldest are the lower bounds of the provider's own
-requirements; those of its release are what pip found when that Airflow came out, in place of Airflow's own
-constraints. Of these, pip replaces what the MCP SDK needs newer (on Airflow 2.7, for example, pydantic,
-anyio, PyJWT and OpenTelemetry), but nothing of Airflow, its web framework or SQLAlchemy.
+Newest dependencies are those that pip finds now; oldest are the oldest of the provider's own requirements
+that it and Airflow allow together; those of its release are what pip found when that Airflow came out, in
+place of Airflow's own constraints. Of these, pip replaces what the MCP SDK needs newer (on Airflow 2.7, for
+example, pydantic, anyio, PyJWT and OpenTelemetry), but nothing of Airflow, its web framework or SQLAlchemy.
+
+The provider requires as little as these lines show to work; :doc:`installation` has each requirement with
+the reason for its bound. As in Airflow, ``httpx``, ``pluggy`` and ``pydantic`` have no upper bound: no
+release of theirs is known to break it. Where a cell is empty, the version was not noted.
 
 Airflow 2.7 is the oldest minor: Airflow 2.6 holds pydantic below 2, and every release of the MCP SDK 2 needs
 pydantic 2.12 or later. Where Airflow's own constraints file, which this test does not use, names an older
