@@ -39,14 +39,13 @@ bench: $(LINES:%=airflow%)
 	done
 	@.venv/airflow$(LINE)/bin/python -m benchmarks.report build/bench benchmarks/RESULTS.md
 
-# The built wheel beside every supported Airflow minor, in clean environments: about two minutes each.
+# The built wheel or sdist beside every supported Airflow minor, in clean environments: a minute or two each.
 versions: tools
-	.venv/tools/bin/python scripts/smoke_versions.py $(ONLY:%=--only %)
+	.venv/tools/bin/python scripts/smoke_versions.py --jobs 2 $(ONLY:%=--only %)
 
-# The newest of each line alone, on the Python at hand: what CI has the time for.
+# The oldest and the newest minor of Airflow 2 and each of Airflow 3, on the Python at hand where it allows it.
 smoke: tools
-	.venv/tools/bin/python scripts/smoke_versions.py --no-table --only 3.3 --only 2.11 --dependencies newest \
-		--python "$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
+	.venv/tools/bin/python scripts/smoke_versions.py --smoke --no-table --jobs 2
 
 lint: tools
 	.venv/tools/bin/ruff check .

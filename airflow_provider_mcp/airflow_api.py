@@ -110,7 +110,23 @@ class Site:
     policy_conn_id: str | None = None
 
 
-class Airflow(httpx.AsyncClient):
+class _OnSite:
+    """What both clients say about the Airflow they reach."""
+
+    site: Site
+
+    def page_url(
+        self, dag_id: str, dag_run_id: str | None = None, task_id: str | None = None, map_index: int = -1
+    ) -> str:
+        """Return the address of Airflow's page about a Dag, a run or a task instance."""
+        return self.site.page_url(dag_id, dag_run_id, task_id, map_index)
+
+    def redact(self, value: Any, name: str | None = None) -> Any:
+        """Return JSON-ready data with its secrets masked as Airflow masks them; ``name`` is its key."""
+        return self.site.redact(value, name)
+
+
+class Airflow(_OnSite, httpx.AsyncClient):
     """Airflow's REST API in Airflow 3's terms, as the caller.
 
     Paths are relative to the API's root (``dags/{dag_id}``): build them with ``path()``. A 4xx or 5xx
@@ -139,16 +155,6 @@ class Airflow(httpx.AsyncClient):
         self.access = access
         self._calls = transport
 
-    def page_url(
-        self, dag_id: str, dag_run_id: str | None = None, task_id: str | None = None, map_index: int = -1
-    ) -> str:
-        """Return the address of Airflow's page about a Dag, a run or a task instance."""
-        return self.site.page_url(dag_id, dag_run_id, task_id, map_index)
-
-    def redact(self, value: Any, name: str | None = None) -> Any:
-        """Return JSON-ready data with its secrets masked as Airflow masks them; ``name`` is its key."""
-        return self.site.redact(value, name)
-
     def for_thread(self) -> AirflowSync:
         """Return the same client for a function that runs in a worker thread."""
         return AirflowSync(self)
@@ -171,7 +177,7 @@ class Airflow(httpx.AsyncClient):
         return await self.request(method, url, extensions={NATIVE: True}, **options)
 
 
-class AirflowSync(httpx.Client):
+class AirflowSync(_OnSite, httpx.Client):
     """:class:`Airflow` for a plain ``def`` tool, which runs in a worker thread."""
 
     def __init__(self, airflow: Airflow) -> None:
@@ -185,16 +191,6 @@ class AirflowSync(httpx.Client):
         self.site = airflow.site
         self.caller = airflow.caller
         self.access = airflow.access
-
-    def page_url(
-        self, dag_id: str, dag_run_id: str | None = None, task_id: str | None = None, map_index: int = -1
-    ) -> str:
-        """Return the address of Airflow's page about a Dag, a run or a task instance."""
-        return self.site.page_url(dag_id, dag_run_id, task_id, map_index)
-
-    def redact(self, value: Any, name: str | None = None) -> Any:
-        """Return JSON-ready data with its secrets masked as Airflow masks them; ``name`` is its key."""
-        return self.site.redact(value, name)
 
     def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
         refuse_escape(url)

@@ -175,8 +175,9 @@ def get_provider_info() -> dict[str, Any]:
                                                     'type': 'string',
                                                     'example': 'https://inspector.example.com',
                                                     'default': ''},
-                                'dag_tool_tag': {'description': 'Dags with this tag are '
-                                                                'offered as tools.\n',
+                                'dag_tool_tag': {'description': 'Dags with this tag are to be '
+                                                                'offered as tools. Not built '
+                                                                'yet: it has no effect.\n',
                                                  'version_added': '0.1.0',
                                                  'type': 'string',
                                                  'example': None,
@@ -184,7 +185,8 @@ def get_provider_info() -> dict[str, Any]:
                                 'oauth_enabled': {'description': 'Let clients that have no '
                                                                  'token log in by OAuth '
                                                                  "through Airflow's own login "
-                                                                 'page.\n',
+                                                                 'page. Not built\n'
+                                                                 'yet: it has no effect.\n',
                                                   'version_added': '0.1.0',
                                                   'type': 'boolean',
                                                   'example': None,

@@ -87,12 +87,8 @@ class Home:
     def serving(self, workers: int = WORKERS, **options: str) -> Iterator[Site]:
         """Run a web process; ``options`` are further environment variables."""
         port = free_port()
-        site = Site(self.folder, port, env={**self.environment(port), **options})
-        try:
-            site.start_web(workers)
+        with Site(self.folder, port, env={**self.environment(port), **options}).served(workers) as site:
             yield site
-        finally:
-            site.stop()
 
 
 @contextmanager

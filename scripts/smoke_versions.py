@@ -14,18 +14,20 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""Install the built wheel beside each supported Airflow minor, in clean environments, and call it there.
+"""Install the built wheel or sdist beside each supported Airflow minor, in clean environments, and call it.
 
 ``make versions`` runs every line of the table in docs/tested-versions.rst; ``make versions ONLY=3.1`` one
-minor. Each environment is made, used and removed before the next one. Airflow is installed first, with
-``constraints/versions/airflow-X.Y.txt``, and the wheel second, without any constraint, as an administrator
-adds a provider to an installation that works.
+minor; ``make smoke``, which CI runs, one line of each minor in ``SMOKE``. Each environment is removed after
+its use. Airflow is installed first, with ``constraints/versions/airflow-X.Y.txt``, and the provider second,
+without any constraint, as an administrator adds a provider to an installation that works.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
+import concurrent.futures
+import contextlib
 import csv
 import functools
 import json
@@ -63,18 +65,25 @@ PYTHONS = {
     "3.3": ("3.10", "3.11", "3.12", "3.13"),
 }
 """The oldest and the newest Python, from 3.10 to 3.13, that each minor allows."""
+SMOKE = ("2.7", "2.11", "3.0", "3.1", "3.2", "3.3")
+"""The oldest and the newest minor of Airflow 2, and each of Airflow 3: what CI has the time for."""
+SDIST = ("2.8", "2.11", "3.0", "3.2")
+"""The minors that get the sdist; the others get the wheel."""
 RELEASED = {"2.7": "2023-11-08", "3.0": "2025-09-01", "3.2": "2026-05-31"}
 """Two days after the release: what pip then found stands for Airflow's own constraints."""
 ALSO = (
     ("2.7", "3.10", "oldest"),
+    ("3.0", "3.10", "oldest"),
     ("2.7", "3.11", "of its release"),
     ("3.0", "3.12", "of its release"),
     ("3.2", "3.13", "of its release"),
 )
 """Lines with other dependencies than the newest."""
 AIRFLOWS_OWN = re.compile("apache-airflow|connexion|fastapi|flask|sqlalchemy|starlette|werkzeug")
-"""What the wheel must leave alone even where it has to replace other old packages."""
-COLUMNS = ("Airflow", "Python", "dependencies", "mcp", "pydantic", "web framework", "result")
+"""What the provider must leave alone even where it has to replace other old packages."""
+NOTED = ("mcp", "httpx", "pluggy", "pydantic")
+"""The packages whose versions the table tells."""
+COLUMNS = ("Airflow", "Python", "installed", "dependencies", *NOTED, "web framework", "result")
 REFERENCE_TOOLS = {"list_dags", "get_airflow_info", "list_dag_runs", "get_dag", "get_system_health"}
 MODERN = "2026-07-28"
 SECRET = "0123456789abcdef" * 4
@@ -128,6 +137,17 @@ def find_python(version: str) -> Path:
     raise Failed(f"there is no Python {version} with venv and ensurepip here")
 
 
+def python_at_hand(minor: str, preferred: str) -> str | None:
+    """Return a Python that a minor allows and this machine has: the preferred one if it is one of them."""
+    oldest, newest = (int(version.split(".")[1]) for version in (PYTHONS[minor][0], PYTHONS[minor][-1]))
+    allowed = [f"3.{n}" for n in range(newest, oldest - 1, -1)]
+    for version in sorted(allowed, key=lambda version: version != preferred):
+        with contextlib.suppress(Failed):
+            find_python(version)
+            return version
+    return None
+
+
 @functools.cache
 def installers() -> Path:
     """Return where the newest pip and uv are: they install into the other environments."""
@@ -138,8 +158,16 @@ def installers() -> Path:
     return folder / "bin"
 
 
-def build() -> Path:
-    """Build the sdist and, from it, the wheel; return the wheel."""
+@dataclass(frozen=True)
+class Built:
+    """The two files of a release."""
+
+    wheel: Path
+    sdist: Path
+
+
+def build() -> Built:
+    """Build the sdist and, from it, the wheel."""
     shutil.rmtree(WORK / "dist", ignore_errors=True)
     run([sys.executable, "-m", "build", "--no-isolation", "--outdir", WORK / "dist", ROOT])
     (sdist,) = (WORK / "dist").glob("*.tar.gz")
@@ -149,16 +177,16 @@ def build() -> Path:
     missing = sorted(set(tracked) - names - {".ci/run"})
     check(not missing, f"the sdist lacks {missing}")
     (wheel,) = (WORK / "dist").glob("*.whl")
-    return wheel
+    return Built(wheel, sdist)
 
 
-def oldest_allowed(wheel: Path) -> dict[str, str]:
-    """Return the oldest version of each of the wheel's dependencies, Airflow aside."""
+def requirements(wheel: Path) -> list[str]:
+    """Return the wheel's requirements, Airflow aside."""
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
         metadata = archive.read(name).decode()
-    found = dict(re.findall(r"^Requires-Dist: ([\w-]+)\b.*>=([\d.]+)", metadata, re.MULTILINE))
-    return {name: version for name, version in found.items() if name != "apache-airflow"}
+    found = re.findall(r"^Requires-Dist: (.+)$", metadata, re.MULTILINE)
+    return [requirement for requirement in found if not requirement.startswith("apache-airflow")]
 
 
 @dataclass(frozen=True)
@@ -185,6 +213,16 @@ class Line:
         return found[1] if found else ""
 
     @property
+    def slug(self) -> str:
+        """A name for its folders."""
+        return "-".join((self.minor, self.python, *self.dependencies.split()))
+
+    @property
+    def installed(self) -> str:
+        """Which of the built files is installed."""
+        return "sdist" if self.minor in SDIST else "wheel"
+
+    @property
     def has_fab(self) -> bool:
         """Whether people are kept in Flask-AppBuilder's tables; else the simple auth manager is used."""
         return self.major == 2
@@ -195,7 +233,10 @@ class Line:
         return self.minor in ("2.7", "2.8")
 
     def __str__(self) -> str:
-        return f"Airflow {self.release}, Python {self.python}, {self.dependencies} dependencies"
+        return (
+            f"Airflow {self.release}, Python {self.python}, {self.installed}, "
+            f"{self.dependencies} dependencies"
+        )
 
 
 @dataclass
@@ -209,11 +250,11 @@ class Environment:
 
     @property
     def folder(self) -> Path:
-        return WORK / "env"
+        return WORK / "env" / self.line.slug
 
     @property
     def home(self) -> Path:
-        return WORK / "home"
+        return WORK / "home" / self.line.slug
 
     @property
     def root(self) -> str:
@@ -264,22 +305,23 @@ class Environment:
     def airflow(self, *arguments: str) -> str:
         return run([self.folder / "bin" / "airflow", *arguments], self.env)
 
-    def install_airflow(self, wheel: Path) -> None:
+    def install_airflow(self, built: Built) -> None:
         self.remove()
         self.home.mkdir(parents=True)
         constraints = self.line.constraints.read_text(encoding="utf-8")
-        dated: list[str] = []
+        how: list[str] = []
         if self.line.dependencies == "of its release":
-            constraints, dated = "", ["--exclude-newer", RELEASED[self.line.minor]]
-        if self.line.dependencies == "oldest":
-            constraints += "".join(f"{name}=={version}\n" for name, version in oldest_allowed(wheel).items())
+            constraints, how = "", ["--exclude-newer", RELEASED[self.line.minor]]
         (self.home / "constraints.txt").write_text(constraints, encoding="utf-8")
         run([find_python(self.line.python), "-m", "venv", "--without-pip", self.folder])
         wanted = [f"apache-airflow=={self.line.release}"]
         if self.line.has_fab and not self.line.has_fab_inside:
             wanted.append("apache-airflow-providers-fab")
+        if self.line.dependencies == "oldest":
+            wanted += requirements(built.wheel)
+            how = ["--resolution", "lowest-direct"]
         # uv: this part is the scenery, and by far the most of the work.
-        uv = ["nice", "-n", "10", installers() / "uv", "pip", "install", "-q", "--system-certs", *dated]
+        uv = ["nice", "-n", "10", installers() / "uv", "pip", "install", "-q", "--system-certs", *how]
         run([*uv, "--python", self.folder / "bin" / "python", "-c", self.home / "constraints.txt", *wanted])
 
     def create_site(self) -> None:
@@ -393,19 +435,25 @@ class Environment:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def install_wheel(site: Environment, wheel: Path) -> None:
-    """Add the wheel to a working Airflow; nothing that Airflow brought may change."""
+def install_provider(site: Environment, built: Built) -> None:
+    """Add the provider to a working Airflow; nothing that Airflow brought may change."""
     before = site.installed()
-    oldest = ["-c", site.home / "constraints.txt"] if site.line.dependencies == "oldest" else []
-    site.pip("install", "-q", "--no-compile", *oldest, wheel)
+    site.pip(
+        "install",
+        "-q",
+        "--no-compile",
+        built.sdist if site.line.installed == "sdist" else built.wheel,
+    )
     after = site.installed()
     changed = {name: (was, after.get(name)) for name, was in before.items() if after.get(name) != was}
     if site.line.dependencies == "of its release":
-        say(f"  the wheel replaced {', '.join(f'{n} {old} by {new}' for n, (old, new) in changed.items())}")
+        replaced = ", ".join(f"{n} {old} by {new}" for n, (old, new) in changed.items())
+        say(f"{site.line}: the provider replaced {replaced}")
         changed = {name: versions for name, versions in changed.items() if AIRFLOWS_OWN.match(name)}
-    check(not changed, f"installing the wheel changed {changed}")
+    check(not changed, f"installing the provider changed {changed}")
     site.pip("check")
-    say(f"  the wheel added {', '.join(sorted(f'{n} {after[n]}' for n in set(after) - set(before)))}")
+    added = ", ".join(sorted(f"{n} {after[n]}" for n in set(after) - set(before)))
+    say(f"{site.line}: the provider added {added}")
 
 
 def check_commands(site: Environment) -> None:
@@ -482,11 +530,11 @@ def call_tools(site: Environment, tools: Mapping[str, Mapping[str, Any]]) -> Ite
             yield name
 
 
-def starts_alone(line: Line, wheel: Path) -> str | None:
-    """Return None if that Airflow works here without the wheel, else what it fails with."""
+def starts_alone(line: Line, built: Built) -> str | None:
+    """Return None if that Airflow works here without the provider, else what it fails with."""
     site = Environment(line)
     try:
-        site.install_airflow(wheel)
+        site.install_airflow(built)
         site.create_site()
         site.start_web()
         site.log_in()
@@ -497,19 +545,18 @@ def starts_alone(line: Line, wheel: Path) -> str | None:
     return None
 
 
-def smoke(line: Line, wheel: Path, *, keep: bool = False) -> dict[str, str]:
+def smoke(line: Line, built: Built, *, keep: bool = False) -> dict[str, str]:
     """Test one line; return its row of the table."""
-    say(f"{line}")
+    began = time.monotonic()
     site = Environment(line)
     row = row_of(line, "")
     try:
-        site.install_airflow(wheel)
-        install_wheel(site, wheel)
+        site.install_airflow(built)
+        install_provider(site, built)
         has = site.installed()
         frameworks = ("starlette", "fastapi") if line.major == 3 else ("flask", "connexion")
         row |= {
-            "mcp": has["mcp"],
-            "pydantic": has["pydantic"],
+            **{name: has[name] for name in NOTED},
             "web framework": " ".join(f"{n} {has[n]}" for n in frameworks),
         }
         site.create_site()
@@ -517,19 +564,34 @@ def smoke(line: Line, wheel: Path, *, keep: bool = False) -> dict[str, str]:
         site.start_web()
         count = check_endpoint(site)
     except Failed as failure:
-        say(f"  FAILED: {failure}")
+        say(f"{line}: FAILED: {failure}")
         site.stop()
         if keep:
             return {**row, "result": "failed"}
-        alone = starts_alone(line, wheel)
-        say(f"  that Airflow without the wheel: {alone or 'works'}")
+        alone = starts_alone(line, built)
+        say(f"{line}: that Airflow without the provider: {alone or 'works'}")
         return {**row, "result": "failed" if alone is None else "failed, as that Airflow does alone"}
     finally:
         site.stop()
         if not keep:
             site.remove()
-    say(f"  passed, {count} tools called")
+    say(f"{line}: passed in {time.monotonic() - began:.0f} s, {count} tools called")
     return {**row, "result": "passed"}
+
+
+def smoke_lines(python: str) -> list[Line]:
+    """Return a line for each minor of ``SMOKE``, on ``python`` where that minor allows it.
+
+    A minor that allows no Python of this machine is left out, and said so."""
+    lines = []
+    for minor in SMOKE:
+        found = python_at_hand(minor, python)
+        if found is None:
+            allowed = f"Python {PYTHONS[minor][0]} to {PYTHONS[minor][-1]}"
+            say(f"SKIPPED: Airflow {minor} is NOT TESTED: it takes {allowed}, and there is none here")
+        else:
+            lines.append(Line(minor, found))
+    return lines
 
 
 def all_lines(pythons: Sequence[str] | None = None) -> list[Line]:
@@ -542,6 +604,7 @@ def row_of(line: Line, result: str) -> dict[str, str]:
     return {
         "Airflow": line.release,
         "Python": line.python,
+        "installed": line.installed,
         "dependencies": line.dependencies,
         "result": result,
     }
@@ -587,18 +650,22 @@ def write_table(rows: Sequence[Mapping[str, str]]) -> None:
 
 
 INTRODUCTION = """
-Each line is a clean environment: Airflow was installed first, then the built wheel without any constraint.
-Installing the wheel changed no package that Airflow had brought (but see below), and ``pip check`` found
+Each line is a clean environment: Airflow was installed first, then the built wheel or sdist without any
+constraint. Installing it changed no package that Airflow had brought (but see below), and ``pip check`` found
 nothing. With SQLite and the example Dags, ``airflow`` commands listed the provider and the plugin without a
 warning; the web process answered 401 without a credential and with a wrong one, and 405 to GET;
 ``initialize`` (2025-11-25), ``server/discover`` (2026-07-28) and ``tools/list`` were answered; a Dag was
 triggered; and every tool that reads and needs no more than a Dag and its run was called.
 """
 AFTER = """
-Newest dependencies are those that pip finds now; oldest are the lower bounds of the wheel's own requirements;
-those of its release are what pip found when that Airflow came out, in place of Airflow's own constraints. Of
-these, pip replaces what the MCP SDK needs newer (on Airflow 2.7, for example, pydantic, anyio, PyJWT and
-OpenTelemetry), but nothing of Airflow, its web framework or SQLAlchemy.
+Newest dependencies are those that pip finds now; oldest are the oldest of the provider's own requirements
+that it and Airflow allow together; those of its release are what pip found when that Airflow came out, in
+place of Airflow's own constraints. Of these, pip replaces what the MCP SDK needs newer (on Airflow 2.7, for
+example, pydantic, anyio, PyJWT and OpenTelemetry), but nothing of Airflow, its web framework or SQLAlchemy.
+
+The provider requires as little as these lines show to work; :doc:`installation` has each requirement with
+the reason for its bound. As in Airflow, ``httpx``, ``pluggy`` and ``pydantic`` have no upper bound: no
+release of theirs is known to break it. Where a cell is empty, the version was not noted.
 
 Airflow 2.7 is the oldest minor: Airflow 2.6 holds pydantic below 2, and every release of the MCP SDK 2 needs
 pydantic 2.12 or later. Where Airflow's own constraints file, which this test does not use, names an older
@@ -623,27 +690,35 @@ def main() -> int:
     parser.add_argument(
         "--dependencies", action="append", choices=("newest", *dict.fromkeys(line[2] for line in ALSO))
     )
-    parser.add_argument("--keep", action="store_true", help="leave the last environment in .versions/")
+    parser.add_argument("--keep", action="store_true", help="leave the environments in .versions/")
     parser.add_argument("--no-table", action="store_true", help="do not write docs/tested-versions.rst")
+    parser.add_argument("--smoke", action="store_true", help="one line of each minor that CI tries")
+    parser.add_argument("--jobs", type=int, default=1, help="how many environments at a time")
     given = parser.parse_args()
-    lines = [
-        line
-        for line in all_lines(given.python)
-        if line.minor in (given.only or PYTHONS)
-        and line.python in (given.python or [line.python])
-        and line.dependencies in (given.dependencies or [line.dependencies])
-    ]
+    if given.smoke:
+        lines = smoke_lines(".".join(map(str, sys.version_info[:2])))
+    else:
+        lines = [
+            line
+            for line in all_lines(given.python)
+            if line.minor in (given.only or PYTHONS)
+            and line.python in (given.python or [line.python])
+            and line.dependencies in (given.dependencies or [line.dependencies])
+        ]
     WORK.mkdir(exist_ok=True)
-    wheel = build()
+    built = build()
+    installers()
     rows = {row_key(row): row for row in read_table()}
     failed = []
-    for line in lines:
-        row = smoke(line, wheel, keep=given.keep)
-        rows[row_key(row)] = row
-        if row["result"] != "passed":
-            failed.append(str(line))
-        if not given.no_table:
-            write_table(list(rows.values()))
+    with concurrent.futures.ThreadPoolExecutor(given.jobs) as pool:
+        started = [pool.submit(smoke, line, built, keep=given.keep) for line in lines]
+        for done in concurrent.futures.as_completed(started):
+            row = done.result()
+            rows[row_key(row)] = row
+            if row["result"] != "passed":
+                failed.append(f"Airflow {row['Airflow']} on Python {row['Python']}")
+            if not given.no_table:
+                write_table(list(rows.values()))
     if failed:
         say(f"failed: {'; '.join(failed)}")
     return 1 if failed else 0

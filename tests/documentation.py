@@ -67,7 +67,9 @@ def _of_markdown(page: Path, lines: list[str]) -> list[Block]:
             begun = (number, line.strip().strip("`"))
         else:
             text = textwrap.dedent("\n".join(lines[begun[0] : number - 1]))
-            blocks.append(Block(page.name, begun[0], begun[1] or "no language", text))
+            language, _, name = begun[1].partition(" name=")
+            options = {"name": name} if name else {}
+            blocks.append(Block(page.name, begun[0], language or "no language", text, options=options))
             begun = None
     assert begun is None, f"{page.name}: the block of line {begun} does not end"
     return blocks
@@ -104,8 +106,7 @@ def _of_rst(page: Path, lines: list[str]) -> list[Block]:
 
 
 def named_block(page: str, name: str) -> str:
-    """Return the text of a page's block with this ``:name:``."""
-    (block,) = (
-        block for block in collect_blocks(ROOT / "docs" / f"{page}.rst") if block.options.get("name") == name
-    )
+    """Return the text of the block with this name: ``:name:`` in a page of docs, ``name=`` in a ``.md``."""
+    file = ROOT / page if page.endswith(".md") else ROOT / "docs" / f"{page}.rst"
+    (block,) = (block for block in collect_blocks(file) if block.options.get("name") == name)
     return block.text

@@ -682,6 +682,16 @@ def _keep_no_mask(call: _Call) -> V1Request:
     return _drop_nulls(call)
 
 
+_DATE_FILTERS: Mapping[str, str | None] = {
+    "start_date_gte": "start_date_gte",
+    "start_date_lte": "start_date_lte",
+    "end_date_gte": "end_date_gte",
+    "end_date_lte": "end_date_lte",
+    "logical_date_gte": "execution_date_gte",
+    "logical_date_lte": "execution_date_lte",
+    "run_after_gte": "execution_date_gte",
+    "run_after_lte": "execution_date_lte",
+}
 _BATCH_FILTERS: Mapping[str, str | None] = {
     # v1 lists task instances in its own order and refuses to be told another.
     "order_by": None,
@@ -694,14 +704,7 @@ _BATCH_FILTERS: Mapping[str, str | None] = {
     "executor": "executor",
     "page_limit": "page_limit",
     "page_offset": "page_offset",
-    "start_date_gte": "start_date_gte",
-    "start_date_lte": "start_date_lte",
-    "end_date_gte": "end_date_gte",
-    "end_date_lte": "end_date_lte",
-    "logical_date_gte": "execution_date_gte",
-    "logical_date_lte": "execution_date_lte",
-    "run_after_gte": "execution_date_gte",
-    "run_after_lte": "execution_date_lte",
+    **_DATE_FILTERS,
 }
 
 
@@ -727,14 +730,7 @@ _RUN_FILTERS: Mapping[str, str | None] = {
     **_PAGING,
     "order_by": "order_by",
     "state": "state",
-    "start_date_gte": "start_date_gte",
-    "start_date_lte": "start_date_lte",
-    "end_date_gte": "end_date_gte",
-    "end_date_lte": "end_date_lte",
-    "logical_date_gte": "execution_date_gte",
-    "logical_date_lte": "execution_date_lte",
-    "run_after_gte": "execution_date_gte",
-    "run_after_lte": "execution_date_lte",
+    **_DATE_FILTERS,
     "updated_at_gte": "updated_at_gte",
     "updated_at_lte": "updated_at_lte",
 }

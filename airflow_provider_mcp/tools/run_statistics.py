@@ -30,6 +30,10 @@ TREND_RUNS = 6
 STEADY = (0.8, 1.25)
 
 
+def _lasted(start: float | None, end: float | None) -> float | None:
+    return None if start is None or end is None or end < start else end - start
+
+
 @dataclass(frozen=True)
 class RunTimes:
     """One Dag run, times in seconds since the epoch."""
@@ -43,9 +47,7 @@ class RunTimes:
 
     @property
     def duration(self) -> float | None:
-        if self.start is None or self.end is None or self.end < self.start:
-            return None
-        return self.end - self.start
+        return _lasted(self.start, self.end)
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,7 @@ class TaskTimes:
 
     @property
     def duration(self) -> float | None:
-        if self.start is None or self.end is None or self.end < self.start:
-            return None
-        return self.end - self.start
+        return _lasted(self.start, self.end)
 
     @property
     def queue_time(self) -> float | None:

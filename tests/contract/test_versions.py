@@ -61,3 +61,36 @@ def test_the_pinned_lines_are_tested_in_clean_environments(smoke: ModuleType) ->
     for line, minor in (("2", "2.11"), ("3", "3.3")):
         text = (ROOT / "constraints" / f"airflow{line}.txt").read_text(encoding="utf-8")
         assert f"\napache-airflow=={smoke.Line(minor, '3.12').release}\n" in text
+
+
+def test_ci_tries_every_minor_of_airflow_3_and_the_ends_of_airflow_2(smoke: ModuleType) -> None:
+    of_airflow2 = [minor for minor in smoke.PYTHONS if minor.startswith("2.")]
+    of_airflow3 = [minor for minor in smoke.PYTHONS if minor.startswith("3.")]
+    assert (of_airflow2[0], of_airflow2[-1], *of_airflow3) == smoke.SMOKE
+    for line in ("2.", "3."):
+        tried = [minor for minor in smoke.SMOKE if minor.startswith(line)]
+        assert {smoke.Line(minor, "3.11").installed for minor in tried} == {"wheel", "sdist"}
+
+
+def test_ci_takes_the_python_at_hand_and_says_which_minor_has_none(
+    smoke: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = {"3.11"}
+
+    def find_python(version: str) -> Path:
+        if version not in here:
+            raise smoke.Failed(version)
+        return Path(version)
+
+    monkeypatch.setattr(smoke, "find_python", find_python)
+    assert smoke.smoke_lines("3.11") == [smoke.Line(minor, "3.11") for minor in smoke.SMOKE]
+    here |= {"3.12"}
+    lines = {line.minor: line.python for line in smoke.smoke_lines("3.12")}
+    assert lines == {**dict.fromkeys(smoke.SMOKE, "3.12"), "2.7": "3.11"}
+    assert not capsys.readouterr().out
+
+    here.clear()
+    here.add("3.13")
+    assert [line.minor for line in smoke.smoke_lines("3.13")] == ["3.1", "3.2", "3.3"]
+    said = capsys.readouterr().out.splitlines()
+    assert [re.findall(r"Airflow (\S+) is NOT TESTED", line) for line in said] == [["2.7"], ["2.11"], ["3.0"]]

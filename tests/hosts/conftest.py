@@ -29,6 +29,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -89,23 +90,22 @@ class Site:
             )
         )
 
+    @contextmanager
+    def served(self, workers: int = WORKERS) -> Iterator[Site]:
+        """Run its web process meanwhile, with as many workers."""
+        try:
+            self.start_web(workers)
+            yield self
+        finally:
+            self.stop()
+
     def start_web(self, workers: int = WORKERS) -> None:
+        where = ("--port", str(self.port), "--workers", str(workers))
         if LINE == 3:
-            self.start(
-                "api-server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", str(workers)
-            )
+            self.start("api-server", "--host", "127.0.0.1", *where)
         else:
             pid = str(self.home / f"web-{self.port}.pid")
-            command = (
-                "webserver",
-                "--hostname",
-                "127.0.0.1",
-                "--port",
-                str(self.port),
-                "--workers",
-                str(workers),
-            )
-            self.start(*command, "--pid", pid)
+            self.start("webserver", "--hostname", "127.0.0.1", *where, "--pid", pid)
         until = time.monotonic() + START_SECONDS
         while time.monotonic() < until:
             assert self.processes[-1].poll() is None, self.log()
@@ -280,12 +280,8 @@ def prefixed(home: Path, site: Site) -> Iterator[Site]:
     env = environment(home, port)
     section = "API" if LINE == 3 else "WEBSERVER"
     env[f"AIRFLOW__{section}__BASE_URL"] = f"http://127.0.0.1:{port}/air/flow"
-    running = Site(home, port, "/air/flow", env=env)
-    try:
-        running.start_web()
+    with Site(home, port, "/air/flow", env=env).served() as running:
         yield running
-    finally:
-        running.stop()
 
 
 @pytest.fixture(scope="session")
@@ -305,9 +301,5 @@ def provisioned(home: Path, site: Site, tmp_path_factory: pytest.TempPathFactory
     if LINE == 3:
         # Spans go to the log. (Airflow 2 keeps a tracer provider of its own, apart from OpenTelemetry's.)
         env |= {"AIRFLOW__TRACES__OTEL_ON": "True", "OTEL_TRACES_EXPORTER": "console"}
-    running = Site(home, port, env=env)
-    try:
-        running.start_web()
+    with Site(home, port, env=env).served() as running:
         yield running
-    finally:
-        running.stop()

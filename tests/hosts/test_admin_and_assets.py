@@ -111,12 +111,8 @@ def opened(home: Path, site: Site) -> Iterator[Site]:
     env["AIRFLOW__CORE__TEST_CONNECTION"] = "Enabled"
     env["AIRFLOW__SMTP__SMTP_PASSWORD"] = SECRET
     env["AIRFLOW__MCP__CONFIRM"] = "write"
-    running = Site(home, port, env=env)
-    try:
-        running.start_web()
+    with Site(home, port, env=env).served() as running:
         yield running
-    finally:
-        running.stop()
 
 
 # ---- assets ------------------------------------------------------------------------------------------

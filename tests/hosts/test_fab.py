@@ -37,12 +37,8 @@ def fab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     env["AIRFLOW__FAB__CACHE_TTL"] = "0"
     airflow(env, "db", "migrate")
     create_users(env)
-    running = Site(home, port, env=env)
-    try:
-        running.start_web()
+    with Site(home, port, env=env).served() as running:
         yield running
-    finally:
-        running.stop()
 
 
 def test_roles_of_the_database_decide(fab: Site) -> None:

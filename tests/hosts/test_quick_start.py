@@ -24,11 +24,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from ..documentation import ROOT, named_block
 from .conftest import LINE, Site
 
 CALL = named_block("quick-start", "call")
 CREDENTIAL = named_block("quick-start", "token") if LINE == 3 else named_block("quick-start", "basic")
+OF_README = {3: [named_block("README.md", "token")], 2: []}[LINE]
 
 
 def run(site: Site, script: str) -> str:
@@ -60,8 +63,9 @@ def test_the_endpoint_is_mounted(site: Site) -> None:
     assert run(site, named_block("installation", "mounted")) == "401\n"
 
 
-def test_a_credential_is_got_and_a_tool_is_called(site: Site) -> None:
-    answer = json.loads(run(site, f"{CREDENTIAL}\n{CALL}"))
+@pytest.mark.parametrize("credential", [CREDENTIAL, *OF_README])
+def test_a_credential_is_got_and_a_tool_is_called(site: Site, credential: str) -> None:
+    answer = json.loads(run(site, f"{credential}\n{CALL}"))
     assert answer["result"]["structuredContent"]["version"].startswith(f"{LINE}.")
 
 
@@ -72,3 +76,17 @@ def test_the_python_client_lists_dags(site: Site) -> None:
     there = {dag["dag_id"] for dag in site.call("list_dags", limit=100)["structuredContent"]["dags"]}
     assert 5 <= len(printed.split()) <= 10
     assert set(printed.split()) <= there
+
+
+def test_the_probe_finds_what_the_readme_says(site: Site) -> None:
+    probe = ROOT / "scripts" / "probe.py"
+    printed = run(site, f'{CREDENTIAL}\npython {probe} {site.url} "$AUTHORIZATION"')
+    found = dict(line.rsplit(": ", 1) for line in printed.splitlines())
+    for method in ("initialize", "tools/list"):
+        assert found[f"HTTP status of {method} without a credential"] == "401"
+    assert found["answers server/discover (2026-07-28)"] == "True"
+    assert found["of these, with a confirmation"] == found["tools marked destructive"] != "0"
+    assert found["tools with an output schema"] == found["tools"]
+    assert int(found["characters of tools/list, by tool"]) < 750
+    assert found["refuses an argument that there is not"] == "True"
+    assert "loads: none\n" in run(site, f"python {probe} airflow.providers.mcp.plugin")

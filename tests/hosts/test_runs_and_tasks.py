@@ -126,12 +126,8 @@ def read_only(site: Site) -> Iterator[Site]:
         "AIRFLOW__MCP__DISABLED_TOOLS": "list_dag_runs, delete_dag",
         "AIRFLOW__MCP__TOOLSETS": "dags, runs, tasks",
     }
-    running = Site(site.home, port, env=env)
-    try:
-        running.start_web()
+    with Site(site.home, port, env=env).served() as running:
         yield running
-    finally:
-        running.stop()
 
 
 # ---- reading -----------------------------------------------------------------------------------------

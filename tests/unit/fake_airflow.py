@@ -14,65 +14,38 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""A REST API for tools under test: routes with prepared answers, and a record of what was asked."""
+"""The kit's recording, and calls of tools' functions over it."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
-import anyio
-import httpx
 import pytest
 
-from airflow_provider_mcp.airflow_api import Airflow
 from airflow_provider_mcp.errors import ToolError
-from airflow_provider_mcp.toolsets import run_function
-
-from .test_toolsets import client
-
-Route = tuple[str, str]
+from airflow_provider_mcp.testing import Recording, call_tool, open_airflow
 
 
-class FakeAirflow:
-    """Answers by ``(method, path)``: data, a status, or a function of the request."""
+class FakeAirflow(Recording):
+    """Replies named ``GET dags/a``; a number is a status. A call without a reply fails the test."""
 
-    def __init__(self, **routes: Any) -> None:
-        self.routes: dict[Route, Any] = {}
-        self.asked: list[tuple[str, str, dict[str, str], Any]] = []
-        self.on(**routes)
+    def __init__(self, **replies: Any) -> None:
+        super().__init__()
+        self.on(**replies)
 
-    def on(self, **routes: Any) -> FakeAirflow:
-        """Add answers, named ``GET dags/a``."""
-        for name, answer in routes.items():
-            method, _, path = name.partition(" ")
-            self.routes[method, path] = answer
+    def on(self, **replies: Any) -> FakeAirflow:
+        """Add replies; the newest of a name holds."""
+        for request, answer in replies.items():
+            if isinstance(answer, int):
+                self.reply(request, {"detail": f"{request}: {answer}"}, status=answer)
+            else:
+                self.reply(request, answer)
         return self
-
-    def handle(self, request: httpx.Request) -> httpx.Response:
-        path = request.url.path.removeprefix("/api/v2/")
-        body = json.loads(request.content) if request.content else None
-        self.asked.append((request.method, path, dict(request.url.params), body))
-        answer = self.routes.get((request.method, path), 404)
-        if callable(answer):
-            answer = answer(request)
-        if isinstance(answer, httpx.Response):
-            return answer
-        if isinstance(answer, int):
-            return httpx.Response(answer, json={"detail": f"{path}: {answer}"})
-        return httpx.Response(200, json=answer)
-
-    def client(self, access: Any = "write") -> Airflow:
-        return client(self.handle, access)
 
     def call(self, tool: Callable[..., Any], access: Any = "write", **arguments: Any) -> Any:
         """Call a tool; return what it shows."""
-
-        async def run() -> Any:
-            return await run_function(tool, arguments, self.client(access))
-
-        result = anyio.run(run)
+        result = call_tool(tool, open_airflow(self, access), **arguments)
         return result if isinstance(result, dict) else result.model_dump(mode="json", exclude_none=True)
 
     def refuses(
@@ -86,4 +59,4 @@ class FakeAirflow:
 
     def changes(self) -> list[tuple[str, str]]:
         """Return what was asked beside reading, in order."""
-        return [(method, path) for method, path, _, _ in self.asked if method != "GET"]
+        return [(call.method, call.route) for call in self.calls if call.method != "GET"]

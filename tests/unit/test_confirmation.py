@@ -33,6 +33,7 @@ from airflow_provider_mcp.endpoint import exchange
 from airflow_provider_mcp.plugins import Catalogue, load_catalogue
 from airflow_provider_mcp.policy import Confirmations, Policy
 from airflow_provider_mcp.server import Visit, build_server
+from airflow_provider_mcp.testing import open_airflow
 from airflow_provider_mcp.toolsets import Toolset, tool
 
 from .fake_airflow import FakeAirflow
@@ -100,13 +101,19 @@ class World:
         headers = [("mcp-protocol-version", version), ("mcp-method", method)]
         if "name" in params:
             headers.append(("mcp-name", params["name"]))
-        visit = Visit(caller=caller, policy=self.policy, open_airflow=self.airflow.client)
+        visit = Visit(
+            caller=caller,
+            policy=self.policy,
+            open_airflow=lambda access: open_airflow(self.airflow, access),
+        )
 
         async def run() -> Any:
             body = json.dumps(message).encode()
             return await exchange(self.replicas[replica], headers, body, visit)
 
-        return json.loads(anyio.run(run).body)
+        answer = json.loads(anyio.run(run).body)
+        assert not self.airflow.unexpected
+        return answer
 
     def call(
         self,
@@ -214,7 +221,7 @@ def test_the_same_token_acts_once_on_any_replica(catalogue: Catalogue) -> None:
     for replica in (0, 1):
         error = world.refusal("clear_dag_run", confirmed, replica=replica)
         assert error["code"] == "confirmation_required"
-    real = [body for _, path, _, body in world.airflow.asked if path.endswith("/clear")]
+    real = [call.body for call in world.airflow.calls if call.route.endswith("/clear")]
     assert [body["dry_run"] for body in real].count(False) == 1
 
 
@@ -288,7 +295,7 @@ def listed(world: World) -> set[str]:
 def test_a_read_tool_that_tries_to_write_is_stopped(catalogue: Catalogue) -> None:
     world = World(catalogue)
     assert world.refusal("get_slyly", {})["code"] == "read_only"
-    assert world.airflow.asked == []
+    assert world.airflow.calls == []
 
 
 def test_read_only_lists_reading_tools_and_previews_the_others(catalogue: Catalogue) -> None:
@@ -301,7 +308,7 @@ def test_read_only_lists_reading_tools_and_previews_the_others(catalogue: Catalo
     assert shown["preview"]["task_instances"] == {"failed": ["t"]}
     assert "confirmation_token" not in shown
     assert world.refusal("set_secret", {"password": "x"})["code"] == "read_only"
-    assert [body for _, _, _, body in world.airflow.asked if body] == [
+    assert [call.body for call in world.airflow.calls if call.body] == [
         {"dry_run": True, "only_failed": False}
     ]
 
@@ -314,7 +321,7 @@ def test_what_is_switched_off_is_neither_listed_nor_callable(catalogue: Catalogu
         for name in ("clear_dag_run", "clear_task_instances", "get_slyly"):
             answer = world.call(name, {"dag_id": "a", "dag_run_id": "r"})
             assert answer["error"]["code"] == -32602
-        assert world.airflow.asked == []
+        assert world.airflow.calls == []
 
 
 @pytest.mark.parametrize(

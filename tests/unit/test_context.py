@@ -19,14 +19,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
-import anyio
-import httpx
 import pytest
 
-from airflow_provider_mcp.airflow_api import Airflow, Caller, Site
+from airflow_provider_mcp.testing import call_tool, open_airflow
 from airflow_provider_mcp.tools.context import register_prompts, register_resources
+
+from .fake_airflow import FakeAirflow
 
 # CONTRACT section 5, all toolsets: prompts may name nothing else.
 TOOLS = set(
@@ -45,21 +44,6 @@ TOOLS = set(
 )
 PROMPTS = {prompt.name: prompt for prompt in register_prompts()}
 RESOURCES = {resource.uri: resource for resource in register_resources()}
-
-
-def client(answers: dict[str, Any]) -> Airflow:
-    def handle(request: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, json=answers[request.url.path.removeprefix("/api/v2/")])
-
-    return Airflow(
-        transport=httpx.MockTransport(handle),
-        base_url="http://airflow.in-process/api/v2/",
-        site=Site(
-            "3.3.2", lambda *_: "http://ui", lambda value, name: "***" if name == "fernet_key" else value
-        ),
-        caller=Caller("1", "ada"),
-        access="read",
-    )
 
 
 @pytest.mark.parametrize("name", sorted(PROMPTS))
@@ -91,21 +75,17 @@ def test_the_addresses_of_the_resources() -> None:
 
 
 def test_the_configuration_is_masked() -> None:
-    options = [{"key": "fernet_key", "value": "x"}, {"key": "parallelism", "value": "32"}]
-    airflow = client({"config": {"sections": [{"name": "core", "options": options}]}})
-    read = anyio.run(lambda: RESOURCES["airflow://config"].read(airflow))
-    assert read == {"core": {"fernet_key": "***", "parallelism": "32"}}
+    options = [{"key": "secret_key", "value": "x"}, {"key": "parallelism", "value": "32"}]
+    airflow = FakeAirflow(**{"GET config": {"sections": [{"name": "core", "options": options}]}})
+    read = call_tool(RESOURCES["airflow://config"].read, open_airflow(airflow))
+    assert read == {"core": {"secret_key": "***", "parallelism": "32"}}
 
 
 def test_source_and_version() -> None:
-    airflow = client(
-        {
-            "dagSources/a%20b": {"content": "x = 1"},
-            "dagSources/a b": {"content": "x = 1"},
-            "version": {"version": "3.3.2"},
-        }
+    airflow = open_airflow(
+        FakeAirflow(**{"GET dagSources/a b": {"content": "x = 1"}, "GET version": {"version": "3.3.2"}})
     )
     source = RESOURCES["airflow://dags/{dag_id}/source"]
-    assert anyio.run(lambda: source.read(airflow, dag_id="a b")) == "x = 1"
+    assert call_tool(source.read, airflow, dag_id="a b") == "x = 1"
     assert source.mime_type == "text/x-python"
-    assert anyio.run(lambda: RESOURCES["airflow://version"].read(airflow)) == {"version": "3.3.2"}
+    assert call_tool(RESOURCES["airflow://version"].read, airflow) == {"version": "3.3.2"}

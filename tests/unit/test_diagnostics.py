@@ -24,14 +24,13 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-import anyio
 import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_mcp.airflow_api import Airflow, Caller, Site
 from airflow_provider_mcp.errors import ToolError
+from airflow_provider_mcp.testing import PAGES, call_tool, open_airflow
 from airflow_provider_mcp.tools import collect, history
 from airflow_provider_mcp.tools.diagnostics import get_system_health, list_import_errors, resolve_url
 from airflow_provider_mcp.tools.exceptions import Cluster, Failure, Occurrence
@@ -99,8 +98,8 @@ def log_of(message: str, kind: str = "ValueError") -> list[dict[str, Any]]:
     return [{"event": "Task failed with exception", "level": "error", "error_detail": detail}]
 
 
-class FakeAirflow:
-    """Answers the REST API from what it is given, and counts the calls."""
+class PagedAirflow:
+    """Filters and pages what it is given as the REST API does, and counts the calls."""
 
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
@@ -149,27 +148,10 @@ class FakeAirflow:
     def total(self) -> int:
         return sum(self.calls.values())
 
-    def client(self) -> Airflow:
-        return Airflow(
-            transport=httpx.MockTransport(self.answer),
-            base_url="http://airflow.in-process/api/v2/",
-            site=Site(
-                version="3.3.2",
-                page_url=lambda *parts: "http://ui/" + "/".join(map(str, parts)),
-                redact=lambda value, name: "***" if name == "token" else value,
-                page_roots=("http://ui",),
-            ),
-            caller=Caller("1", "ada"),
-            access="read",
-        )
-
     def use(self, tool: Callable[..., Any], **arguments: Any) -> Any:
         self.calls.clear()
 
-        async def call() -> Any:
-            return await tool(airflow=self.client(), **arguments)
-
-        result = anyio.run(call)
+        result = call_tool(tool, open_airflow(self.answer), **arguments)
         assert self.total <= BOUNDS[tool.__name__], self.calls
         return result
 
@@ -241,8 +223,8 @@ class FakeAirflow:
 
 
 @pytest.fixture
-def airflow() -> FakeAirflow:
-    return FakeAirflow()
+def airflow() -> PagedAirflow:
+    return PagedAirflow()
 
 
 def size(result: Any) -> int:
@@ -252,13 +234,13 @@ def size(result: Any) -> int:
 # ---- diagnose_dag_run --------------------------------------------------------------------------------
 
 
-def mapped(airflow: FakeAirflow, failed: int, of: int = 150) -> None:
+def mapped(airflow: PagedAirflow, failed: int, of: int = 150) -> None:
     airflow.instances = [instance("check", n, "failed" if n < failed else "success") for n in range(of)]
     airflow.instances.append(instance("total", state="upstream_failed"))
     airflow.logs = lambda query: {"content": log_of(f"record {query['index']} is bad")}
 
 
-def test_15_of_150_mapped_failed(airflow: FakeAirflow) -> None:
+def test_15_of_150_mapped_failed(airflow: PagedAirflow) -> None:
     mapped(airflow, 15)
     airflow.runs.append(
         run("good", "success", dag_versions=[{"version_number": 1}], conf={"a": 1, "token": "hunter2"})
@@ -289,12 +271,12 @@ def test_15_of_150_mapped_failed(airflow: FakeAirflow) -> None:
     }
     assert found.changed["dag_version"] == {"then": 1, "now": 2}
     assert "-version = 1\n+version = 2" in found.changed["source_diff"]
-    assert found.changed["conf"] == {"a": ["null", "1"], "token": ['"***"', '"***"']}
+    assert found.changed["conf"] == {"a": ["null", "1"], "token": ["null", '"***"']}
     assert found.summary.startswith("`check` (15 instances) failed first: ValueError: record 0 is bad.")
     assert size(found) <= 9000
 
 
-def test_150_failures_read_20_logs_and_say_so(airflow: FakeAirflow) -> None:
+def test_150_failures_read_20_logs_and_say_so(airflow: PagedAirflow) -> None:
     mapped(airflow, 150)
     found = airflow.use(diagnose_dag_run, dag_id="d", dag_run_id="r")
     assert airflow.calls["logs"] == 20
@@ -304,7 +286,7 @@ def test_150_failures_read_20_logs_and_say_so(airflow: FakeAirflow) -> None:
     assert size(found) <= 9000
 
 
-def test_logs_that_go_on_page_after_page_are_bounded(airflow: FakeAirflow) -> None:
+def test_logs_that_go_on_page_after_page_are_bounded(airflow: PagedAirflow) -> None:
     mapped(airflow, 150)
     airflow.logs = lambda query: {"content": ["x"], "continuation_token": query.get("token", "") + "x"}
     found = airflow.use(diagnose_dag_run, dag_id="d")
@@ -315,7 +297,7 @@ def test_logs_that_go_on_page_after_page_are_bounded(airflow: FakeAirflow) -> No
     assert "pages of the log" in failure["not_read_because"]
 
 
-def test_the_exception_on_the_last_page_of_a_log_is_found(airflow: FakeAirflow) -> None:
+def test_the_exception_on_the_last_page_of_a_log_is_found(airflow: PagedAirflow) -> None:
     airflow.instances = [instance("check", state="failed")]
 
     def log(query: dict[str, str]) -> dict[str, Any]:
@@ -328,7 +310,7 @@ def test_the_exception_on_the_last_page_of_a_log_is_found(airflow: FakeAirflow) 
     assert found.failures[0]["errors"][0]["message"] == "ValueError: late"
 
 
-def test_the_worst_run_still_fits(airflow: FakeAirflow) -> None:
+def test_the_worst_run_still_fits(airflow: PagedAirflow) -> None:
     airflow.instances = [
         instance(f"task_with_a_long_name_{t}", n, "failed") for t in range(30) for n in range(40)
     ]
@@ -346,7 +328,7 @@ def test_the_worst_run_still_fits(airflow: FakeAirflow) -> None:
     assert "300 of the 1200" in found.unchecked["failed"]
 
 
-def test_root_causes_come_before_what_failed_later(airflow: FakeAirflow) -> None:
+def test_root_causes_come_before_what_failed_later(airflow: PagedAirflow) -> None:
     airflow.instances = [
         instance("late", state="failed", end_date=at(500)),
         instance("early", state="failed", end_date=at(5)),
@@ -359,7 +341,7 @@ def test_root_causes_come_before_what_failed_later(airflow: FakeAirflow) -> None
     assert found.task_counts == {"failed": 2, "upstream_failed": 1, "no_status": 1}
 
 
-def test_at_most_three_distinct_failures_of_a_task(airflow: FakeAirflow) -> None:
+def test_at_most_three_distinct_failures_of_a_task(airflow: PagedAirflow) -> None:
     mapped(airflow, 12)
     kinds = ["KeyError", "TypeError", "ValueError", "OSError"]
     airflow.logs = lambda query: {"content": log_of("x", kinds[int(query["index"]) % 4])}
@@ -368,7 +350,7 @@ def test_at_most_three_distinct_failures_of_a_task(airflow: FakeAirflow) -> None
     assert failure["more_errors"] == 1
 
 
-def test_what_could_not_be_read_is_named(airflow: FakeAirflow) -> None:
+def test_what_could_not_be_read_is_named(airflow: PagedAirflow) -> None:
     mapped(airflow, 2, 3)
     airflow.denied = {"logs", "assets"}
     found = airflow.use(diagnose_dag_run, dag_id="d")
@@ -378,7 +360,7 @@ def test_what_could_not_be_read_is_named(airflow: FakeAirflow) -> None:
     assert "You may not read assets" in found.unchecked["fed_dags"]
 
 
-def test_a_task_that_ended_without_an_exception(airflow: FakeAirflow) -> None:
+def test_a_task_that_ended_without_an_exception(airflow: PagedAirflow) -> None:
     airflow.instances = [instance("check", state="failed")]
     airflow.logs = lambda _: {"content": ["no error, timeout=30", "ConnectionError is only a word"]}
     airflow.more["eventLogs"] = {
@@ -394,7 +376,7 @@ def test_a_task_that_ended_without_an_exception(airflow: FakeAirflow) -> None:
     assert failure["scheduler_says"] == ["heartbeat timeout: no heartbeat for 300 seconds"]
 
 
-def test_a_run_that_timed_out_without_a_failed_task(airflow: FakeAirflow) -> None:
+def test_a_run_that_timed_out_without_a_failed_task(airflow: PagedAirflow) -> None:
     airflow.instances = [instance("check", state="skipped")]
     assert airflow.dag is not None
     airflow.dag["dag_run_timeout"] = {"days": 0, "seconds": 60}
@@ -402,7 +384,7 @@ def test_a_run_that_timed_out_without_a_failed_task(airflow: FakeAirflow) -> Non
     assert found.summary.endswith("It took 100 s, and its dagrun_timeout is 60 s.")
 
 
-def test_no_failed_run(airflow: FakeAirflow) -> None:
+def test_no_failed_run(airflow: PagedAirflow) -> None:
     airflow.runs = [run(state="success")]
     with pytest.raises(ToolError, match="has no failed run"):
         airflow.use(diagnose_dag_run, dag_id="d")
@@ -413,7 +395,7 @@ def test_no_failed_run(airflow: FakeAirflow) -> None:
 # ---- explain_waiting ---------------------------------------------------------------------------------
 
 
-def test_waiting_reads_little_even_of_many_tasks(airflow: FakeAirflow) -> None:
+def test_waiting_reads_little_even_of_many_tasks(airflow: PagedAirflow) -> None:
     airflow.runs = [run(state="running")]
     airflow.instances = [instance("check", n, None) for n in range(5000)]
     found = airflow.use(explain_waiting, dag_id="d")
@@ -422,7 +404,7 @@ def test_waiting_reads_little_even_of_many_tasks(airflow: FakeAirflow) -> None:
     assert any("/0/dependencies" in str(request.url) for request in airflow.asked)
 
 
-def test_a_viewer_is_told_what_was_not_checked(airflow: FakeAirflow) -> None:
+def test_a_viewer_is_told_what_was_not_checked(airflow: PagedAirflow) -> None:
     airflow.runs = [run(state="running")]
     airflow.instances = [instance("check", state="scheduled")]
     airflow.denied = {"pools/default_pool", "dependencies", "config/section/core/option/parallelism"}
@@ -431,7 +413,7 @@ def test_a_viewer_is_told_what_was_not_checked(airflow: FakeAirflow) -> None:
     assert "Could not check: dependencies, pool, concurrency, executor." in found.reason
 
 
-def test_a_full_pool_names_who_holds_it(airflow: FakeAirflow) -> None:
+def test_a_full_pool_names_who_holds_it(airflow: PagedAirflow) -> None:
     airflow.runs = [run(state="running")]
     airflow.instances = [instance("check", state="scheduled"), instance("hog", state="running")]
     airflow.more["pools/default_pool"] = {"slots": 1, "open_slots": 0, "include_deferred": True}
@@ -442,7 +424,7 @@ def test_a_full_pool_names_who_holds_it(airflow: FakeAirflow) -> None:
     assert found.next_steps[0]["tool"] == "list_task_instances"
 
 
-def test_a_queued_run_behind_another(airflow: FakeAirflow) -> None:
+def test_a_queued_run_behind_another(airflow: PagedAirflow) -> None:
     assert airflow.dag is not None
     airflow.dag["max_active_runs"] = 1
     airflow.runs = [run("second", "queued"), run("first", "running")]
@@ -451,7 +433,7 @@ def test_a_queued_run_behind_another(airflow: FakeAirflow) -> None:
     assert "max_active_runs is 1" in found.reason
 
 
-def test_a_dag_that_is_not_there(airflow: FakeAirflow) -> None:
+def test_a_dag_that_is_not_there(airflow: PagedAirflow) -> None:
     airflow.dag = None
     with pytest.raises(ToolError) as absent:
         airflow.use(explain_waiting, dag_id="d")
@@ -465,7 +447,7 @@ def test_a_dag_that_is_not_there(airflow: FakeAirflow) -> None:
     assert found.next_steps == [{"tool": "list_import_errors", "arguments": {}}]
 
 
-def test_a_state_that_cannot_be_asked_for_is_found(airflow: FakeAirflow) -> None:
+def test_a_state_that_cannot_be_asked_for_is_found(airflow: PagedAirflow) -> None:
     airflow.runs = [run(state="running")]
     airflow.instances = [instance("done"), instance("approve", state="awaiting_input")]
     found = airflow.use(explain_waiting, dag_id="d")
@@ -473,7 +455,7 @@ def test_a_state_that_cannot_be_asked_for_is_found(airflow: FakeAirflow) -> None
     assert found.next_steps[0]["tool"] == "list_hitl"
 
 
-def test_states_are_counted_whole(airflow: FakeAirflow) -> None:
+def test_states_are_counted_whole(airflow: PagedAirflow) -> None:
     airflow.instances = [
         *(instance("a", n, "a_state_of_the_future") for n in range(5)),
         *(instance("b", n, None) for n in range(200)),
@@ -483,7 +465,7 @@ def test_states_are_counted_whole(airflow: FakeAirflow) -> None:
     assert found.task_counts == {"a_state_of_the_future": 5, "no_status": 200, "failed": 1}
 
 
-def test_arguments_of_explain_waiting(airflow: FakeAirflow) -> None:
+def test_arguments_of_explain_waiting(airflow: PagedAirflow) -> None:
     with pytest.raises(ToolError, match="task_id needs dag_run_id"):
         airflow.use(explain_waiting, dag_id="d", task_id="t")
     with pytest.raises(ToolError, match="has no task `t`"):
@@ -500,7 +482,7 @@ def recent(hours: float) -> str:
     return (datetime.now(timezone.utc) - timedelta(hours=hours)).isoformat()
 
 
-def test_failures_of_many_dags(airflow: FakeAirflow) -> None:
+def test_failures_of_many_dags(airflow: PagedAirflow) -> None:
     airflow.instances = [
         *(instance("a", n, "failed", end_date=recent(1 + n / 1000)) for n in range(30)),
         *(instance("b", n, "failed", dag_id="e", end_date=recent(2)) for n in range(3)),
@@ -518,7 +500,7 @@ def test_failures_of_many_dags(airflow: FakeAirflow) -> None:
     assert found.next_steps[0]["tool"] == "get_task_logs"
 
 
-def test_10_000_failures(airflow: FakeAirflow) -> None:
+def test_10_000_failures(airflow: PagedAirflow) -> None:
     airflow.instances = [
         instance(f"t{n % 50}", n, "failed", end_date=recent(1 + n % 40)) for n in range(10_000)
     ]
@@ -534,7 +516,7 @@ def test_10_000_failures(airflow: FakeAirflow) -> None:
     assert "too many" in found.unchecked["new"]
 
 
-def test_no_dag_fits(airflow: FakeAirflow) -> None:
+def test_no_dag_fits(airflow: PagedAirflow) -> None:
     airflow.more["dags"] = {"dags": [], "total_entries": 0}
     found = airflow.use(find_failures, dag_pattern="x")
     assert (found.failed, found.clusters) == (0, [])
@@ -583,7 +565,7 @@ def test_what_is_no_window(since: str) -> None:
 # ---- analyze_dag and compare_dag_runs ----------------------------------------------------------------
 
 
-def test_10_000_runs(airflow: FakeAirflow) -> None:
+def test_10_000_runs(airflow: PagedAirflow) -> None:
     airflow.runs = [run(f"r{n}", "failed" if n % 4 == 0 else "success") for n in range(10_000)]
     airflow.instances = [
         instance("check", n, dag_run_id=f"r{r}", try_number=2) for r in range(100) for n in range(150)
@@ -596,20 +578,20 @@ def test_10_000_runs(airflow: FakeAirflow) -> None:
     assert size(found) < 3000
 
 
-def test_runs_of_one_huge_run(airflow: FakeAirflow) -> None:
+def test_runs_of_one_huge_run(airflow: PagedAirflow) -> None:
     airflow.instances = [instance("check", n) for n in range(5000)]
     found = airflow.use(analyze_dag, dag_id="d")
     assert found.unchecked["task_instances"] == "1000 of its 5000 task instances were looked at."
 
 
-def test_a_dag_that_never_ran(airflow: FakeAirflow) -> None:
+def test_a_dag_that_never_ran(airflow: PagedAirflow) -> None:
     airflow.runs = []
     found = airflow.use(analyze_dag, dag_id="d")
     assert found.runs == {"runs": 0, "finished": 0, "failed": 0, "failures_in_a_row": 0}
     assert airflow.total == 2
 
 
-def test_two_runs(airflow: FakeAirflow) -> None:
+def test_two_runs(airflow: PagedAirflow) -> None:
     airflow.runs = [
         run(conf={"day": 2}, end_date=at(200)),
         run("good", "success", dag_versions=[{"version_number": 1}], conf={"day": 1}),
@@ -636,7 +618,7 @@ def test_two_runs(airflow: FakeAirflow) -> None:
     ]
 
 
-def test_two_huge_runs(airflow: FakeAirflow) -> None:
+def test_two_huge_runs(airflow: PagedAirflow) -> None:
     airflow.runs = [run(), run("good", "success")]
     airflow.instances = [
         instance(f"t{n}", state=state, dag_run_id=name)
@@ -655,7 +637,7 @@ def test_two_huge_runs(airflow: FakeAirflow) -> None:
 # ---- get_system_health, list_import_errors, resolve_url ----------------------------------------------
 
 
-def test_health(airflow: FakeAirflow) -> None:
+def test_health(airflow: PagedAirflow) -> None:
     airflow.runs = []
     found = airflow.use(get_system_health)
     assert found.status == "healthy"
@@ -675,7 +657,7 @@ def test_health(airflow: FakeAirflow) -> None:
     ],
 )
 def test_a_part_that_was_not_read_is_unknown_and_the_whole_not_healthy(
-    airflow: FakeAirflow, route: str, part: str
+    airflow: PagedAirflow, route: str, part: str
 ) -> None:
     airflow.denied = {route}
     found = airflow.use(get_system_health)
@@ -684,7 +666,7 @@ def test_a_part_that_was_not_read_is_unknown_and_the_whole_not_healthy(
     assert found.status in {"unknown", "unhealthy"}
 
 
-def test_what_is_not_well(airflow: FakeAirflow) -> None:
+def test_what_is_not_well(airflow: PagedAirflow) -> None:
     airflow.instances = [
         instance("check", 3, "queued", queued_when=recent(1)),
         instance("fresh", state="queued", queued_when=recent(0)),
@@ -713,7 +695,7 @@ def test_what_is_not_well(airflow: FakeAirflow) -> None:
     assert airflow.use(get_system_health).status == "unhealthy"
 
 
-def test_import_errors_are_bounded_and_begin_with_the_error(airflow: FakeAirflow) -> None:
+def test_import_errors_are_bounded_and_begin_with_the_error(airflow: PagedAirflow) -> None:
     trace = "Traceback\n" + "  a line\n" * 2000 + "ModuleNotFoundError: No module named 'x'\n"
     row = {"import_error_id": 1, "filename": "a.py", "timestamp": at(0), "stack_trace": trace}
     airflow.more["importErrors"] = {"import_errors": [row], "total_entries": 1}
@@ -724,27 +706,27 @@ def test_import_errors_are_bounded_and_begin_with_the_error(airflow: FakeAirflow
     assert (shown["filename"], shown["timestamp"]) == ("a.py", at(0))
 
 
-def test_addresses(airflow: FakeAirflow) -> None:
-    found = airflow.use(resolve_url, url="http://ui/dags/d/runs/r/tasks/t/mapped/3?try_number=2")
+def test_addresses(airflow: PagedAirflow) -> None:
+    found = airflow.use(resolve_url, url=f"{PAGES}/dags/d/runs/r/tasks/t/mapped/3?try_number=2")
     assert (found.dag_id, found.dag_run_id, found.task_id) == ("d", "r", "t")
     assert (found.map_index, found.try_number) == (3, 2)
     assert found.next_step["tool"] == "get_task_logs"
     assert airflow.total == 0
     old = airflow.use(
-        resolve_url, url="http://ui/log?dag_id=d&task_id=t&execution_date=2026-11-24T10:00:00%2B00:00"
+        resolve_url, url=f"{PAGES}/log?dag_id=d&task_id=t&execution_date=2026-11-24T10:00:00%2B00:00"
     )
     assert (old.dag_run_id, old.kind) == ("r", "task_logs")
-    for foreign in ("http://elsewhere/dags/d", "http://ui.evil/dags/d"):
+    for foreign in ("http://elsewhere/dags/d", f"{PAGES}.evil/dags/d"):
         with pytest.raises(ToolError, match="not one of this Airflow"):
             airflow.use(resolve_url, url=foreign)
     with pytest.raises(ToolError, match="no page that is known"):
-        airflow.use(resolve_url, url="http://ui/static/x")
+        airflow.use(resolve_url, url=f"{PAGES}/static/x")
     airflow.runs = []
     with pytest.raises(ToolError, match="no run with the logical date"):
-        airflow.use(resolve_url, url="http://ui/graph?dag_id=d&execution_date=2026-11-24")
+        airflow.use(resolve_url, url=f"{PAGES}/graph?dag_id=d&execution_date=2026-11-24")
 
 
-def test_no_log_is_begun_when_the_time_is_up(airflow: FakeAirflow, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_log_is_begun_when_the_time_is_up(airflow: PagedAirflow, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(collect, "LOG_SECONDS", -1)
     mapped(airflow, 15)
     found = airflow.use(diagnose_dag_run, dag_id="d")

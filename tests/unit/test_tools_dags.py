@@ -62,7 +62,7 @@ def test_list_dags_passes_its_filters_on_and_is_short() -> None:
         last_run_state="failed",
         limit=56,
     )
-    query = airflow.asked[0][2]
+    query = airflow.calls[0].params
     assert query == {
         "dag_id_pattern": "sal",
         "tags": "a",
@@ -176,7 +176,7 @@ def test_delete_dag_previews_what_is_lost() -> None:
     )
     preview = airflow.call(dags._preview_delete_dag, "read", dag_id="sales_daily")
     assert (preview["dag_runs"], preview["audit_events"]) == (338_905, 12)
-    assert airflow.asked[1][2] == {"limit": "1"}
+    assert airflow.calls[1].params == {"limit": "1"}
     assert airflow.changes() == []
     airflow.on(**{"GET eventLogs": 403})
     assert airflow.call(dags._preview_delete_dag, "read", dag_id="sales_daily")["audit_events"] is None

@@ -169,7 +169,7 @@ def test_list_dag_runs_passes_its_filters_on() -> None:
         logical_before="2026-02-01T00:00:00Z",
         limit=1,
     )
-    assert airflow.asked[0][2] == {
+    assert airflow.calls[0].params == {
         "state": "failed",
         "run_type": "manual",
         "start_date_gte": "2026-01-01T00:00:00Z",
@@ -178,7 +178,7 @@ def test_list_dag_runs_passes_its_filters_on() -> None:
         "limit": "1",
         "offset": "0",
     }
-    assert len(airflow.asked) == 1
+    assert len(airflow.calls) == 1
     assert shown["total"] == 338_905
     assert shown["next_cursor"]
     assert "end_date" not in shown["dag_runs"][0]
@@ -198,13 +198,13 @@ def test_a_large_run_is_counted_by_few_questions() -> None:
     airflow = fake(**{"GET dags/a/dagRuns/r/taskInstances": listed})
     shown = airflow.call(runs.get_dag_run, "read", dag_id="a", dag_run_id="r")
     assert shown["task_counts"] == {"success": 900, "failed": 60, "no_status": 40}
-    assert len(airflow.asked) <= 3 + len(get_args(TaskState))
+    assert len(airflow.calls) <= 3 + len(get_args(TaskState))
     totals |= {"failed": 100}
-    airflow.asked.clear()
+    airflow.calls.clear()
     shown = airflow.call(runs.get_dag_run, "read", dag_id="a", dag_run_id="r")
     assert shown["task_counts"] == {"success": 900, "failed": 100}
     # All are found: the other states are not asked for.
-    assert len(airflow.asked) == 4
+    assert len(airflow.calls) == 4
 
 
 def test_the_latest_run_and_what_triggered_it() -> None:
@@ -230,7 +230,7 @@ def test_clear_dag_run_previews_by_airflows_dry_run() -> None:
     rows = instances("success", "failed", None)
     airflow = fake(**{"POST dags/a/dagRuns/r/clear": {"task_instances": rows}})
     preview = airflow.call(runs._preview_clear_dag_run, "read", dag_id="a", dag_run_id="r", only_failed=False)
-    assert airflow.asked[-1][3] == {"dry_run": True, "only_failed": False}
+    assert airflow.calls[-1].body == {"dry_run": True, "only_failed": False}
     assert preview["clears"] == 3
     assert preview["task_instances"] == {"success": ["t[0]"], "failed": ["t[1]"], "no_status": ["t[2]"]}
     rows[1]["try_number"] = 2
@@ -238,7 +238,7 @@ def test_clear_dag_run_previews_by_airflows_dry_run() -> None:
     assert {**again, "as_of": preview["as_of"]} == preview
     assert again["as_of"] != preview["as_of"]
     airflow.call(runs.clear_dag_run, dag_id="a", dag_run_id="r", only_failed=True)
-    assert airflow.asked[-2][3] == {"dry_run": False, "only_failed": True}
+    assert airflow.calls[-2].body == {"dry_run": False, "only_failed": True}
     airflow.on(**{"POST dags/a/dagRuns/r/clear": {"task_instances": []}})
     airflow.refuses("conflict", runs._preview_clear_dag_run, dag_id="a", dag_run_id="r", only_failed=True)
 
@@ -252,7 +252,7 @@ def test_set_dag_run_state_binds_the_run_and_not_its_progress() -> None:
     assert preview["now"] == {"task_counts": {"running": 1, "queued": 1}}
     assert preview["run"]["start_date"] == RUN["start_date"]
     airflow.call(runs.set_dag_run_state, dag_id="a", dag_run_id="r", state="failed")
-    assert airflow.asked[-1][3] == {"state": "failed"}
+    assert airflow.calls[-1].body == {"state": "failed"}
     airflow.on(**{"GET dags/a/dagRuns/r": {**RUN, "state": "failed"}})
     airflow.refuses("conflict", runs._preview_set_dag_run_state, dag_id="a", dag_run_id="r", state="failed")
 
@@ -276,4 +276,4 @@ def test_delete_dag_run_spares_a_running_one() -> None:
 def test_set_dag_run_note() -> None:
     airflow = fake(**{"PATCH dags/a/dagRuns/r": {**RUN, "note": "seen"}})
     assert airflow.call(runs.set_dag_run_note, dag_id="a", dag_run_id="r", note="seen")["note"] == "seen"
-    assert airflow.asked[-1][3] == {"note": "seen"}
+    assert airflow.calls[-1].body == {"note": "seen"}

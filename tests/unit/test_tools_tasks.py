@@ -21,12 +21,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import anyio
 import httpx
 import pytest
 
+from airflow_provider_mcp.testing import call_tool, open_airflow
 from airflow_provider_mcp.tools import tasks
-from airflow_provider_mcp.toolsets import run_function, shape_result
+from airflow_provider_mcp.toolsets import shape_result
 
 from .fake_airflow import FakeAirflow
 
@@ -169,10 +169,7 @@ def test_one_enormous_line_keeps_its_end() -> None:
     detail = [{"exc_type": "ValueError", "exc_value": "y" * 100_000 + " at the end", "frames": []}]
     airflow = log_of([entry("x" * 500_000), entry("failed", "error", error_detail=detail)])
 
-    async def run() -> Any:
-        return await run_function(tasks.get_task_logs, LOG, airflow.client("read"))
-
-    shaped = shape_result(anyio.run(run), 40_000)
+    shaped = shape_result(call_tool(tasks.get_task_logs, open_airflow(airflow), **LOG), 40_000)
     assert len(shaped.text) <= 40_000
     assert shaped.data["lines"][-1]["error"].endswith(" at the end")
 
@@ -209,7 +206,7 @@ def test_list_task_instances_passes_its_filters_on() -> None:
         **{"GET dags/a/dagRuns/~/taskInstances": {"task_instances": [INSTANCE], "total_entries": 1}}
     )
     shown = airflow.call(tasks.list_task_instances, "read", dag_id="a", task_id="t", state="failed", pool="p")
-    assert airflow.asked[0][2] == {
+    assert airflow.calls[0].params == {
         "task_id": "t",
         "state": "failed",
         "pool": "p",
@@ -235,7 +232,7 @@ def test_get_task_instance_shows_the_parts_that_were_asked_for() -> None:
         }
     )
     shown = airflow.call(tasks.get_task_instance, "read", **LOG, map_index=3)
-    assert len(airflow.asked) == 1
+    assert len(airflow.calls) == 1
     assert "rendered_fields" not in shown
     every = ["tries", "dependencies", "rendered_fields", "xcom", "links"]
     shown = airflow.call(tasks.get_task_instance, "read", **LOG, map_index=3, include=every)
@@ -282,16 +279,18 @@ def test_clear_task_instances_previews_by_airflows_dry_run() -> None:
     )
     preview = airflow.call(tasks._preview_clear, "read", **CALL, **FLAGS)
     assert preview["task_instances"] == {"failed": ["t", "u"]}
-    body = airflow.asked[-1][3]
+    body = airflow.calls[-1].body
     assert (body["dry_run"], body["include_downstream"], body["reset_dag_runs"]) == (True, True, True)
     shown = airflow.call(tasks.clear_task_instances, **CALL, map_indexes=[1, 2])
-    assert airflow.asked[-1][3]["task_ids"] == [["t", 1], ["t", 2]]
-    assert airflow.asked[-1][3]["dry_run"] is False
+    assert airflow.calls[-1].body["task_ids"] == [["t", 1], ["t", 2]]
+    assert airflow.calls[-1].body["dry_run"] is False
     assert shown["changed"] == 2
 
 
 def test_clearing_what_is_not_there_says_so() -> None:
-    airflow = FakeAirflow(**{"POST dags/a/clearTaskInstances": {"task_instances": []}})
+    airflow = FakeAirflow(
+        **{"POST dags/a/clearTaskInstances": {"task_instances": []}, "GET dags/a/tasks/t": 404}
+    )
     refused = airflow.refuses("not_found", tasks._preview_clear, **CALL, **FLAGS)
     assert refused.identifiers["task_id"] == "t"
     airflow.on(**{"GET dags/a/tasks/t": {"task_id": "t"}})
@@ -311,7 +310,7 @@ def test_set_task_instance_state_previews_what_it_also_clears() -> None:
     preview = airflow.call(tasks._preview_set_state, "read", **CALL, state="success")
     assert preview["task_instances"] == {"failed": ["t"]}
     assert preview["clears_downstream"] == {"upstream_failed": ["after"]}
-    assert airflow.asked[-1][3]["dry_run"] is True
+    assert airflow.calls[-1].body["dry_run"] is True
     refused = airflow.refuses("conflict", tasks._preview_set_state, **CALL, state="failed")
     assert "already failed" in refused.message
 
@@ -349,7 +348,7 @@ def test_list_hitl_lists_what_waits() -> None:
         **{"GET dags/~/dagRuns/~/hitlDetails": {"hitl_details": [HITL], "total_entries": 1}}
     )
     shown = airflow.call(tasks.list_hitl, "read")
-    assert airflow.asked[0][2]["response_received"] == "false"
+    assert airflow.calls[0].params["response_received"] == "false"
     assert shown["hitl"][0]["options"] == ["yes", "no"]
     assert shown["hitl"][0]["params"] == {"password": {"value": "***"}}
     airflow.refuses("invalid_argument", tasks.list_hitl, dag_run_id="r")
@@ -359,7 +358,7 @@ def test_respond_to_hitl() -> None:
     route = f"PATCH {TASK}/-1/hitlDetails"
     airflow = FakeAirflow(**{route: {"chosen_options": ["yes"], "responded_at": "t"}})
     assert airflow.call(tasks.respond_to_hitl, **LOG, chosen_options=["yes"])["responded_at"] == "t"
-    assert airflow.asked[-1][3] == {"chosen_options": ["yes"], "params_input": {}}
+    assert airflow.calls[-1].body == {"chosen_options": ["yes"], "params_input": {}}
     airflow.on(**{route: 409})
     refused = airflow.refuses("conflict", tasks.respond_to_hitl, **LOG, chosen_options=["yes"])
     assert "answered before" in refused.hint
@@ -373,4 +372,4 @@ def test_a_read_only_client_stops_what_would_change() -> None:
         (tasks.respond_to_hitl, {**LOG, "chosen_options": ["yes"]}),
     ):
         airflow.refuses("read_only", tool, "read", **arguments)
-    assert airflow.asked == []
+    assert airflow.calls == []
