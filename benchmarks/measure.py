@@ -25,27 +25,26 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from tests.hosts.conftest import HEALTH, LINE, ROOT, Site, airflow, create_users, environment, free_port
+from benchmarks.airflow_home import API, Home, prepared
+from benchmarks.processes import resident
+from tests.hosts.conftest import HEALTH, LINE, ROOT, Site
 
 BLOCKS = 5
-CALLS = 60
+CALLS = 60 if LINE == 3 else 20
 LOAD_SECONDS = 6
 CLIENTS = (1, 4, 16, 64)
-API = "/api/v2" if LINE == 3 else "/api/v1"
+WEB_WORKERS = (1, 2) if LINE == 3 else (4,)
 WITHOUT = str(ROOT / "benchmarks" / "without_provider")
 
 Figure = dict[str, float]
@@ -58,29 +57,6 @@ def figure(values: list[float]) -> Figure:
 
 def p95(values: list[float]) -> float:
     return sorted(values)[int(len(values) * 0.95)]
-
-
-def prepare(home: Path) -> None:
-    """Make a database with the example Dags in it."""
-    env = environment(home, 0)
-    shutil.copytree(ROOT / "examples" / "dags", home / "dags")
-    airflow(env, "db", "migrate")
-    if LINE == 2:
-        airflow(env, "sync-perm")
-        create_users(env)
-    airflow(env, "dags", "reserialize")
-
-
-@contextmanager
-def serving(home: Path, **options: str) -> Iterator[Site]:
-    """Run a web process; ``options`` are further environment variables."""
-    port = free_port()
-    site = Site(home, port, env={**environment(home, port), **options})
-    try:
-        site.start_web()
-        yield site
-    finally:
-        site.stop()
 
 
 def calls_of(site: Site) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
@@ -192,28 +168,13 @@ def throughput(site: Site) -> dict[str, Any]:
     return figures
 
 
-def resident(site: Site) -> float:
-    """Return the resident memory of the web process and its workers in MiB."""
-    group = site.processes[0].pid
-    total = 0
-    for status in Path("/proc").glob("[0-9]*/status"):
-        try:
-            if os.getpgid(int(status.parent.name)) == group:
-                found = re.search(r"VmRSS:\s+(\d+) kB", status.read_text())
-                total += int(found[1]) if found else 0
-        except (ProcessLookupError, FileNotFoundError):
-            continue
-    return total / 1024
-
-
-def fresh_worker(home: Path) -> dict[str, Figure]:
+def fresh_worker(home: Home) -> dict[str, Figure]:
     """Return first tool call over the steady one, and the memory that serving adds, with one worker."""
     ratios, added = [], []
-    workers = {"AIRFLOW__WEBSERVER__WORKERS": "1"}
     for _ in range(3):
         memory = {}
         for enabled in ("False", "True"):
-            with serving(home, AIRFLOW__MCP__ENABLED=enabled, **workers) as site:
+            with home.serving(1, AIRFLOW__MCP__ENABLED=enabled) as site:
                 rest, tool = calls_of(site)["list"]
                 with httpx.Client(
                     headers={"Authorization": site.authorization("admin")}, timeout=60
@@ -245,9 +206,9 @@ PROCESSES = {
 }
 
 
-def footprint(home: Path) -> dict[str, Figure]:
+def footprint(home: Home) -> dict[str, Figure]:
     """Return what the provider adds to processes that serve no web: import milliseconds and peak MiB."""
-    env = environment(home, 0)
+    env = home.environment(0)
     figures: dict[str, Figure] = {}
     for name, arguments in PROCESSES.items():
         imported, memory = [], []
@@ -295,19 +256,34 @@ def own_imports(importtime: str) -> float:
     return total
 
 
+def cheapen_passwords(home: Home) -> None:
+    """Make a password as cheap to check as a token, for a second look at Airflow 2."""
+    from werkzeug.security import generate_password_hash
+
+    hashed = generate_password_hash("admin", "pbkdf2:sha256:1")
+    statement = f"update ab_user set password = '{hashed}' where username = 'admin'"
+    subprocess.run(["psql", "-q", "-c", statement, home.database], check=True)
+
+
 def main() -> None:
     target = Path(sys.argv[1])
-    with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        prepare(home)
+    with tempfile.TemporaryDirectory() as folder, prepared(Path(folder)) as home:
         results: dict[str, Any] = {"line": LINE, "footprint": footprint(home)}
         print("footprint measured", flush=True)
         results |= fresh_worker(home)
         print("fresh worker measured", flush=True)
-        with serving(home) as site:
-            results["latency"] = latency(site)
-            print("latency measured", flush=True)
-            results["throughput"] = throughput(site)
+        results["throughput"] = {}
+        for workers in WEB_WORKERS:
+            with home.serving(workers) as site:
+                if workers == WEB_WORKERS[0]:
+                    results["latency"] = latency(site)
+                    print("latency measured", flush=True)
+                results["throughput"][str(workers)] = throughput(site)
+                print(f"throughput of {workers} measured", flush=True)
+        if LINE == 2:
+            cheapen_passwords(home)
+            with home.serving() as site:
+                results["latency, cheap credential"] = latency(site)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(results, indent=1))
 
