@@ -376,3 +376,42 @@ def test_clients_for_tests_answer_what_they_are_given() -> None:
     anyio.run(client.log, "info", "Nobody hears.")
     assert Prompt("p", "d", lambda name: name).visible_parameters()[0][0].name == "name"
     assert Toolset("t", "d", []).tools == []
+
+
+def told_toolsets(served: Server[Any], method: str, by: Visit) -> dict[str, dict[str, Any]]:
+    params = {
+        "protocolVersion": "2025-11-25",
+        "capabilities": {},
+        "clientInfo": {"name": "t", "version": "1"},
+    }
+    message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    if method == "initialize":
+        reply = anyio.run(exchange, served, [], json.dumps(message).encode(), by)
+        assert isinstance(reply, Reply)
+        result = json.loads(reply.body)["result"]
+    else:
+        result = ask(served, method, by=by)[1]["result"]
+    return {toolset["name"]: toolset for toolset in result["_meta"]["org.apache.airflow/toolsets"]}
+
+
+@pytest.mark.parametrize("method", ["initialize", "server/discover"])
+def test_the_toolsets_that_a_caller_is_offered_are_told(
+    served: Server[Any], catalogue: Catalogue, method: str
+) -> None:
+    told = told_toolsets(served, method, visit())
+    assert set(told) == set(catalogue.toolsets)
+    assert told["backfills"]["tools"] == ["list_backfills", "create_backfill", "update_backfill"]
+    assert told["backfills"]["description"] == "Run Dags for past dates."
+    icon = told["backfills"]["icons"][0]
+    assert icon["src"].startswith("data:image/svg+xml;base64,")
+    assert icon["mimeType"] == "image/svg+xml"
+    # A toolset of a stranger need not have one.
+    assert "icons" not in told["conformance"]
+    # What the policy hides is not told.
+    narrowed = told_toolsets(served, method, visit(read_only=True, toolsets=frozenset({"backfills"})))
+    assert list(narrowed) == ["backfills"]
+    assert narrowed["backfills"]["tools"] == ["list_backfills"]
+
+
+def test_only_who_asks_what_this_is_is_told_the_toolsets(served: Server[Any]) -> None:
+    assert "org.apache.airflow/toolsets" not in json.dumps(ask(served, "tools/list")[1])
