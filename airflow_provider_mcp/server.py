@@ -249,7 +249,7 @@ class _Offered:
         return {**result, "_meta": {**result.get("_meta", {}), TOOLSETS_KEY: list(toolsets.values())}}
 
     def _toolset(self, name: str) -> dict[str, Any]:
-        told = {"name": name, "description": self._catalogue.toolsets[name], "tools": []}
+        told: dict[str, Any] = {"name": name, "description": self._catalogue.toolsets[name], "tools": []}
         src = self._catalogue.toolset_icons.get(name)
         if src is not None:
             mime_type = re.split("[;,]", src.removeprefix("data:"), maxsplit=1)[0]

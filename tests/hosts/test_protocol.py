@@ -241,12 +241,12 @@ def test_discovery(site: Site) -> None:
 
 
 def assert_toolsets(site: Site, told: dict[str, Any]) -> None:
-    """Assert that the answer to who the server is names every listed tool in a toolset with an icon."""
+    """Assert that the answer to who the server is names every listed tool in its toolset."""
     toolsets = told["_meta"]["org.apache.airflow/toolsets"]
-    assert len(toolsets) >= 6
-    for toolset in toolsets:
-        assert toolset["description"]
-        assert toolset["icons"][0]["src"].startswith("data:image/svg+xml;base64,")
+    assert all(toolset["description"] for toolset in toolsets)
+    drawn = {toolset["name"] for toolset in toolsets if "icons" in toolset}
+    # A stranger's toolset need not have one.
+    assert drawn >= {"dags", "runs", "tasks", "assets", "admin", "diagnostics", "api"}
     listed = send(site, modern("tools/list"))[1]["result"]["tools"]
     named = [tool for toolset in toolsets for tool in toolset["tools"]]
     assert sorted(named) == sorted(tool["name"] for tool in listed)
