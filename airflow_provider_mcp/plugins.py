@@ -53,6 +53,8 @@ class Catalogue:
 
     tools: dict[str, Tool] = field(default_factory=dict)
     toolsets: dict[str, str] = field(default_factory=dict)
+    toolset_icons: dict[str, str] = field(default_factory=dict)
+    """By the toolset's name, for those that have one."""
     prompts: dict[str, Prompt] = field(default_factory=dict)
     resources: dict[str, Resource] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -146,6 +148,8 @@ def load_catalogue(
     running = release(airflow_version)
     for owner, toolset in _collect(catalogue, "register_toolsets", Toolset):
         catalogue.toolsets.setdefault(toolset.name, toolset.description)
+        if toolset.icon is not None:
+            catalogue.toolset_icons.setdefault(toolset.name, toolset.icon)
         for function in toolset.tools:
             try:
                 tool = bind_tool(function, toolset=toolset.name, owner=owner)

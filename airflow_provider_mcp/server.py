@@ -66,6 +66,8 @@ log = logging.getLogger(__name__)
 TOOL_SECONDS = 50
 """A request ends within 55 s (CONTRACT, section 2); what is over is for the way out."""
 MAX_COMPLETIONS = 100
+TOOLSETS_KEY = "org.apache.airflow/toolsets"
+"""Where ``_meta`` of ``initialize`` and ``server/discover`` has the toolsets, which MCP has no object for."""
 TASKS_EXTENSION = "io.modelcontextprotocol/tasks"
 _DRAWING = (
     b"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 8 8'>"
@@ -137,6 +139,7 @@ def build_server(catalogue: Catalogue, confirmations: Confirmations) -> Server[A
     server.add_request_handler("tasks/cancel", TaskParams, offered.cancel_job)
     sealed = RequestStateSecurity(keys=[confirmations.derive_key("request state")], bind_principal=_caller_id)
     server.middleware.append(RequestStateBoundary(sealed, default_audience=server.name))
+    server.middleware.append(offered.add_toolsets)
     return server
 
 
@@ -219,10 +222,40 @@ class _Offered:
         visit: Visit = ctx.request
         tools = [
             describe_tool(tool, confirms=visit.policy.needs_confirmation(tool.access))
+            for tool in self._tools(visit)
+        ]
+        return types.ListToolsResult(tools=tools)
+
+    def _tools(self, visit: Visit) -> list[Tool]:
+        """Return the tools that a caller is offered."""
+        return [
+            tool
             for tool in self._catalogue.tools.values()
             if visit.policy.offers(tool) and self._catalogue.allowed(tool, visit.caller)
         ]
-        return types.ListToolsResult(tools=tools)
+
+    async def add_toolsets(self, ctx: Any, call_next: Callable[[Any], Any]) -> Any:
+        """Tell the toolsets to who asks what this server is: a middleware of the SDK.
+
+        There, and not at each tool, they cost a model nothing.
+        """
+        result = await call_next(ctx)
+        if ctx.method not in {"initialize", "server/discover"}:
+            return result
+        toolsets: dict[str, dict[str, Any]] = {}
+        for tool in self._tools(ctx.request):
+            told = toolsets.setdefault(tool.toolset, self._toolset(tool.toolset))
+            told["tools"].append(tool.name)
+        return {**result, "_meta": {**result.get("_meta", {}), TOOLSETS_KEY: list(toolsets.values())}}
+
+    def _toolset(self, name: str) -> dict[str, Any]:
+        told: dict[str, Any] = {"name": name, "description": self._catalogue.toolsets[name], "tools": []}
+        src = self._catalogue.toolset_icons.get(name)
+        if src is not None:
+            mime_type = re.split("[;,]", src.removeprefix("data:"), maxsplit=1)[0]
+            icon = types.Icon(src=src, mime_type=mime_type)
+            told["icons"] = [icon.model_dump(by_alias=True, exclude_none=True)]
+        return told
 
     async def call_tool(self, ctx: Any, params: types.CallToolRequestParams) -> Any:
         visit: Visit = ctx.request

@@ -47,6 +47,7 @@ Access = Literal["read", "write", "destructive"]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _OPTIONS = "__airflow_mcp_tool__"
+_IMAGE = re.compile(r"data:image/[a-z0-9.+-]+(;[A-Za-z0-9=-]+)*,.")
 _INJECTED = (Airflow, AirflowSync, Caller, Client)
 
 
@@ -123,11 +124,21 @@ def tool(
 
 @dataclass(frozen=True)
 class Toolset:
-    """A named group of tools that an administrator switches on or off together."""
+    """A named group of tools that an administrator switches on or off together.
+
+    :param icon: An image that stands for the group in clients, as a ``data:image/...`` URI, at best of a few
+        hundred bytes. An address elsewhere is refused: clients would fetch it.
+    :raises ValueError: The icon is no such URI.
+    """
 
     name: str
     description: str
     tools: Sequence[Callable[..., Any]]
+    icon: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.icon is not None and not _IMAGE.match(self.icon):
+            raise ValueError(f"the icon of the toolset {self.name!r} must be a data:image/... URI")
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ import asyncio
 import functools
 import json
 import logging
+import select
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
@@ -39,6 +40,10 @@ log = logging.getLogger(__name__)
 
 REDACTED_DEPTH = 200
 """How deep secrets are looked for: Airflow's masker stops at 5 by itself."""
+LOOK_SECONDS = 1.0
+"""How often, in seconds, a call looks whether its client is still there; a faster one never does."""
+CLIENT_GONE = 499
+"""The status, known from nginx, that the access log shows of a call whose client went away."""
 _CALLER_KEY = "airflow_provider_mcp.caller"
 """Key of the WSGI environment. Headers of a client arrive as ``HTTP_...``: it cannot set this one."""
 
@@ -210,7 +215,7 @@ class _Served:
             open_airflow=lambda access: self.open_airflow(caller, load_user, script_name, access, page_roots),
         )
         loop = self._loops.pop() if self._loops else asyncio.new_event_loop()
-        exchange = _Exchange(loop, self._loops.append)
+        exchange = _Exchange(loop, self._loops.append, functools.partial(_is_gone, request.environ))
         reply = exchange.begin(endpoint.exchange(self.server, raw_headers, body, visit, exchange.emit))
         if reply is None:
             return Reply(200, headers=endpoint.STREAM_HEADERS, stream=exchange)
@@ -286,13 +291,18 @@ class _Exchange:
     The loop stands still between the events of a streamed answer, when the web server sends them.
 
     :param give_back: Takes the loop when the exchange is over.
+    :param is_gone: Says whether the client has closed the connection, which stops the work.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, give_back: Callable[[asyncio.AbstractEventLoop], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        give_back: Callable[[asyncio.AbstractEventLoop], None],
+        is_gone: Callable[[], bool],
     ) -> None:
         self._loop = loop
         self._give_back = give_back
+        self._is_gone = is_gone
         self._events: deque[bytes] = deque()
         self._came = asyncio.Event()
         self._work: asyncio.Task[Reply | None]
@@ -310,10 +320,14 @@ class _Exchange:
         except BaseException:
             self.close()
             raise
-        if not self._events:
-            self._give_back(self._loop)
-            return self._work.result()
-        return None
+        if self._events:
+            return None
+        self._give_back(self._loop)
+        if self._work.cancelled():
+            from airflow_provider_mcp.endpoint import Reply
+
+            return Reply(CLIENT_GONE)
+        return self._work.result()
 
     def __iter__(self) -> _Exchange:
         return self
@@ -337,8 +351,29 @@ class _Exchange:
             return
         self._came.clear()
         came = asyncio.ensure_future(self._came.wait())
-        await asyncio.wait({came, self._work}, return_when=asyncio.FIRST_COMPLETED)
+        first = functools.partial(
+            asyncio.wait, {came, self._work}, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED
+        )
+        while not (await first())[0]:
+            if self._is_gone():
+                self._work.cancel()
+                await asyncio.wait({self._work})
+                break
         came.cancel()
+
+
+def _is_gone(environ: Mapping[str, Any]) -> bool:
+    """Say whether the client has closed its side of the connection, where server and platform tell.
+
+    The end of the connection shows at the socket that gunicorn and Werkzeug put in the WSGI environment, also
+    under TLS and behind bytes that are not read yet, where ``recv`` would take them from the server.
+    """
+    connection = environ.get("gunicorn.socket") or environ.get("werkzeug.socket")
+    if connection is None or not hasattr(select, "POLLRDHUP"):
+        return False
+    poll = select.poll()
+    poll.register(connection, select.POLLRDHUP)
+    return bool(poll.poll(0))
 
 
 def _read_body(environ: Mapping[str, Any], length: int | None, most: int) -> bytes:

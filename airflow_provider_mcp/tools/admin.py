@@ -39,6 +39,7 @@ from airflow_provider_mcp.sdk import (
     tool,
 )
 from airflow_provider_mcp.tools.arguments import Time
+from airflow_provider_mcp.tools.icons import ADMIN_ICON
 from airflow_provider_mcp.tools.secrets import (
     MASK,
     holds_mask,
@@ -841,5 +842,6 @@ def register_toolsets() -> list[Toolset]:
                 delete_connection,
                 test_connection,
             ],
+            icon=ADMIN_ICON,
         )
     ]

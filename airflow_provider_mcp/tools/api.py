@@ -33,6 +33,7 @@ import anyio.to_thread
 from pydantic import Field
 
 from airflow_provider_mcp.sdk import Airflow, Result, ToolError, Toolset, hookimpl, path, tool
+from airflow_provider_mcp.tools.icons import API_ICON
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Path = Annotated[
@@ -518,5 +519,10 @@ async def call_api(
 @hookimpl
 def register_toolsets() -> list[Toolset]:
     return [
-        Toolset("api", "Any operation of Airflow's REST API.", [search_api, call_api_read, call_api]),
+        Toolset(
+            "api",
+            "Any operation of Airflow's REST API.",
+            [search_api, call_api_read, call_api],
+            icon=API_ICON,
+        ),
     ]

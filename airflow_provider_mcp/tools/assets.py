@@ -36,6 +36,7 @@ from airflow_provider_mcp.sdk import (
     path,
     tool,
 )
+from airflow_provider_mcp.tools.icons import ASSETS_ICON
 from airflow_provider_mcp.tools.secrets import mask_secrets
 
 MOST_PAGES = 5
@@ -348,5 +349,6 @@ def register_toolsets() -> list[Toolset]:
             "assets",
             "Read, update and make assets.",
             [list_assets, list_asset_events, create_asset_event, materialize_asset],
+            icon=ASSETS_ICON,
         )
     ]

@@ -36,6 +36,7 @@ from airflow_provider_mcp.sdk import (
     tool,
 )
 from airflow_provider_mcp.tools.arguments import DagId
+from airflow_provider_mcp.tools.icons import BACKFILLS_ICON
 from airflow_provider_mcp.tools.secrets import mask_secrets
 
 SHOWN_DATES = 20
@@ -235,5 +236,6 @@ def register_toolsets() -> list[Toolset]:
             "backfills",
             "Run Dags for past dates.",
             [list_backfills, create_backfill, update_backfill],
+            icon=BACKFILLS_ICON,
         )
     ]

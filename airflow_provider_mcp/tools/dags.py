@@ -36,6 +36,7 @@ from airflow_provider_mcp.sdk import (
     tool,
 )
 from airflow_provider_mcp.tools.arguments import DagId, RunState, page_template, present, seconds_only
+from airflow_provider_mcp.tools.icons import DAGS_ICON
 
 Part = Literal["tasks", "params", "source", "runs", "versions", "import_errors", "warnings", "assets"]
 RECENT_RUNS = 5
@@ -283,5 +284,6 @@ def register_toolsets() -> list[Toolset]:
             "dags",
             "Find, read, pause, reparse and delete Dags.",
             [list_dags, get_dag, pause_dag, unpause_dag, reparse_dag, delete_dag],
+            icon=DAGS_ICON,
         )
     ]

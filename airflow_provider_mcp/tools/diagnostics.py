@@ -38,6 +38,7 @@ from airflow_provider_mcp.sdk import (
 )
 from airflow_provider_mcp.tools.collect import Report, cut, step, target, try_get
 from airflow_provider_mcp.tools.history import analyze_dag, find_failures
+from airflow_provider_mcp.tools.icons import DIAGNOSTICS_ICON
 from airflow_provider_mcp.tools.run_diagnosis import compare_dag_runs, diagnose_dag_run
 from airflow_provider_mcp.tools.run_statistics import seconds
 from airflow_provider_mcp.tools.ui_urls import (
@@ -269,5 +270,6 @@ def register_toolsets() -> list[Toolset]:
                 compare_dag_runs,
                 resolve_url,
             ],
+            icon=DIAGNOSTICS_ICON,
         )
     ]

@@ -55,6 +55,7 @@ from airflow_provider_mcp.tools.arguments import (
     seconds_only,
 )
 from airflow_provider_mcp.tools.collect import count_states
+from airflow_provider_mcp.tools.icons import RUNS_ICON
 from airflow_provider_mcp.tools.previews import as_of, instances_by_state
 
 _FINISHED = frozenset({"success", "failed"})
@@ -480,5 +481,6 @@ def register_toolsets() -> list[Toolset]:
                 set_dag_run_state,
                 delete_dag_run,
             ],
+            icon=RUNS_ICON,
         )
     ]

@@ -56,6 +56,7 @@ from airflow_provider_mcp.tools.arguments import (
     page_template,
     present,
 )
+from airflow_provider_mcp.tools.icons import TASKS_ICON
 from airflow_provider_mcp.tools.patterns import Pattern, compile_pattern, lines_of
 from airflow_provider_mcp.tools.previews import as_of, instances_by_state
 
@@ -751,5 +752,6 @@ def register_toolsets() -> list[Toolset]:
                 list_hitl,
                 respond_to_hitl,
             ],
+            icon=TASKS_ICON,
         )
     ]

@@ -18,12 +18,14 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import inspect
 import json
 import subprocess
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import anyio
 import httpx
@@ -124,6 +126,16 @@ def test_the_page_names_everything() -> None:
         assert name in page
     # The index lists every page there is.
     assert "\n   *\n" in (ROOT / "docs" / "index.rst").read_text()
+
+
+def test_every_toolset_has_a_small_icon_of_its_own() -> None:
+    icons = CATALOGUE.toolset_icons
+    assert set(icons) == set(CATALOGUE.toolsets)
+    assert len(set(icons.values())) == len(icons)
+    for icon in icons.values():
+        drawing = base64.b64decode(icon.removeprefix("data:image/svg+xml;base64,"))
+        assert ElementTree.fromstring(drawing).tag == "{http://www.w3.org/2000/svg}svg"
+        assert len(icon) <= 400
 
 
 def test_no_tool_is_only_on_airflow_2() -> None:

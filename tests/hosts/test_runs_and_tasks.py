@@ -32,6 +32,7 @@ from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from .conftest import LINE, Site, environment, free_port
+from .test_protocol import events, streaming
 
 RUN = "of-the-tests"
 API = "v2" if LINE == 3 else "v1"
@@ -274,6 +275,21 @@ def test_the_last_error_of_a_log_is_never_out_of_sight(site: Site, runs: dict[st
     assert refused(site, "get_task_logs", "not_found", **LOG, try_number=7)
 
 
+def assert_progress_of_log(site: Site, least: int) -> None:
+    """Assert that a client which sends a token hears of the lines that are read, before the result."""
+    with streaming(site, "get_task_logs", "log", **LOG) as answer:
+        answer.read()
+        streamed = answer.headers["content-type"].startswith("text/event-stream")
+        *reports, last = events(iter(answer.text.splitlines())) if streamed else [answer.json()]
+    assert last["result"]["structuredContent"]["total"] > least
+    assert {report["params"]["progressToken"] for report in reports} <= {"log"}
+    read = [report["params"]["progress"] for report in reports]
+    assert read == sorted(set(read))
+    assert all(0 < lines <= last["result"]["structuredContent"]["total"] for lines in read)
+    # Airflow 2's REST API gives a whole log in one answer: nothing is read in parts.
+    assert len(read) >= (3 if LINE == 3 else 0)
+
+
 def test_a_log_of_5_mb_is_answered_by_its_end(site: Site, runs: dict[str, str]) -> None:
     folder = site.home / "logs" / "dag_id=demo_fails" / f"run_id={RUN}" / "task_id=transform"
     file = folder / "attempt=1.log"
@@ -298,6 +314,7 @@ def test_a_log_of_5_mb_is_answered_by_its_end(site: Site, runs: dict[str, str]) 
                 assert shown["total"] > 3000 + len(more)
             if "grep" not in asked:
                 assert "customer_id" in json.dumps([*shown["lines"], *shown.get("last_error", [])])
+        assert_progress_of_log(site, least=3000 + len(more))
     finally:
         file.write_text(written)
 

@@ -19,12 +19,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import time
 from collections.abc import Awaitable, Callable
 
 import pytest
 
 from airflow_provider_mcp.endpoint import Reply
-from airflow_provider_mcp.hosts.airflow2 import _Exchange
+from airflow_provider_mcp.hosts import airflow2
+from airflow_provider_mcp.hosts.airflow2 import _Exchange, _is_gone
 
 Work = Callable[[_Exchange], Awaitable[Reply | None]]
 
@@ -34,9 +37,14 @@ def loop() -> asyncio.AbstractEventLoop:
     return asyncio.new_event_loop()
 
 
+def stays() -> bool:
+    """Say that the client is there."""
+    return False
+
+
 def test_an_answer_without_events(loop: asyncio.AbstractEventLoop) -> None:
     given_back: list[asyncio.AbstractEventLoop] = []
-    exchange = _Exchange(loop, given_back.append)
+    exchange = _Exchange(loop, given_back.append, stays)
 
     async def work() -> Reply:
         await asyncio.sleep(0)
@@ -48,7 +56,7 @@ def test_an_answer_without_events(loop: asyncio.AbstractEventLoop) -> None:
 
 def test_events_come_one_by_one(loop: asyncio.AbstractEventLoop) -> None:
     given_back: list[asyncio.AbstractEventLoop] = []
-    exchange = _Exchange(loop, given_back.append)
+    exchange = _Exchange(loop, given_back.append, stays)
     said: list[str] = []
 
     async def work() -> None:
@@ -68,7 +76,7 @@ def test_events_come_one_by_one(loop: asyncio.AbstractEventLoop) -> None:
 @pytest.mark.parametrize("read", [0, 1])
 def test_closing_stops_the_work(loop: asyncio.AbstractEventLoop, read: int) -> None:
     given_back: list[asyncio.AbstractEventLoop] = []
-    exchange = _Exchange(loop, given_back.append)
+    exchange = _Exchange(loop, given_back.append, stays)
     ended: list[str] = []
 
     async def work() -> None:
@@ -89,7 +97,7 @@ def test_closing_stops_the_work(loop: asyncio.AbstractEventLoop, read: int) -> N
 
 def test_a_fault_is_raised_and_the_loop_is_given_back(loop: asyncio.AbstractEventLoop) -> None:
     given_back: list[asyncio.AbstractEventLoop] = []
-    exchange = _Exchange(loop, given_back.append)
+    exchange = _Exchange(loop, given_back.append, stays)
 
     async def work() -> None:
         raise RuntimeError("broken")
@@ -97,3 +105,74 @@ def test_a_fault_is_raised_and_the_loop_is_given_back(loop: asyncio.AbstractEven
     with pytest.raises(RuntimeError, match="broken"):
         exchange.begin(work())
     assert given_back == [loop]
+
+
+@pytest.mark.parametrize("key", ["gunicorn.socket", "werkzeug.socket"])
+@pytest.mark.parametrize("unread", [b"", b"a pipelined request"])
+def test_a_closed_connection_is_seen(key: str, unread: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    with ours:
+        theirs.sendall(unread)
+        assert not _is_gone({key: ours})
+        theirs.close()
+        assert _is_gone({key: ours})
+        # Nothing was taken from the server.
+        assert ours.recv(100) == unread
+
+
+def test_where_nothing_tells_the_client_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not _is_gone({})
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    monkeypatch.delattr("select.POLLRDHUP")
+    with ours:
+        assert not _is_gone({"gunicorn.socket": ours})
+
+
+@pytest.mark.parametrize("events", [0, 1])
+def test_a_client_that_goes_away_stops_the_work(
+    loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch, events: int
+) -> None:
+    monkeypatch.setattr(airflow2, "LOOK_SECONDS", 0.05)
+    ours, theirs = socket.socketpair()
+    given_back: list[asyncio.AbstractEventLoop] = []
+    exchange = _Exchange(loop, given_back.append, lambda: _is_gone({"gunicorn.socket": ours}))
+    ended: list[str] = []
+
+    async def work() -> None:
+        for _ in range(events):
+            await exchange.emit(b"one")
+        loop.call_later(0.2, theirs.close)
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            ended.append("stopped")
+            raise
+
+    began = time.monotonic()
+    reply = exchange.begin(work())
+    if events:
+        assert reply is None
+        assert list(exchange) == [b"one"]
+        exchange.close()
+    else:
+        assert reply == Reply(airflow2.CLIENT_GONE)
+    assert ended == ["stopped"]
+    assert given_back == [loop]
+    assert time.monotonic() - began < 10
+    ours.close()
+
+
+def test_a_fast_call_does_not_look(loop: asyncio.AbstractEventLoop) -> None:
+    looked: list[bool] = []
+
+    def is_gone() -> bool:
+        looked.append(True)
+        return True
+
+    async def work() -> Reply:
+        await asyncio.sleep(0.01)
+        return Reply(200)
+
+    assert _Exchange(loop, lambda loop: None, is_gone).begin(work()) == Reply(200)
+    assert looked == []

@@ -27,6 +27,9 @@ from typing import Any, cast
 import anyio
 import pytest
 from mcp.server.lowlevel import Server
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import get_current_span
 
 from airflow_provider_mcp import endpoint, server
@@ -358,6 +361,24 @@ def test_a_trace_goes_on(catalogue: Catalogue, where: str) -> None:
     assert get_current_span().get_span_context().trace_id == 0
 
 
+@pytest.mark.parametrize("where", ["meta", "header"])
+def test_the_spans_of_a_request_are_children_of_the_callers(
+    served: Server[Any], monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    # The provider of a process can be set once; the tests of others must not get this one.
+    monkeypatch.setattr("mcp.shared._otel._tracer", provider.get_tracer("mcp"))
+    parent = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+    headers, body = request("tools/list", meta=parent if where == "meta" else {})
+    anyio.run(exchange, served, [*headers, *(parent.items() if where == "header" else [])], body, visit())
+    (span,) = exporter.get_finished_spans()
+    assert span.parent is not None
+    assert f"{span.context.trace_id:032x}-{span.parent.span_id:016x}" in parent["traceparent"]
+    assert "tools/list" in span.name
+
+
 def test_the_instructions_are_short() -> None:
     assert len(server.INSTRUCTIONS.split()) <= 120
     assert len(server.ICON) < 300
@@ -376,3 +397,42 @@ def test_clients_for_tests_answer_what_they_are_given() -> None:
     anyio.run(client.log, "info", "Nobody hears.")
     assert Prompt("p", "d", lambda name: name).visible_parameters()[0][0].name == "name"
     assert Toolset("t", "d", []).tools == []
+
+
+def told_toolsets(served: Server[Any], method: str, by: Visit) -> dict[str, dict[str, Any]]:
+    params = {
+        "protocolVersion": "2025-11-25",
+        "capabilities": {},
+        "clientInfo": {"name": "t", "version": "1"},
+    }
+    message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    if method == "initialize":
+        reply = anyio.run(exchange, served, [], json.dumps(message).encode(), by)
+        assert isinstance(reply, Reply)
+        result = json.loads(reply.body)["result"]
+    else:
+        result = ask(served, method, by=by)[1]["result"]
+    return {toolset["name"]: toolset for toolset in result["_meta"]["org.apache.airflow/toolsets"]}
+
+
+@pytest.mark.parametrize("method", ["initialize", "server/discover"])
+def test_the_toolsets_that_a_caller_is_offered_are_told(
+    served: Server[Any], catalogue: Catalogue, method: str
+) -> None:
+    told = told_toolsets(served, method, visit())
+    assert set(told) == set(catalogue.toolsets)
+    assert told["backfills"]["tools"] == ["list_backfills", "create_backfill", "update_backfill"]
+    assert told["backfills"]["description"] == "Run Dags for past dates."
+    icon = told["backfills"]["icons"][0]
+    assert icon["src"].startswith("data:image/svg+xml;base64,")
+    assert icon["mimeType"] == "image/svg+xml"
+    # A toolset of a stranger need not have one.
+    assert "icons" not in told["conformance"]
+    # What the policy hides is not told.
+    narrowed = told_toolsets(served, method, visit(read_only=True, toolsets=frozenset({"backfills"})))
+    assert list(narrowed) == ["backfills"]
+    assert narrowed["backfills"]["tools"] == ["list_backfills"]
+
+
+def test_only_who_asks_what_this_is_is_told_the_toolsets(served: Server[Any]) -> None:
+    assert "org.apache.airflow/toolsets" not in json.dumps(ask(served, "tools/list")[1])

@@ -133,3 +133,23 @@ def test_a_tool_is_offered_where_airflow_serves_it(monkeypatch: pytest.MonkeyPat
     assert "old_thing" in load_catalogue("2.11.2", found=found).tools
     assert "old_thing" not in load_catalogue("3.0.0", found=found).tools
     assert release("2.11.2+local") == (2, 11, 2)
+
+
+@pytest.mark.parametrize("icon", ["https://example.com/i.svg", "data:text/html,x", "data:image/png", ""])
+def test_an_icon_is_an_image_in_itself(monkeypatch: pytest.MonkeyPatch, icon: str) -> None:
+    def register() -> list[Toolset]:
+        return [Toolset("extra", "Extra.", [make_tool("get_it")], icon=icon)]
+
+    loaded = load_catalogue("3.3.2", found=[module(monkeypatch, "fetched", register_toolsets=register)])
+    assert "get_it" not in loaded.tools
+    assert "the icon of the toolset 'extra' must be a data:image/... URI" in loaded.problems[0].message
+
+
+def test_an_icon_of_a_stranger(monkeypatch: pytest.MonkeyPatch) -> None:
+    def register() -> list[Toolset]:
+        icons = ["data:image/png;base64,iVBORw0KGgo=", "data:image/svg+xml;charset=UTF-8,%3Csvg/%3E"]
+        return [Toolset(f"extra{i}", "Extra.", [], icon=icon) for i, icon in enumerate(icons)]
+
+    loaded = load_catalogue("3.3.2", found=[module(monkeypatch, "drawn", register_toolsets=register)])
+    assert loaded.problems == []
+    assert loaded.toolset_icons["extra0"].startswith("data:image/png")
