@@ -21,7 +21,9 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import unquote
@@ -127,8 +129,9 @@ class Airflow(httpx.AsyncClient):
         access: Literal["read", "write"],
         headers: Mapping[str, str] | None = None,
     ) -> None:
+        calls = _OutsideTheCall(transport)
         super().__init__(
-            transport=transport,
+            transport=calls,
             base_url=base_url,
             headers={"Accept-Encoding": "identity", "Accept": "application/json", **(headers or {})},
             trust_env=False,
@@ -137,7 +140,7 @@ class Airflow(httpx.AsyncClient):
         self.site = site
         self.caller = caller
         self.access = access
-        self._calls = transport
+        self._calls = calls
 
     def page_url(
         self, dag_id: str, dag_run_id: str | None = None, task_id: str | None = None, map_index: int = -1
@@ -208,6 +211,45 @@ class AirflowSync(httpx.Client):
             response.read()
             raise error_of(response, self.base_url.path)
         return response
+
+
+_served: ContextVar[Airflow | None] = ContextVar("airflow_provider_mcp.served", default=None)
+
+
+@contextmanager
+def serving(airflow: Airflow) -> Iterator[None]:
+    """Make ``airflow`` what :func:`served_airflow` returns, here and in worker threads started from here."""
+    token = _served.set(airflow)
+    try:
+        yield
+    finally:
+        _served.reset(token)
+
+
+def served_airflow() -> Airflow | None:
+    """Return the client of the MCP call that is being served here; None where none is."""
+    return _served.get()
+
+
+class _OutsideTheCall(httpx.AsyncBaseTransport):
+    """Send as if no MCP call were served.
+
+    A call into Airflow runs in this process and inherits the context. Code of Airflow that asked for the
+    client of the MCP call would wait for a connection of the pool while it holds one.
+    """
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        token = _served.set(None)
+        try:
+            return await self._transport.handle_async_request(request)
+        finally:
+            _served.reset(token)
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
 
 
 class _FromThread(httpx.BaseTransport):

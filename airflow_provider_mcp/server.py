@@ -43,7 +43,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel
 
 from airflow_provider_mcp import __version__
-from airflow_provider_mcp.airflow_api import Airflow, Caller
+from airflow_provider_mcp.airflow_api import Airflow, Caller, serving
 from airflow_provider_mcp.client import AnswersNeeded, Client
 from airflow_provider_mcp.errors import ToolError
 from airflow_provider_mcp.jobs import Job, JobId, JobIds, JobStarted
@@ -410,8 +410,10 @@ class _Offered:
         visit: Visit = ctx.request
         uri = str(params.uri)
         resource, given = self._find_resource(uri)
+        airflow = visit.open_airflow("read")
         try:
-            content = await resource.read(visit.open_airflow("read"), **given)
+            with serving(airflow):
+                content = await resource.read(airflow, **given)
         except ToolError as failure:
             raise MCPError(
                 types.INVALID_PARAMS, failure.as_text(), data={"uri": uri, **failure.as_dict()}
