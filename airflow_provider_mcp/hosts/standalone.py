@@ -26,7 +26,7 @@ import secrets
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 from urllib.parse import urlsplit
 
 import mcp_types as types
@@ -36,10 +36,14 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from airflow_provider_mcp.client import Client
 from airflow_provider_mcp.errors import ToolError
+from airflow_provider_mcp.hosts import asgi
 from airflow_provider_mcp.hosts.remote import Remote, is_loopback
 from airflow_provider_mcp.plugins import Catalogue, load_catalogue
 from airflow_provider_mcp.policy import Confirmations, Policy
 from airflow_provider_mcp.server import Visit, build_server
+
+if TYPE_CHECKING:
+    from airflow_provider_mcp.endpoint import Reply
 
 INSTANCE = "instance"
 LIST_INSTANCES = "list_instances"
@@ -258,18 +262,17 @@ class HttpEndpoint:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             return
-        reply = await self._answer(scope, receive)
-        headers = {"Content-Length": str(len(reply.body)), "Cache-Control": "no-store", **reply.headers}
-        sent = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": reply.status, "headers": sent})
-        await send({"type": "http.response.body", "body": reply.body})
+        reply = await self._answer(scope, receive, send)
+        if reply is not None:
+            await asgi.send_reply(send, reply)
 
-    async def _answer(self, scope: Any, receive: Any) -> Any:
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> Reply | None:
+        """Answer a request; return what is left to send."""
         from airflow_provider_mcp import endpoint
 
         if scope["path"] not in ("/mcp/v1", "/mcp/v1/"):
             return endpoint.Reply(404, b'{"detail":"Not Found"}', {"Content-Type": "application/json"})
-        raw_headers = [(k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in scope["headers"]]
+        raw_headers = asgi.headers_of(scope)
         headers = dict(raw_headers)
         if self._hosts and headers.get("host", "").lower() not in self._hosts:
             return endpoint.Reply(421, b'{"detail":"Unknown Host"}', {"Content-Type": "application/json"})
@@ -284,19 +287,14 @@ class HttpEndpoint:
         refused = endpoint.refuse_body(headers, self._door)
         if refused is not None:
             return refused
-        body = bytearray()
-        while True:
-            event = await receive()
-            if event["type"] == "http.disconnect":
-                return endpoint.Reply(400)
-            body += event.get("body", b"")
-            if len(body) > self._door.max_request_bytes:
-                return endpoint.too_large(self._door)
-            if not event.get("more_body"):
-                break
+        body = await asgi.read_body(receive, self._door.max_request_bytes)
+        if body is None:
+            return endpoint.Reply(400)
+        if len(body) > self._door.max_request_bytes:
+            return endpoint.too_large(self._door)
         first = next(iter(self._fleet.instances.values()))
         visit = Visit(first.remote.caller, first.policy, first.remote.open_airflow)
-        return await endpoint.exchange(self._fleet.server, raw_headers, bytes(body), visit)
+        return await asgi.exchange(self._fleet.server, raw_headers, body, visit, receive, send)
 
 
 async def serve_stdio(fleet: Fleet, standard_output: TextIO) -> None:

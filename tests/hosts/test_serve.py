@@ -197,6 +197,56 @@ def test_the_core_exchanges(site: Site, way: str) -> None:
     assert not paused["is_error"], paused
 
 
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+def test_progress_by_http(site: Site, mode: Any) -> None:
+    """A run that waits is reported until the client has waited enough; one that gives up stops the asking."""
+    told: list[float] = []
+
+    async def note(progress: float, _total: float | None, _message: str | None) -> None:
+        told.append(progress)
+
+    async def run(url: str) -> None:
+        async with Client(url, mode=mode) as client:
+            started = await client.call_tool(
+                "trigger_dag", {"dag_id": "demo_waiting", "unpause": True, "dag_run_id": f"by-http-{mode}"}
+            )
+            assert started.structured_content is not None
+            asked = {"dag_id": "demo_waiting", "dag_run_id": f"by-http-{mode}", "timeout_seconds": 5}
+            waited = await client.call_tool("wait_for_dag_run", asked, progress_callback=note)
+            assert waited.structured_content is not None
+            assert waited.structured_content["done"] is False
+
+    with http_server("--url", site.root, **USER) as url:
+        anyio.run(run, url)
+        looks = f"dagRuns/by-http-{mode}"
+        message = json.loads(WAIT)
+        message["params"]["arguments"]["dag_run_id"] = f"by-http-{mode}"
+        accept = {"Accept": "application/json, text/event-stream"}
+        with httpx.stream("POST", url, json=message, headers=accept, timeout=60) as answer:
+            assert next(answer.iter_lines()) == "event: message"
+        time.sleep(3)
+        looked = site.log().count(looks)
+        time.sleep(6)
+        assert site.log().count(looks) == looked
+    assert looked
+    assert told
+    assert told == sorted(told)
+
+
+WAIT = json.dumps(
+    {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {
+            "name": "wait_for_dag_run",
+            "arguments": {"dag_id": "demo_waiting", "timeout_seconds": 45},
+            "_meta": {"progressToken": "p"},
+        },
+    }
+)
+
+
 def test_serve_answers_as_the_embedded_endpoint(site: Site) -> None:
     embedded, served = (without_address(site, answers(site, way, *READING)) for way in ("embedded", "stdio"))
     assert served == embedded

@@ -18,6 +18,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -327,6 +328,53 @@ def test_the_bearer_token_on_http(authorization: str, status: int) -> None:
     answer = post(door("right"), Authorization=authorization)
     assert answer.status_code == status
     assert ("www-authenticate" in answer.headers) == (status == 401)
+
+
+def waiting(**asked: Any) -> bytes:
+    arguments = {"dag_id": "d", "dag_run_id": "r", "timeout_seconds": 45}
+    params = {"name": "wait_for_dag_run", "arguments": arguments, "_meta": {"progressToken": "p"}}
+    return json.dumps({**PING, "method": "tools/call", "params": params, **asked}).encode()
+
+
+def test_the_work_stops_when_the_client_of_http_has_gone() -> None:
+    """After the first report of progress, which begins a stream."""
+    sent: list[Any] = []
+
+    async def run() -> None:
+        reported = anyio.Event()
+        events = [{"type": "http.request", "body": waiting()}]
+        headers = {
+            "host": "127.0.0.1:8765",
+            "content-type": "application/json",
+            "accept": "application/json, text/event-stream",
+        }
+
+        async def receive() -> Any:
+            if events:
+                return events.pop()
+            await reported.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+            if message.get("body"):
+                reported.set()
+
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/mcp/v1",
+            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        }
+        with anyio.fail_after(20):
+            await door()(scope, receive, send)
+
+    anyio.run(run)
+    assert sent[0]["status"] == 200
+    assert dict(sent[0]["headers"])[b"content-type"] == b"text/event-stream"
+    told = b"".join(message["body"] for message in sent[1:])
+    assert b"notifications/progress" in told
+    assert b'"result"' not in told
 
 
 @pytest.mark.parametrize("mode", MODES)
