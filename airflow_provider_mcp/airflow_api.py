@@ -101,7 +101,7 @@ class Site:
     :param hides_option: From ``(section, option)`` to whether Airflow calls the option sensitive.
     :param page_roots: The addresses that all pages are below, without a slash at their end: the one
         that is configured, and the one by which this caller reached Airflow.
-    :param policy_conn_id: The connection that narrows what tools may do, which no tool may change.
+    :param policy_conn_ids: The connections that narrow what tools may do, which no tool may change.
     """
 
     version: str
@@ -109,7 +109,7 @@ class Site:
     redact: Callable[[Any, str | None], Any]
     hides_option: Callable[[str, str], bool] = lambda _section, _option: True
     page_roots: tuple[str, ...] = ()
-    policy_conn_id: str | None = None
+    policy_conn_ids: frozenset[str] = frozenset()
 
 
 class Airflow(httpx.AsyncClient):
@@ -162,7 +162,7 @@ class Airflow(httpx.AsyncClient):
 
     async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
         refuse_write(self.access, request, self.base_url.path)
-        refuse_policy_change(self.site.policy_conn_id, request, self.base_url.path)
+        refuse_policy_change(self.site.policy_conn_ids, request, self.base_url.path)
         response = await super().send(request, **options)
         if response.status_code >= 300:
             await response.aread()
@@ -205,7 +205,7 @@ class AirflowSync(httpx.Client):
 
     def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
         refuse_write(self.access, request, self.base_url.path)
-        refuse_policy_change(self.site.policy_conn_id, request, self.base_url.path)
+        refuse_policy_change(self.site.policy_conn_ids, request, self.base_url.path)
         response = super().send(request, **options)
         if response.status_code >= 300:
             response.read()
@@ -308,13 +308,13 @@ def refuse_write(access: str, request: httpx.Request, root: str) -> None:
     )
 
 
-def refuse_policy_change(conn_id: str | None, request: httpx.Request, root: str) -> None:
-    """Refuse to change the connection that says what tools may do: they could lift their own limits.
+def refuse_policy_change(conn_ids: frozenset[str], request: httpx.Request, root: str) -> None:
+    """Refuse to change a connection that says what tools may do: they could lift their own limits.
 
     :raises ToolError: ``permission_denied``.
     """
     route = unquote(request.url.path.removeprefix(root)).strip("/")
-    if not conn_id or request.method in _SAFE_METHODS or not route.startswith("connections"):
+    if not conn_ids or request.method in _SAFE_METHODS or not route.startswith("connections"):
         return
     if route == "connections/test":
         return
@@ -322,8 +322,10 @@ def refuse_policy_change(conn_id: str | None, request: httpx.Request, root: str)
     try:
         named = json.dumps(json.loads(request.content)) if request.content else ""
     except ValueError:
-        named = conn_id
-    if route == f"connections/{conn_id}" or json.dumps(conn_id) in named:
+        named = json.dumps(sorted(conn_ids))
+    for conn_id in conn_ids:
+        if route != f"connections/{conn_id}" and json.dumps(conn_id) not in named:
+            continue
         raise ToolError(
             "permission_denied",
             f"The connection {conn_id} limits what this MCP server may do: no tool may change it.",

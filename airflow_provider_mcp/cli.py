@@ -26,8 +26,8 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_mcp import client_configs
@@ -162,8 +162,6 @@ def _target_from_arguments(given: Any) -> Target:
         )
     except ValueError as unusable:
         raise Misuse(str(unusable)) from None
-    from dataclasses import replace
-
     return replace(target, token_command=command)
 
 
@@ -187,7 +185,7 @@ def _instances(given: Any, *, narrow: bool) -> list[Instance]:
     """
     from airflow_provider_mcp.hosts.remote import Remote
     from airflow_provider_mcp.hosts.standalone import Instance
-    from airflow_provider_mcp.policy import Policy
+    from airflow_provider_mcp.policy import Policy, PolicySource
 
     url = given.url or os.environ.get(ENV_URL)
     if given.conn_id and given.url:
@@ -197,20 +195,24 @@ def _instances(given: Any, *, narrow: bool) -> list[Instance]:
             raise Misuse(f"say which Airflow: --conn-id ID, or --url URL, or {ENV_URL} in the environment")
         policy = Policy(confirm=given.confirm or "destructive") if narrow else Policy()
         target = _target_from_arguments(given)
-        return [Instance(Remote(target), _narrowed(policy, given) if narrow else policy)]
+        policy = _narrowed(policy, given) if narrow else policy
+        return [Instance(Remote(target), PolicySource(lambda _: None, policy))]
     with contextlib.redirect_stdout(sys.stderr):
-        found = [_instance_of(conn_id) for conn_id in dict.fromkeys(given.conn_id)]
-    if not narrow:
-        return found
-    return [Instance(instance.remote, _narrowed(instance.policy, given)) for instance in found]
+        conn_ids = dict.fromkeys(given.conn_id)
+        return [_instance_of(conn_id, frozenset(conn_ids), given if narrow else None) for conn_id in conn_ids]
 
 
-def _instance_of(conn_id: str) -> Instance:
+def _instance_of(conn_id: str, served: frozenset[str], narrow_by: Any) -> Instance:
+    """Return the instance that a connection leads to.
+
+    :param served: All connections that say what may be done, which no tool may change.
+    :param narrow_by: The arguments that narrow the policy, if they do.
+    """
     from airflow_provider_mcp.errors import ConnectionUnreadable
     from airflow_provider_mcp.hosts.connections import extra_of, find_connection
     from airflow_provider_mcp.hosts.remote import Remote, target_of
     from airflow_provider_mcp.hosts.standalone import Instance
-    from airflow_provider_mcp.policy import read_options
+    from airflow_provider_mcp.policy import PolicySource, read_options
 
     try:
         connection = find_connection(conn_id)
@@ -231,9 +233,24 @@ def _instance_of(conn_id: str) -> Instance:
             password=connection.password,
             extra=extra,
         )
-        return Instance(Remote(target), read_options().narrowed(extra))
+        read_options().narrowed(extra)
     except ValueError as malformed:
         raise Misuse(f"the connection {conn_id} cannot be used: {malformed}") from None
+    options = replace(read_options(), conn_id=conn_id)
+    if narrow_by is not None:
+        options = _narrowed(options, narrow_by)
+    return Instance(Remote(target, policy_conn_ids=served), PolicySource(_read_extra_of_served, options))
+
+
+def _read_extra_of_served(conn_id: str) -> Mapping[str, Any]:
+    """Return the extra of a connection that is being served; if it is gone, what it last said stands."""
+    from airflow_provider_mcp.errors import ConnectionUnreadable
+    from airflow_provider_mcp.hosts.connections import read_extra
+
+    extra = read_extra(conn_id)
+    if extra is None:
+        raise ConnectionUnreadable(f"there is no longer a connection {conn_id}")
+    return extra
 
 
 # ---- serve -------------------------------------------------------------------------------------------
@@ -401,7 +418,7 @@ async def _check_instance(instance: Instance) -> int:
                 findings.good(f"the {part} is healthy")
             else:
                 findings.bad(f"the {part} is {status or 'not reported'}", "Look at its log on that Airflow.")
-        _say_tools(findings, version, instance.policy)
+        _say_tools(findings, version, await instance.policy())
     await remote.aclose()
     return findings.faults
 

@@ -66,6 +66,7 @@ log = logging.getLogger(__name__)
 TOOL_SECONDS = 50
 """A request ends within 55 s (CONTRACT, section 2); what is over is for the way out."""
 MAX_COMPLETIONS = 100
+UNKNOWN_TASK = "Unknown task."
 TASKS_EXTENSION = "io.modelcontextprotocol/tasks"
 _DRAWING = (
     b"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 8 8'>"
@@ -508,7 +509,7 @@ class _Offered:
             or not _offers_but_for_mode(visit.policy, tool)
             or not self._catalogue.allowed(tool, visit.caller)
         ):
-            raise MCPError(types.INVALID_PARAMS, "Unknown task.", data={"taskId": params.task_id})
+            raise MCPError(types.INVALID_PARAMS, UNKNOWN_TASK, data={"taskId": params.task_id})
         return tool, tool.job, job_id
 
     async def get_job(self, ctx: Any, params: TaskParams) -> dict[str, Any]:

@@ -494,10 +494,14 @@ def _reason(failure: httpx.HTTPError) -> str:
 
 
 class Remote:
-    """One Airflow elsewhere, for one event loop. What is heavy is made by the first request."""
+    """One Airflow elsewhere, for one event loop. What is heavy is made by the first request.
 
-    def __init__(self, target: Target) -> None:
+    :param policy_conn_ids: The connections that narrow what tools may do: "elsewhere" may be here.
+    """
+
+    def __init__(self, target: Target, policy_conn_ids: frozenset[str] = frozenset()) -> None:
         self.target = target
+        self._policy_conn_ids = policy_conn_ids
         self.known_version: str | None = None
         """The version as last seen, even if it cannot be asked now."""
         self._asked: str | None = None
@@ -566,6 +570,7 @@ class Remote:
                 page_roots=(self.target.url,),
                 page_url=self._page_url,
                 redact=mask,
+                policy_conn_ids=self._policy_conn_ids,
             ),
             caller=self.caller,
             access=access,

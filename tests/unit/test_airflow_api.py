@@ -200,7 +200,7 @@ def test_no_tool_changes_the_connection_that_limits_it(method: str, route: str, 
 
     async def run() -> None:
         airflow = client(lambda request: sent.append(request) or httpx.Response(200, json={}), "write")
-        airflow.site = replace(airflow.site, policy_conn_id="mcp_default")
+        airflow.site = replace(airflow.site, policy_conn_ids=frozenset({"a", "mcp_default"}))
         await airflow.get("connections/mcp_default")
         await airflow.post("connections/test", json={"connection_id": "mcp_default"})
         await airflow.patch("connections/another", json={"connection_id": "another"})
