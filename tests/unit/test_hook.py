@@ -106,7 +106,9 @@ def test_within_a_call_a_connection_with_a_host_leads_there(serve: Any) -> None:
     assert server.asked[-1] == "GET /api/v2/dags Bearer t0ken"
 
 
-@pytest.mark.parametrize("part", [{"login": "u"}, {"password": "p"}, {"extra": {"token": "t"}}])
+@pytest.mark.parametrize(
+    "part", [{"login": "u"}, {"password": "given-here"}, {"extra": {"token": "given-here"}}]
+)
 def test_credentials_without_a_host_are_not_left_out_in_silence(
     part: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
