@@ -23,6 +23,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -143,10 +144,13 @@ def _remark(text: str) -> None:
 
 
 def _target_from_arguments(given: Any) -> Target:
-    from airflow_provider_mcp.hosts.remote import target_of
+    from airflow_provider_mcp.hosts.remote import options_of, target_of
 
     url = given.url or os.environ.get(ENV_URL, "")
-    command = tuple(shlex.split(given.token_command)) if given.token_command else ()
+    try:
+        command = tuple(shlex.split(given.token_command or ""))
+    except ValueError as malformed:
+        raise Misuse(f"--token-command cannot be read as a command: {malformed}") from None
     try:
         target = target_of(
             "airflow",
@@ -160,6 +164,7 @@ def _target_from_arguments(given: Any) -> Target:
                 "timeout": given.timeout,
             },
         )
+        options_of(target)
     except ValueError as unusable:
         raise Misuse(str(unusable)) from None
     return replace(target, token_command=command)
@@ -210,7 +215,7 @@ def _instance_of(conn_id: str, served: frozenset[str], narrow_by: Any) -> Instan
     """
     from airflow_provider_mcp.errors import ConnectionUnreadable
     from airflow_provider_mcp.hosts.connections import extra_of, find_connection
-    from airflow_provider_mcp.hosts.remote import Remote, target_of
+    from airflow_provider_mcp.hosts.remote import Remote, options_of, target_of
     from airflow_provider_mcp.hosts.standalone import Instance
     from airflow_provider_mcp.policy import PolicySource, read_options
 
@@ -233,6 +238,7 @@ def _instance_of(conn_id: str, served: frozenset[str], narrow_by: Any) -> Instan
             password=connection.password,
             extra=extra,
         )
+        options_of(target)
         read_options().narrowed(extra)
     except ValueError as malformed:
         raise Misuse(f"the connection {conn_id} cannot be used: {malformed}") from None
@@ -443,6 +449,8 @@ def tools(given: Any) -> int:
     version = given.airflow_version or installed_airflow()
     if version is None:
         raise Misuse("Airflow is not installed here: give --airflow-version")
+    if not re.match(r"\d+\.\d+", version):
+        raise Misuse(f"{version} is no version of Airflow; one is 2.11 or 3.3.2, for example")
     catalogue = load_catalogue(version)
     rows = [
         {"name": tool.name, "access": tool.access, "toolset": tool.toolset, "owner": tool.owner}
@@ -465,9 +473,18 @@ def tools(given: Any) -> int:
 
 def config(given: Any) -> int:
     """Print a client's configuration."""
-    url = (given.url or os.environ.get(ENV_URL, "")).rstrip("/")
+    from airflow_provider_mcp.hosts.remote import target_of
+
+    url = given.url or os.environ.get(ENV_URL, "")
     if not url and not given.conn_id:
         raise Misuse("say which Airflow: --url URL, or --conn-id ID")
+    if given.url and given.conn_id:
+        raise Misuse("give either --conn-id or --url")
+    if url:
+        try:
+            url = target_of("--url", host=url).url
+        except ValueError as unusable:
+            raise Misuse(str(unusable)) from None
     by_stdio = given.via == "stdio" or (
         given.via is None and (given.conn_id or given.client == "claude-desktop")
     )
@@ -493,6 +510,15 @@ def config(given: Any) -> int:
             raise Misuse(str(impossible)) from None
     sys.stdout.write(text)
     _remark(f"Put this into {client_configs.place_of(given.client)}.")
+    if f"<{ENV_TOKEN}>" in text:
+        _remark(f"Put the token in the place of <{ENV_TOKEN}>.")
+    elif ENV_TOKEN in text and given.client != "vscode":
+        _remark(f"The token is looked for in the environment variable {ENV_TOKEN}.")
+    if not given.conn_id and not given.token_command:
+        _remark(
+            "An Airflow 2 that takes passwords, not tokens, is reached by --via stdio: put "
+            f"{ENV_USERNAME} and {ENV_PASSWORD} in the place of {ENV_TOKEN}."
+        )
     return OK
 
 

@@ -210,7 +210,7 @@ class AirflowMCPHook(BaseHook):  # type: ignore[misc]
         import httpx
 
         from airflow_provider_mcp.errors import ToolError
-        from airflow_provider_mcp.hosts.remote import lost
+        from airflow_provider_mcp.hosts.remote import lost, refuses_credential
 
         try:
             served = self._served_airflow()
@@ -226,7 +226,7 @@ class AirflowMCPHook(BaseHook):  # type: ignore[misc]
             return False, lost(target, failure.request, failure).as_text()
         if answer.status_code == 200:
             return True, f"Airflow {self._version} at {target.url} accepts {target.way}."
-        if answer.status_code == 401:
+        if refuses_credential(answer):
             return False, f"Airflow {self._version} at {target.url} does not accept {target.way}."
         if answer.status_code == 403:
             # Airflow 2 takes whoever gives a wrong password for the public role, which may do nothing.

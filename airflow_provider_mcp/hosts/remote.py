@@ -193,6 +193,17 @@ def _seconds(name: str, value: Any) -> float:
 # ---- authentication ----------------------------------------------------------------------------------
 
 
+def refuses_credential(answer: httpx.Response) -> bool:
+    """Say whether Airflow refuses who asks, not what is asked.
+
+    Airflow 3 answers an expired token with 401 and one that it did not sign (its key has changed, or the
+    token is another Airflow's) with 403.
+    """
+    return answer.status_code == 401 or (
+        answer.status_code == 403 and b'"Invalid JWT token"' in answer.content
+    )
+
+
 class TokenAuth(httpx.Auth):
     """A bearer token that is renewed shortly before it expires, and once when Airflow refuses it.
 
@@ -214,7 +225,7 @@ class TokenAuth(httpx.Auth):
             yield from self._renew(request)
         request.headers["Authorization"] = f"Bearer {self._token}"
         answer = yield request
-        if answer.status_code == 401 and not renewed:
+        if refuses_credential(answer) and not renewed:
             # Airflow refused the request before it did anything: to send it again is safe.
             yield from self._renew(request)
             request.headers["Authorization"] = f"Bearer {self._token}"
@@ -631,14 +642,14 @@ class Remote:
         except httpx.HTTPError as failure:
             self._asked = None
             raise lost(target, request, failure) from None
-        if answer.status_code == 401:
+        if refuses_credential(answer):
             raise ToolError(
                 "permission_denied",
                 f"{target.name} at {target.url} does not accept the credential ({target.way}): it is wrong, "
                 "or it has expired.",
                 hint=f"Renew the credential of {target.name}.",
                 instance=target.name,
-                status=401,
+                status=answer.status_code,
             )
         page = "html" in answer.headers.get("content-type", "")
         moved = answer.status_code == 404 and b"/api/v1 has been removed" in answer.content

@@ -385,6 +385,44 @@ def test_a_connection_narrows_the_embedded_server_while_it_runs(mortal: Mortal) 
     assert "list_dags" in there
 
 
+def test_a_connection_narrows_what_is_served_while_it_is_served(site: Site) -> None:
+    """A connection of the metadata database, by which it is also reached."""
+    where = {"conn_type": "airflow_mcp", "host": site.root, "login": "admin", "password": "admin"}
+    env = {key: value for key, value in site.env.items() if key.startswith("AIRFLOW")}
+
+    def store(**extra: Any) -> None:
+        airflow(
+            site.env, "connections", "add", "served", "--conn-json", json.dumps({**where, "extra": extra})
+        )
+
+    async def run() -> None:
+        async with Client(by_stdio("--conn-id", "served", **env)) as client:
+            assert "pause_dag" in await offered(client)
+            change = {"conn_id": "served", "extra": {}}
+            asked = (await client.call_tool("set_connection", change)).structured_content or {}
+            confirmed = {**change, "confirmation_token": asked["confirmation_token"]}
+            refused = (await client.call_tool("set_connection", confirmed)).structured_content or {}
+            assert refused["error"]["code"] == "permission_denied"
+            assert "served" in refused["error"]["message"]
+            airflow(site.env, "connections", "delete", "served")
+            store(read_only=True)
+            until = time.monotonic() + 60
+            while "pause_dag" in await offered(client):
+                assert time.monotonic() < until
+                await anyio.sleep(1)
+            assert "list_dags" in await offered(client)
+
+    store()
+    try:
+        anyio.run(run)
+    finally:
+        airflow(site.env, "connections", "delete", "served")
+
+
+async def offered(client: Client) -> set[str]:
+    return {tool.name for tool in (await client.list_tools()).tools}
+
+
 def test_a_session_outlives_its_token_and_its_server(home: Path, mortal: Mortal) -> None:
     """The token expires; the server dies, and returns with other keys, an environment variable's policy
     and, on Airflow 3, FAB's users in place of the simple auth manager's."""
@@ -465,7 +503,8 @@ def test_a_session_outlives_the_tokens_of_a_command(mortal: Mortal, tmp_path: Pa
                 env = {"AIRFLOW__API_AUTH__JWT_SECRET": secret * 4}
                 env["AIRFLOW__API_AUTH__JWT_EXPIRATION_TIME"] = "3600"
                 await anyio.to_thread.run_sync(lambda env=env: mortal.restart(**env))
-                assert not (await listed(client))["is_error"]
+                answer = await listed(client)
+                assert not answer["is_error"], answer
                 assert count() == runs_by_then
 
     anyio.run(run)
