@@ -136,6 +136,12 @@ def _say(text: str = "") -> None:
     print(text)  # noqa: T201
 
 
+def _log_to_standard_error(level: int) -> None:
+    logging.basicConfig(stream=sys.stderr, level=level, format="%(levelname)s %(name)s: %(message)s")
+    # Airflow, once it is imported, logs at its own level: each request would be a line.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
 def _remark(text: str) -> None:
     print(text, file=sys.stderr)  # noqa: T201
 
@@ -274,9 +280,7 @@ def serve(given: Any) -> int:
     if given.transport == "stdio":
         # It carries nothing but the protocol, whatever Airflow's logging is told.
         sys.stdout = sys.stderr
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
-    )
+    _log_to_standard_error(logging.WARNING)
     from airflow_provider_mcp.hosts.standalone import Fleet, serve_http, serve_stdio
 
     instances = _instances(given, narrow=True)
@@ -325,7 +329,7 @@ def check(given: Any) -> int:
     """Say what works and what does not; return whether all does."""
     import anyio
 
-    logging.basicConfig(stream=sys.stderr, level=logging.ERROR)
+    _log_to_standard_error(logging.ERROR)
     if not given.conn_id and not given.url and not os.environ.get(ENV_URL):
         return _check_here()
     faults = 0
@@ -397,6 +401,7 @@ async def _check_instance(instance: Instance) -> int:
     import httpx
 
     from airflow_provider_mcp.errors import ToolError
+    from airflow_provider_mcp.hosts.remote import NO_CREDENTIAL, is_loopback
 
     findings, remote = _Findings(), instance.remote
     target = remote.target
@@ -404,11 +409,9 @@ async def _check_instance(instance: Instance) -> int:
     try:
         version = await remote.version()
         findings.good(f"Airflow {version} answers")
-        if target.url.startswith("http://") and target.way != "no credential":
-            from airflow_provider_mcp.hosts.remote import is_loopback
-
-            if not is_loopback(httpx.URL(target.url).host):
-                findings.note("credentials travel unencrypted: use https")
+        url = httpx.URL(target.url)
+        if url.scheme == "http" and target.way != NO_CREDENTIAL and not is_loopback(url.host):
+            findings.note("credentials travel unencrypted: use https")
         async with remote.open_airflow("read") as airflow:
             await airflow.get("dags", params={"limit": 1})
             findings.good(f"{target.way} is accepted: you are {remote.caller.name}")
@@ -416,7 +419,10 @@ async def _check_instance(instance: Instance) -> int:
     except ToolError as failure:
         findings.bad(failure.message, failure.hint)
         if failure.identifiers.get("status") == 403 and (remote.known_version or "").startswith("2."):
-            findings.note("Airflow 2 takes whoever gives a wrong password for its public role")
+            findings.note(
+                "Airflow 2 takes a wrong or missing credential for its public role: check the username and the "
+                "password first, and that basic_auth is among its [api] auth_backends"
+            )
     else:
         for part in ("metadatabase", "scheduler"):
             status = (health.get(part) or {}).get("status")

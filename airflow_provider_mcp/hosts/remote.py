@@ -45,6 +45,7 @@ from airflow_provider_mcp.hosts.masking import mask
 TIMEOUT_SECONDS = 30.0
 CONNECT_SECONDS = 10.0
 COMMAND_SECONDS = 60
+NO_CREDENTIAL = "no credential"
 PAUSES = (0.3, 1.0)
 """How long to wait before each repetition of a GET that did not get through."""
 BUSY = frozenset({502, 503, 504})
@@ -85,7 +86,7 @@ class Target:
             return "a bearer token"
         if self.login:
             return f"the username {self.login} and a password"
-        return "no credential"
+        return NO_CREDENTIAL
 
 
 def target_of(
@@ -458,8 +459,8 @@ def wrong_answer(target: Target, answer: httpx.Response) -> ToolError:
     return ToolError(
         "unavailable",
         f"{where} {said}.",
-        hint="Check the address and its path prefix with `airflow-mcp check`; behind a login proxy, give a "
-        "token that the proxy accepts.",
+        hint="The address must be Airflow's root with its path prefix, without /api/v2, /mcp/v1 or a page's "
+        "path; behind a login proxy, give a token that the proxy accepts.",
         **known,
     )
 
@@ -642,6 +643,14 @@ class Remote:
         except httpx.HTTPError as failure:
             self._asked = None
             raise lost(target, request, failure) from None
+        if refuses_credential(answer) and target.way == NO_CREDENTIAL:
+            raise ToolError(
+                "permission_denied",
+                f"{target.name} at {target.url} wants a credential, and none is given.",
+                hint="Give a token, or a username and a password.",
+                instance=target.name,
+                status=answer.status_code,
+            )
         if refuses_credential(answer):
             raise ToolError(
                 "permission_denied",

@@ -257,6 +257,12 @@ def test_a_login_that_cannot_be_served_now_is_unavailable() -> None:
     assert refusal(answered(handle, USER)).code == "unavailable"
 
 
+def test_a_credential_that_is_missing_is_asked_for() -> None:
+    error = refusal(answered(lambda _: httpx.Response(401, json={}), Target("c", ROOT)))
+    assert "none is given" in error.message
+    assert "a token, or a username and a password" in error.hint
+
+
 REFUSED = [(401, "Token Expired"), (403, "Invalid JWT token")]
 """How Airflow 3 answers a token that is no longer good, and one that it did not sign."""
 
