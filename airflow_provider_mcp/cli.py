@@ -420,8 +420,8 @@ async def _check_instance(instance: Instance) -> int:
         findings.bad(failure.message, failure.hint)
         if failure.identifiers.get("status") == 403 and (remote.known_version or "").startswith("2."):
             findings.note(
-                "Airflow 2 takes a wrong or missing credential for its public role: check username and password "
-                "first, and that basic_auth is among its [api] auth_backends"
+                "Airflow 2 takes a wrong or missing credential for its public role: check username and "
+                "password first, and that basic_auth is among its [api] auth_backends"
             )
     else:
         for part in ("metadatabase", "scheduler"):
