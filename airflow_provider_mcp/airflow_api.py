@@ -21,7 +21,9 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import unquote
@@ -99,7 +101,7 @@ class Site:
     :param hides_option: From ``(section, option)`` to whether Airflow calls the option sensitive.
     :param page_roots: The addresses that all pages are below, without a slash at their end: the one
         that is configured, and the one by which this caller reached Airflow.
-    :param policy_conn_id: The connection that narrows what tools may do, which no tool may change.
+    :param policy_conn_ids: The connections that narrow what tools may do, which no tool may change.
     """
 
     version: str
@@ -107,7 +109,7 @@ class Site:
     redact: Callable[[Any, str | None], Any]
     hides_option: Callable[[str, str], bool] = lambda _section, _option: True
     page_roots: tuple[str, ...] = ()
-    policy_conn_id: str | None = None
+    policy_conn_ids: frozenset[str] = frozenset()
 
 
 class _OnSite:
@@ -143,8 +145,9 @@ class Airflow(_OnSite, httpx.AsyncClient):
         access: Literal["read", "write"],
         headers: Mapping[str, str] | None = None,
     ) -> None:
+        calls = _OutsideTheCall(transport)
         super().__init__(
-            transport=transport,
+            transport=calls,
             base_url=base_url,
             headers={"Accept-Encoding": "identity", "Accept": "application/json", **(headers or {})},
             trust_env=False,
@@ -153,7 +156,7 @@ class Airflow(_OnSite, httpx.AsyncClient):
         self.site = site
         self.caller = caller
         self.access = access
-        self._calls = transport
+        self._calls = calls
 
     def for_thread(self) -> AirflowSync:
         """Return the same client for a function that runs in a worker thread."""
@@ -165,7 +168,7 @@ class Airflow(_OnSite, httpx.AsyncClient):
 
     async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
         refuse_write(self.access, request, self.base_url.path)
-        refuse_policy_change(self.site.policy_conn_id, request, self.base_url.path)
+        refuse_policy_change(self.site.policy_conn_ids, request, self.base_url.path)
         response = await super().send(request, **options)
         if response.status_code >= 300:
             await response.aread()
@@ -198,12 +201,51 @@ class AirflowSync(_OnSite, httpx.Client):
 
     def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
         refuse_write(self.access, request, self.base_url.path)
-        refuse_policy_change(self.site.policy_conn_id, request, self.base_url.path)
+        refuse_policy_change(self.site.policy_conn_ids, request, self.base_url.path)
         response = super().send(request, **options)
         if response.status_code >= 300:
             response.read()
             raise error_of(response, self.base_url.path)
         return response
+
+
+_served: ContextVar[Airflow | None] = ContextVar("airflow_provider_mcp.served", default=None)
+
+
+@contextmanager
+def serving(airflow: Airflow) -> Iterator[None]:
+    """Make ``airflow`` what :func:`served_airflow` returns, here and in worker threads started from here."""
+    token = _served.set(airflow)
+    try:
+        yield
+    finally:
+        _served.reset(token)
+
+
+def served_airflow() -> Airflow | None:
+    """Return the client of the MCP call that is being served here; None where none is."""
+    return _served.get()
+
+
+class _OutsideTheCall(httpx.AsyncBaseTransport):
+    """Send as if no MCP call were served.
+
+    A call into Airflow runs in this process and inherits the context. Code of Airflow that asked for the
+    client of the MCP call would wait for a connection of the pool while it holds one.
+    """
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        token = _served.set(None)
+        try:
+            return await self._transport.handle_async_request(request)
+        finally:
+            _served.reset(token)
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
 
 
 class _FromThread(httpx.BaseTransport):
@@ -262,13 +304,13 @@ def refuse_write(access: str, request: httpx.Request, root: str) -> None:
     )
 
 
-def refuse_policy_change(conn_id: str | None, request: httpx.Request, root: str) -> None:
-    """Refuse to change the connection that says what tools may do: they could lift their own limits.
+def refuse_policy_change(conn_ids: frozenset[str], request: httpx.Request, root: str) -> None:
+    """Refuse to change a connection that says what tools may do: they could lift their own limits.
 
     :raises ToolError: ``permission_denied``.
     """
     route = unquote(request.url.path.removeprefix(root)).strip("/")
-    if not conn_id or request.method in _SAFE_METHODS or not route.startswith("connections"):
+    if not conn_ids or request.method in _SAFE_METHODS or not route.startswith("connections"):
         return
     if route == "connections/test":
         return
@@ -276,8 +318,10 @@ def refuse_policy_change(conn_id: str | None, request: httpx.Request, root: str)
     try:
         named = json.dumps(json.loads(request.content)) if request.content else ""
     except ValueError:
-        named = conn_id
-    if route == f"connections/{conn_id}" or json.dumps(conn_id) in named:
+        named = json.dumps(sorted(conn_ids))
+    for conn_id in conn_ids:
+        if route != f"connections/{conn_id}" and json.dumps(conn_id) not in named:
+            continue
         raise ToolError(
             "permission_denied",
             f"The connection {conn_id} limits what this MCP server may do: no tool may change it.",

@@ -23,11 +23,12 @@ import contextlib
 import json
 import logging
 import os
+import re
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_mcp import client_configs
@@ -135,6 +136,12 @@ def _say(text: str = "") -> None:
     print(text)  # noqa: T201
 
 
+def _log_to_standard_error(level: int) -> None:
+    logging.basicConfig(stream=sys.stderr, level=level, format="%(levelname)s %(name)s: %(message)s")
+    # Airflow, once it is imported, logs at its own level: each request would be a line.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
 def _remark(text: str) -> None:
     print(text, file=sys.stderr)  # noqa: T201
 
@@ -143,10 +150,13 @@ def _remark(text: str) -> None:
 
 
 def _target_from_arguments(given: Any) -> Target:
-    from airflow_provider_mcp.hosts.remote import target_of
+    from airflow_provider_mcp.hosts.remote import options_of, target_of
 
     url = given.url or os.environ.get(ENV_URL, "")
-    command = tuple(shlex.split(given.token_command)) if given.token_command else ()
+    try:
+        command = tuple(shlex.split(given.token_command or ""))
+    except ValueError as malformed:
+        raise Misuse(f"--token-command cannot be read as a command: {malformed}") from None
     try:
         target = target_of(
             "airflow",
@@ -160,10 +170,9 @@ def _target_from_arguments(given: Any) -> Target:
                 "timeout": given.timeout,
             },
         )
+        options_of(target)
     except ValueError as unusable:
         raise Misuse(str(unusable)) from None
-    from dataclasses import replace
-
     return replace(target, token_command=command)
 
 
@@ -187,7 +196,7 @@ def _instances(given: Any, *, narrow: bool) -> list[Instance]:
     """
     from airflow_provider_mcp.hosts.remote import Remote
     from airflow_provider_mcp.hosts.standalone import Instance
-    from airflow_provider_mcp.policy import Policy
+    from airflow_provider_mcp.policy import Policy, PolicySource
 
     url = given.url or os.environ.get(ENV_URL)
     if given.conn_id and given.url:
@@ -197,20 +206,24 @@ def _instances(given: Any, *, narrow: bool) -> list[Instance]:
             raise Misuse(f"say which Airflow: --conn-id ID, or --url URL, or {ENV_URL} in the environment")
         policy = Policy(confirm=given.confirm or "destructive") if narrow else Policy()
         target = _target_from_arguments(given)
-        return [Instance(Remote(target), _narrowed(policy, given) if narrow else policy)]
+        policy = _narrowed(policy, given) if narrow else policy
+        return [Instance(Remote(target), PolicySource(lambda _: None, policy))]
     with contextlib.redirect_stdout(sys.stderr):
-        found = [_instance_of(conn_id) for conn_id in dict.fromkeys(given.conn_id)]
-    if not narrow:
-        return found
-    return [Instance(instance.remote, _narrowed(instance.policy, given)) for instance in found]
+        conn_ids = dict.fromkeys(given.conn_id)
+        return [_instance_of(conn_id, frozenset(conn_ids), given if narrow else None) for conn_id in conn_ids]
 
 
-def _instance_of(conn_id: str) -> Instance:
+def _instance_of(conn_id: str, served: frozenset[str], narrow_by: Any) -> Instance:
+    """Return the instance that a connection leads to.
+
+    :param served: All connections that say what may be done, which no tool may change.
+    :param narrow_by: The arguments that narrow the policy, if they do.
+    """
     from airflow_provider_mcp.errors import ConnectionUnreadable
     from airflow_provider_mcp.hosts.connections import extra_of, find_connection
-    from airflow_provider_mcp.hosts.remote import Remote, target_of
+    from airflow_provider_mcp.hosts.remote import Remote, options_of, target_of
     from airflow_provider_mcp.hosts.standalone import Instance
-    from airflow_provider_mcp.policy import read_options
+    from airflow_provider_mcp.policy import PolicySource, read_options
 
     try:
         connection = find_connection(conn_id)
@@ -231,9 +244,25 @@ def _instance_of(conn_id: str) -> Instance:
             password=connection.password,
             extra=extra,
         )
-        return Instance(Remote(target), read_options().narrowed(extra))
+        options_of(target)
+        read_options().narrowed(extra)
     except ValueError as malformed:
         raise Misuse(f"the connection {conn_id} cannot be used: {malformed}") from None
+    options = replace(read_options(), conn_id=conn_id)
+    if narrow_by is not None:
+        options = _narrowed(options, narrow_by)
+    return Instance(Remote(target, policy_conn_ids=served), PolicySource(_read_extra_of_served, options))
+
+
+def _read_extra_of_served(conn_id: str) -> Mapping[str, Any]:
+    """Return the extra of a connection that is being served; if it is gone, what it last said stands."""
+    from airflow_provider_mcp.errors import ConnectionUnreadable
+    from airflow_provider_mcp.hosts.connections import read_extra
+
+    extra = read_extra(conn_id)
+    if extra is None:
+        raise ConnectionUnreadable(f"there is no longer a connection {conn_id}")
+    return extra
 
 
 # ---- serve -------------------------------------------------------------------------------------------
@@ -251,9 +280,7 @@ def serve(given: Any) -> int:
     if given.transport == "stdio":
         # It carries nothing but the protocol, whatever Airflow's logging is told.
         sys.stdout = sys.stderr
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
-    )
+    _log_to_standard_error(logging.WARNING)
     from airflow_provider_mcp.hosts.standalone import Fleet, serve_http, serve_stdio
 
     instances = _instances(given, narrow=True)
@@ -302,7 +329,7 @@ def check(given: Any) -> int:
     """Say what works and what does not; return whether all does."""
     import anyio
 
-    logging.basicConfig(stream=sys.stderr, level=logging.ERROR)
+    _log_to_standard_error(logging.ERROR)
     if not given.conn_id and not given.url and not os.environ.get(ENV_URL):
         return _check_here()
     faults = 0
@@ -374,6 +401,7 @@ async def _check_instance(instance: Instance) -> int:
     import httpx
 
     from airflow_provider_mcp.errors import ToolError
+    from airflow_provider_mcp.hosts.remote import NO_CREDENTIAL, is_loopback
 
     findings, remote = _Findings(), instance.remote
     target = remote.target
@@ -381,11 +409,9 @@ async def _check_instance(instance: Instance) -> int:
     try:
         version = await remote.version()
         findings.good(f"Airflow {version} answers")
-        if target.url.startswith("http://") and target.way != "no credential":
-            from airflow_provider_mcp.hosts.remote import is_loopback
-
-            if not is_loopback(httpx.URL(target.url).host):
-                findings.note("credentials travel unencrypted: use https")
+        url = httpx.URL(target.url)
+        if url.scheme == "http" and target.way != NO_CREDENTIAL and not is_loopback(url.host):
+            findings.note("credentials travel unencrypted: use https")
         async with remote.open_airflow("read") as airflow:
             await airflow.get("dags", params={"limit": 1})
             findings.good(f"{target.way} is accepted: you are {remote.caller.name}")
@@ -393,7 +419,10 @@ async def _check_instance(instance: Instance) -> int:
     except ToolError as failure:
         findings.bad(failure.message, failure.hint)
         if failure.identifiers.get("status") == 403 and (remote.known_version or "").startswith("2."):
-            findings.note("Airflow 2 takes whoever gives a wrong password for its public role")
+            findings.note(
+                "Airflow 2 takes a wrong or missing credential for its public role: check username and "
+                "password first, and that basic_auth is among its [api] auth_backends"
+            )
     else:
         for part in ("metadatabase", "scheduler"):
             status = (health.get(part) or {}).get("status")
@@ -401,7 +430,7 @@ async def _check_instance(instance: Instance) -> int:
                 findings.good(f"the {part} is healthy")
             else:
                 findings.bad(f"the {part} is {status or 'not reported'}", "Look at its log on that Airflow.")
-        _say_tools(findings, version, instance.policy)
+        _say_tools(findings, version, await instance.policy())
     await remote.aclose()
     return findings.faults
 
@@ -426,6 +455,8 @@ def tools(given: Any) -> int:
     version = given.airflow_version or installed_airflow()
     if version is None:
         raise Misuse("Airflow is not installed here: give --airflow-version")
+    if not re.match(r"\d+\.\d+", version):
+        raise Misuse(f"{version} is no version of Airflow; one is 2.11 or 3.3.2, for example")
     catalogue = load_catalogue(version)
     rows = [
         {"name": tool.name, "access": tool.access, "toolset": tool.toolset, "owner": tool.owner}
@@ -448,9 +479,18 @@ def tools(given: Any) -> int:
 
 def config(given: Any) -> int:
     """Print a client's configuration."""
-    url = (given.url or os.environ.get(ENV_URL, "")).rstrip("/")
+    from airflow_provider_mcp.hosts.remote import target_of
+
+    url = given.url or os.environ.get(ENV_URL, "")
     if not url and not given.conn_id:
         raise Misuse("say which Airflow: --url URL, or --conn-id ID")
+    if given.url and given.conn_id:
+        raise Misuse("give either --conn-id or --url")
+    if url:
+        try:
+            url = target_of("--url", host=url).url
+        except ValueError as unusable:
+            raise Misuse(str(unusable)) from None
     by_stdio = given.via == "stdio" or (
         given.via is None and (given.conn_id or given.client == "claude-desktop")
     )
@@ -476,6 +516,15 @@ def config(given: Any) -> int:
             raise Misuse(str(impossible)) from None
     sys.stdout.write(text)
     _remark(f"Put this into {client_configs.place_of(given.client)}.")
+    if f"<{ENV_TOKEN}>" in text:
+        _remark(f"Put the token in the place of <{ENV_TOKEN}>.")
+    elif ENV_TOKEN in text and given.client != "vscode":
+        _remark(f"The token is looked for in the environment variable {ENV_TOKEN}.")
+    if not given.conn_id and not given.token_command:
+        _remark(
+            "An Airflow 2 that takes passwords, not tokens, is reached by --via stdio: put "
+            f"{ENV_USERNAME} and {ENV_PASSWORD} in the place of {ENV_TOKEN}."
+        )
     return OK
 
 

@@ -217,10 +217,10 @@ async def exchange(
     visit = replace(
         visit,
         client=_client_name(route.client_info) or headers.get("user-agent"),
-        elicits=modern and _elicits(route.client_capabilities),
+        elicits=modern and elicits(route.client_capabilities),
         talk=Client(
-            answerable=_answerable(route.client_capabilities) if modern else frozenset(),
-            takes_jobs=modern and _takes_tasks(route.client_capabilities),
+            answerable=answerable(route.client_capabilities) if modern else frozenset(),
+            takes_jobs=modern and takes_tasks(route.client_capabilities),
             progress_token=progress_token_from_params(request.params),
             log_levels=frozenset(allowed_log_levels(route.protocol_version, meta)),
             notify=stream.notify if stream.emit is not None else None,
@@ -357,7 +357,8 @@ def _client_name(info: Any) -> str | None:
     return name[:100] if isinstance(name, str) else None
 
 
-def _elicits(capabilities: Any) -> bool:
+def elicits(capabilities: Any) -> bool:
+    """Say whether a client that declares these capabilities shows forms to its user."""
     if not isinstance(capabilities, dict):
         return False
     elicitation = capabilities.get("elicitation")
@@ -365,16 +366,17 @@ def _elicits(capabilities: Any) -> bool:
     return isinstance(elicitation, dict) and (not elicitation or "form" in elicitation)
 
 
-def _answerable(capabilities: Any) -> frozenset[type]:
+def answerable(capabilities: Any) -> frozenset[type]:
     """Return the kinds of questions that a client declares to answer."""
     declared = capabilities if isinstance(capabilities, dict) else {}
-    kinds: set[type] = {Form} if _elicits(declared) else set()
+    kinds: set[type] = {Form} if elicits(declared) else set()
     kinds |= {Sampling} if isinstance(declared.get("sampling"), dict) else set()
     kinds |= {Roots} if isinstance(declared.get("roots"), dict) else set()
     return frozenset(kinds)
 
 
-def _takes_tasks(capabilities: Any) -> bool:
+def takes_tasks(capabilities: Any) -> bool:
+    """Say whether a client that declares these capabilities takes tasks in place of results."""
     extensions = capabilities.get("extensions") if isinstance(capabilities, dict) else None
     return isinstance(extensions, dict) and TASKS_EXTENSION in extensions
 

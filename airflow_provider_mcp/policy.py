@@ -172,10 +172,13 @@ class PolicySource:
 
     :param read_extra: From a connection ID to its extra, or None if there is no such connection. While it
         cannot tell, what it last said stands; if it never said anything, only reading is allowed.
+    :param options: What stands in place of the configuration file's options.
     """
 
-    def __init__(self, read_extra: Callable[[str], Mapping[str, Any] | None]) -> None:
-        self._options = read_options()
+    def __init__(
+        self, read_extra: Callable[[str], Mapping[str, Any] | None], options: Policy | None = None
+    ) -> None:
+        self._options = read_options() if options is None else options
         self._read_extra = read_extra
         self._policy = self._options
         self._read = False

@@ -43,7 +43,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel
 
 from airflow_provider_mcp import __version__
-from airflow_provider_mcp.airflow_api import Airflow, Caller
+from airflow_provider_mcp.airflow_api import Airflow, Caller, serving
 from airflow_provider_mcp.client import AnswersNeeded, Client
 from airflow_provider_mcp.errors import ToolError
 from airflow_provider_mcp.jobs import Job, JobId, JobIds, JobStarted
@@ -68,6 +68,7 @@ TOOL_SECONDS = 50
 MAX_COMPLETIONS = 100
 TOOLSETS_KEY = "org.apache.airflow/toolsets"
 """Where ``_meta`` of ``initialize`` and ``server/discover`` has the toolsets, which MCP has no object for."""
+UNKNOWN_TASK = "Unknown task."
 TASKS_EXTENSION = "io.modelcontextprotocol/tasks"
 _DRAWING = (
     b"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 8 8'>"
@@ -443,8 +444,10 @@ class _Offered:
         visit: Visit = ctx.request
         uri = str(params.uri)
         resource, given = self._find_resource(uri)
+        airflow = visit.open_airflow("read")
         try:
-            content = await resource.read(visit.open_airflow("read"), **given)
+            with serving(airflow):
+                content = await resource.read(airflow, **given)
         except ToolError as failure:
             raise MCPError(
                 types.INVALID_PARAMS, failure.as_text(), data={"uri": uri, **failure.as_dict()}
@@ -539,7 +542,7 @@ class _Offered:
             or not _offers_but_for_mode(visit.policy, tool)
             or not self._catalogue.allowed(tool, visit.caller)
         ):
-            raise MCPError(types.INVALID_PARAMS, "Unknown task.", data={"taskId": params.task_id})
+            raise MCPError(types.INVALID_PARAMS, UNKNOWN_TASK, data={"taskId": params.task_id})
         return tool, tool.job, job_id
 
     async def get_job(self, ctx: Any, params: TaskParams) -> dict[str, Any]:

@@ -34,7 +34,7 @@ from urllib.parse import quote
 import pydantic
 from pydantic.json_schema import GenerateJsonSchema
 
-from airflow_provider_mcp.airflow_api import Airflow, AirflowSync, Caller
+from airflow_provider_mcp.airflow_api import Airflow, AirflowSync, Caller, serving
 from airflow_provider_mcp.client import Client
 from airflow_provider_mcp.content import Content, Message
 from airflow_provider_mcp.errors import ToolError
@@ -570,9 +570,10 @@ async def run_function(
             given[name] = airflow.caller
         elif kind is Client:
             given[name] = client or Client()
-    if inspect.iscoroutinefunction(function):
-        return await function(**given)
-    return await anyio.to_thread.run_sync(functools.partial(function, **given))
+    with serving(airflow):
+        if inspect.iscoroutinefunction(function):
+            return await function(**given)
+        return await anyio.to_thread.run_sync(functools.partial(function, **given))
 
 
 @dataclass(frozen=True)

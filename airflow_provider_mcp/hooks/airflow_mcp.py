@@ -30,13 +30,15 @@ from airflow_provider_mcp.connection_fields import CONN_TYPE, FIELDS, HIDDEN, PL
 if TYPE_CHECKING:
     import httpx
 
+    from airflow_provider_mcp.airflow_api import Airflow
     from airflow_provider_mcp.hosts.remote import Target
 
 
 class AirflowMCPHook(BaseHook):  # type: ignore[misc]
     """Reaches the Airflow that a connection names.
 
-    :param mcp_conn_id: An ``airflow_mcp`` connection with a host.
+    :param mcp_conn_id: An ``airflow_mcp`` connection. One with neither host nor credentials stands for the
+        Airflow that serves MCP, which is reached while it serves a call, as that call's caller.
     """
 
     conn_name_attr = "mcp_conn_id"
@@ -90,9 +92,9 @@ class AirflowMCPHook(BaseHook):  # type: ignore[misc]
         connection = self.get_connection(self.mcp_conn_id)
         if not connection.host:
             raise ValueError(
-                f"The connection {self.mcp_conn_id} has no host, so it stands for the Airflow whose web "
-                "process serves MCP, and is reached in that process alone, as the caller of each request: a "
-                "tool takes `airflow: AirflowSync` for that. Give the connection a host to use it here."
+                f"The connection {self.mcp_conn_id} has no host, so it stands for the Airflow that serves "
+                "MCP, which only a tool reaches, while it serves a call. Give the connection a host to use "
+                "it here."
             )
         return target_of(
             self.mcp_conn_id,
@@ -110,9 +112,16 @@ class AirflowMCPHook(BaseHook):  # type: ignore[misc]
         Paths are relative: ``client.get("dags")``. Tokens are renewed before they expire and once when they
         are refused; a GET that did not get through is repeated, nothing else is sent twice.
 
-        :raises ValueError: The connection has no host, or an unusable part.
+        While an MCP call is served, a connection with neither host nor credentials gives the client that a
+        plain ``def`` tool takes as ``airflow: AirflowSync``: the Airflow that the call is for, as its caller,
+        in Airflow 3's terms, where an answer of 400 or above raises ``ToolError``.
+
+        :raises ValueError: The connection has an unusable part, or no host where no MCP call is served.
         :raises ConnectionError: No Airflow answers there.
         """
+        served = self._served_airflow()
+        if served is not None:
+            return served.for_thread()
         from airflow_provider_mcp.hosts.remote import RemoteClient, auth_of, line_of, options_of
 
         target = self.target
@@ -123,11 +132,46 @@ class AirflowMCPHook(BaseHook):  # type: ignore[misc]
             **options_of(target),
         )
 
+    def _served_airflow(self) -> Airflow | None:
+        """Return the client of the MCP call that is served, if that is what the connection stands for.
+
+        :raises ValueError: It does, but this is not a worker thread of the call.
+        """
+        from airflow_provider_mcp.airflow_api import served_airflow
+        from airflow_provider_mcp.hosts.connections import extra_of
+
+        served = served_airflow()
+        if served is None:
+            return None
+        connection = self.get_connection(self.mcp_conn_id)
+        if connection.host:
+            return None
+        if connection.login or connection.password or extra_of(connection).get("token"):
+            raise ValueError(
+                f"The connection {self.mcp_conn_id} has credentials but no host: give it the host that they "
+                "are for, or take them out to reach the Airflow that serves this call, as its caller."
+            )
+        import anyio.from_thread
+
+        try:
+            anyio.from_thread.check_cancelled()
+        except RuntimeError:
+            raise ValueError(
+                f"The connection {self.mcp_conn_id} has no host, so it stands for the Airflow that serves "
+                "this call, and its client waits for answers: use it in a plain `def` tool, or by "
+                "anyio.to_thread.run_sync; an async tool takes `airflow: Airflow` in its place."
+            ) from None
+        return served
+
     def get_airflow_version(self) -> str:
         """Return the version of that Airflow.
 
+        :raises ValueError: As for :meth:`get_conn`.
         :raises ConnectionError: No Airflow answers there.
         """
+        served = self._served_airflow()
+        if served is not None:
+            return served.site.version
         return self._ask_version(self.target)
 
     def _ask_version(self, target: Target) -> str:
@@ -165,19 +209,24 @@ class AirflowMCPHook(BaseHook):  # type: ignore[misc]
         """Say whether that Airflow answers and accepts the credential."""
         import httpx
 
-        from airflow_provider_mcp.hosts.remote import lost
+        from airflow_provider_mcp.errors import ToolError
+        from airflow_provider_mcp.hosts.remote import lost, refuses_credential
 
         try:
+            served = self._served_airflow()
+            if served is not None:
+                served.for_thread().get("dags", params={"limit": 1})
+                return True, f"The Airflow that serves this call lets {served.caller.name} list Dags."
             target = self.target
             with self.get_conn() as client:
                 answer = client.get("dags", params={"limit": 1})
-        except (ValueError, ConnectionError) as failure:
+        except (ValueError, ConnectionError, ToolError) as failure:
             return False, str(failure)
         except httpx.RequestError as failure:
             return False, lost(target, failure.request, failure).as_text()
         if answer.status_code == 200:
             return True, f"Airflow {self._version} at {target.url} accepts {target.way}."
-        if answer.status_code == 401:
+        if refuses_credential(answer):
             return False, f"Airflow {self._version} at {target.url} does not accept {target.way}."
         if answer.status_code == 403:
             # Airflow 2 takes whoever gives a wrong password for the public role, which may do nothing.

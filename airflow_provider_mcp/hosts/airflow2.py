@@ -278,7 +278,7 @@ class _Served:
                 page_url=functools.partial(page_url, page_roots[0]),
                 redact=redact,
                 hides_option=hides_option,
-                policy_conn_id=self.policy_source.conn_id,
+                policy_conn_ids=frozenset({self.policy_source.conn_id}),
             ),
             caller=caller,
             access=access,

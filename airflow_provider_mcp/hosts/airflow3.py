@@ -21,13 +21,15 @@ from __future__ import annotations
 import functools
 import logging
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 import anyio
 import fastapi
+
+from airflow_provider_mcp.hosts import asgi
 
 if TYPE_CHECKING:
     from airflow_provider_mcp.airflow_api import Airflow, Caller
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-UNWATCHED_SECONDS = 0.5
 REDACTED_DEPTH = 200
 """How deep secrets are looked for: Airflow's masker stops at 5 by itself."""
 
@@ -66,7 +67,7 @@ class Endpoint(fastapi.FastAPI):  # type: ignore[misc]
         if scope["type"] != "http":
             return
         if scope["path"].removeprefix(scope.get("root_path", "")) not in ("/v1", "/v1/"):
-            await _start(send, 404, {"Content-Type": "application/json"})
+            await asgi.start(send, 404, {"Content-Type": "application/json"})
             await send({"type": "http.response.body", "body": b'{"detail":"Not Found"}'})
             return
         if self._served is None:
@@ -74,8 +75,7 @@ class Endpoint(fastapi.FastAPI):  # type: ignore[misc]
             await anyio.to_thread.run_sync(self._build)
         reply = await self._answer(scope, receive, send)
         if reply is not None:
-            await _start(send, reply.status, {"Content-Length": str(len(reply.body)), **reply.headers})
-            await send({"type": "http.response.body", "body": reply.body})
+            await asgi.send_reply(send, reply)
 
     def build_early(self) -> None:
         """Build what serves before anyone asks for it."""
@@ -97,7 +97,7 @@ class Endpoint(fastapi.FastAPI):  # type: ignore[misc]
 
         served = self._served
         assert served is not None, "it was built before"  # noqa: S101
-        raw_headers = [(k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in scope["headers"]]
+        raw_headers = asgi.headers_of(scope)
         headers = dict(raw_headers)
         source = served.policy_source
         policy = await anyio.to_thread.run_sync(source.current) if source.stale else source.current()
@@ -113,16 +113,11 @@ class Endpoint(fastapi.FastAPI):  # type: ignore[misc]
         refused = endpoint.refuse_body(headers, policy)
         if refused is not None:
             return refused
-        body = bytearray()
-        while True:
-            event = await receive()
-            if event["type"] == "http.disconnect":
-                return Reply(400)
-            body += event.get("body", b"")
-            if len(body) > policy.max_request_bytes:
-                return endpoint.too_large(policy)
-            if not event.get("more_body"):
-                break
+        body = await asgi.read_body(receive, policy.max_request_bytes)
+        if body is None:
+            return Reply(400)
+        if len(body) > policy.max_request_bytes:
+            return endpoint.too_large(policy)
         reached = f"{scope['scheme']}://{headers.get('host', '')}{urlsplit(served.base_url).path}"
         page_roots = (served.base_url or reached, reached)
         visit = endpoint.Visit(
@@ -133,43 +128,7 @@ class Endpoint(fastapi.FastAPI):  # type: ignore[misc]
                 scope["app"], authorization, user, caller, access, page_roots
             ),
         )
-        streaming = False
-
-        async def emit(data: bytes) -> None:
-            nonlocal streaming
-            if not streaming:
-                streaming = True
-                await _start(send, 200, endpoint.STREAM_HEADERS)
-            await send({"type": "http.response.body", "body": data, "more_body": True})
-
-        reply: Reply | None = Reply(400)
-        async with anyio.create_task_group() as work:
-            work.start_soon(_cancel_when_gone, receive, work.cancel_scope)
-            reply = await endpoint.exchange(served.server, raw_headers, bytes(body), visit, emit)
-            work.cancel_scope.cancel()
-        if streaming:
-            await send({"type": "http.response.body", "body": b""})
-        return reply
-
-
-async def _start(send: Any, status: int, headers: Mapping[str, str]) -> None:
-    everything = {"Cache-Control": "no-store", **headers}
-    await send(
-        {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in everything.items()],
-        }
-    )
-
-
-async def _cancel_when_gone(receive: Any, work: anyio.CancelScope) -> None:
-    """Stop the work when the client has closed the connection."""
-    # To watch costs about as much as a short call, which is over before anyone can think better of it.
-    await anyio.sleep(UNWATCHED_SECONDS)
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    work.cancel()
+        return await asgi.exchange(served.server, raw_headers, body, visit, receive, send)
 
 
 class _Served:
@@ -240,7 +199,7 @@ class _Served:
                 page_url=functools.partial(page_url, page_roots[0]),
                 redact=redact,
                 hides_option=hides_option,
-                policy_conn_id=self.policy_source.conn_id,
+                policy_conn_ids=frozenset({self.policy_source.conn_id}),
             ),
             caller=caller,
             access=access,

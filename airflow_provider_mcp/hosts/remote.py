@@ -45,6 +45,7 @@ from airflow_provider_mcp.hosts.masking import mask
 TIMEOUT_SECONDS = 30.0
 CONNECT_SECONDS = 10.0
 COMMAND_SECONDS = 60
+NO_CREDENTIAL = "no credential"
 PAUSES = (0.3, 1.0)
 """How long to wait before each repetition of a GET that did not get through."""
 BUSY = frozenset({502, 503, 504})
@@ -85,7 +86,7 @@ class Target:
             return "a bearer token"
         if self.login:
             return f"the username {self.login} and a password"
-        return "no credential"
+        return NO_CREDENTIAL
 
 
 def target_of(
@@ -193,6 +194,17 @@ def _seconds(name: str, value: Any) -> float:
 # ---- authentication ----------------------------------------------------------------------------------
 
 
+def refuses_credential(answer: httpx.Response) -> bool:
+    """Say whether Airflow refuses who asks, not what is asked.
+
+    Airflow 3 answers an expired token with 401 and one that it did not sign (its key has changed, or the
+    token is another Airflow's) with 403.
+    """
+    return answer.status_code == 401 or (
+        answer.status_code == 403 and b'"Invalid JWT token"' in answer.content
+    )
+
+
 class TokenAuth(httpx.Auth):
     """A bearer token that is renewed shortly before it expires, and once when Airflow refuses it.
 
@@ -214,7 +226,7 @@ class TokenAuth(httpx.Auth):
             yield from self._renew(request)
         request.headers["Authorization"] = f"Bearer {self._token}"
         answer = yield request
-        if answer.status_code == 401 and not renewed:
+        if refuses_credential(answer) and not renewed:
             # Airflow refused the request before it did anything: to send it again is safe.
             yield from self._renew(request)
             request.headers["Authorization"] = f"Bearer {self._token}"
@@ -447,8 +459,8 @@ def wrong_answer(target: Target, answer: httpx.Response) -> ToolError:
     return ToolError(
         "unavailable",
         f"{where} {said}.",
-        hint="Check the address and its path prefix with `airflow-mcp check`; behind a login proxy, give a "
-        "token that the proxy accepts.",
+        hint="The address must be Airflow's root with its path prefix, without /api/v2, /mcp/v1 or a page's "
+        "path; behind a login proxy, give a token that the proxy accepts.",
         **known,
     )
 
@@ -494,10 +506,14 @@ def _reason(failure: httpx.HTTPError) -> str:
 
 
 class Remote:
-    """One Airflow elsewhere, for one event loop. What is heavy is made by the first request."""
+    """One Airflow elsewhere, for one event loop. What is heavy is made by the first request.
 
-    def __init__(self, target: Target) -> None:
+    :param policy_conn_ids: The connections that narrow what tools may do: "elsewhere" may be here.
+    """
+
+    def __init__(self, target: Target, policy_conn_ids: frozenset[str] = frozenset()) -> None:
         self.target = target
+        self._policy_conn_ids = policy_conn_ids
         self.known_version: str | None = None
         """The version as last seen, even if it cannot be asked now."""
         self._asked: str | None = None
@@ -566,6 +582,7 @@ class Remote:
                 page_roots=(self.target.url,),
                 page_url=self._page_url,
                 redact=mask,
+                policy_conn_ids=self._policy_conn_ids,
             ),
             caller=self.caller,
             access=access,
@@ -626,14 +643,22 @@ class Remote:
         except httpx.HTTPError as failure:
             self._asked = None
             raise lost(target, request, failure) from None
-        if answer.status_code == 401:
+        if refuses_credential(answer) and target.way == NO_CREDENTIAL:
+            raise ToolError(
+                "permission_denied",
+                f"{target.name} at {target.url} wants a credential, and none is given.",
+                hint="Give a token, or a username and a password.",
+                instance=target.name,
+                status=answer.status_code,
+            )
+        if refuses_credential(answer):
             raise ToolError(
                 "permission_denied",
                 f"{target.name} at {target.url} does not accept the credential ({target.way}): it is wrong, "
                 "or it has expired.",
                 hint=f"Renew the credential of {target.name}.",
                 instance=target.name,
-                status=401,
+                status=answer.status_code,
             )
         page = "html" in answer.headers.get("content-type", "")
         moved = answer.status_code == 404 and b"/api/v1 has been removed" in answer.content

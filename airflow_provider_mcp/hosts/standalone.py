@@ -27,19 +27,24 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TextIO
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
+import anyio
+import anyio.to_thread
 import mcp_types as types
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
+from airflow_provider_mcp import endpoint
 from airflow_provider_mcp.client import Client
+from airflow_provider_mcp.endpoint import Reply, answerable, elicits, takes_tasks
 from airflow_provider_mcp.errors import ToolError
+from airflow_provider_mcp.hosts import asgi
 from airflow_provider_mcp.hosts.remote import Remote, is_loopback
 from airflow_provider_mcp.plugins import Catalogue, load_catalogue
-from airflow_provider_mcp.policy import Confirmations, Policy
-from airflow_provider_mcp.server import Visit, build_server
+from airflow_provider_mcp.policy import Confirmations, Policy, PolicySource
+from airflow_provider_mcp.server import MAX_COMPLETIONS, UNKNOWN_TASK, Visit, build_server
 
 INSTANCE = "instance"
 LIST_INSTANCES = "list_instances"
@@ -54,36 +59,57 @@ class Instance:
     """One Airflow that is served, and what may be done there."""
 
     remote: Remote
-    policy: Policy
+    policy_source: PolicySource
 
     @property
     def name(self) -> str:
         return self.remote.target.name
 
+    async def policy(self) -> Policy:
+        """Return the policy in force."""
+        source = self.policy_source
+        # What is stale is read from a secrets backend or a database.
+        return await anyio.to_thread.run_sync(source.current) if source.stale else source.current()
+
 
 class Fleet:
-    """The server in front of all instances. With more than one, every tool takes ``instance``."""
+    """The server in front of all instances. With more than one, each request says which it is about.
+
+    Tools and prompts take the argument ``instance``, addresses of resources have it in their query.
+    """
 
     def __init__(self, instances: Sequence[Instance], secret: bytes | None = None) -> None:
         self.instances: Mapping[str, Instance] = {instance.name: instance for instance in instances}
         if len(self.instances) != len(instances):
             raise ValueError("two instances have the same name")
         self._secret = secrets.token_bytes(32) if secret is None else secret
-        self._first = instances[0]
+        self.first = instances[0]
         self._servers: dict[tuple[str, str], Server[Any]] = {}
-        self.server = self._server(self._first, UNSEEN)
+        self.server = self._server(self.first, UNSEEN)
         # Outermost: what stands behind it may look at the visit.
         self.server.middleware.insert(0, self._enter)
-        self.server.add_request_handler("tools/list", types.PaginatedRequestParams, self._list_tools)
-        self.server.add_request_handler("tools/call", types.CallToolRequestParams, self._call_tool)
-        if len(instances) > 1:
-            for method in ("tasks/get", "tasks/update", "tasks/cancel"):
-                entry = self.server.get_request_handler(method)
-                if entry is not None:
-                    self.server.add_request_handler(method, entry.params_type, self._find_owner(method))
-            for method in ("resources/list", "resources/templates/list", "resources/read"):
-                # Their addresses have no place for an instance: with several, tools say it all.
-                self.server.add_request_handler(method, types.RequestParams, _no_resources(method))
+        if len(instances) == 1:
+            handlers = {method: self._to_first(method) for method in ("tools/list", "tools/call")}
+        else:
+            handlers = {
+                "tools/list": self._list_tools,
+                "tools/call": self._call_tool,
+                "prompts/list": self._list_prompts,
+                "prompts/get": self._get_prompt,
+                "resources/list": self._list_resources,
+                "resources/templates/list": self._list_templates,
+                "resources/read": self._read_resource,
+                "resources/subscribe": self._to_addressed("resources/subscribe"),
+                "resources/unsubscribe": self._to_addressed("resources/unsubscribe"),
+                "completion/complete": self._complete,
+                **{
+                    method: self._to_owner(method) for method in ("tasks/get", "tasks/update", "tasks/cancel")
+                },
+            }
+        for method, handler in handlers.items():
+            entry = self.server.get_request_handler(method)
+            assert entry is not None, f"the server of one instance answers {method}"  # noqa: S101
+            self.server.add_request_handler(method, entry.params_type, handler)
 
     def _server(self, instance: Instance, version: str) -> Server[Any]:
         """Return a server of one instance at one version: what is listed depends on both."""
@@ -107,65 +133,95 @@ class Fleet:
             self._servers[key] = self._server(instance, version)
         return self._servers[key]
 
+    # ---- one request, one instance -------------------------------------------------------------------
+
     async def _enter(self, ctx: Any, call_next: Any) -> Any:
         """Give the request the visit that an embedded server's host would have given it."""
-        return await call_next(replace(ctx, request=self._visit(ctx, self._first)))
+        return await call_next(replace(ctx, request=await self._visit(ctx, self.first)))
 
-    def _visit(self, ctx: Any, instance: Instance) -> Visit:
-        remote = instance.remote
+    async def _visit(self, ctx: Any, instance: Instance) -> Visit:
+        remote, policy = instance.remote, await instance.policy()
         if isinstance(ctx.request, Visit):
-            # By HTTP: what is known of the client stays.
-            return replace(
-                ctx.request, caller=remote.caller, policy=instance.policy, open_airflow=remote.open_airflow
-            )
-        visit = Visit(remote.caller, instance.policy, remote.open_airflow)
+            # What is known of the client stays.
+            return replace(ctx.request, caller=remote.caller, policy=policy, open_airflow=remote.open_airflow)
         session = ctx.session
-        info = getattr(session.client_params, "client_info", None)
-        elicitation = getattr(session.client_capabilities, "elicitation", None)
+        declared = session.client_capabilities
+        can = {} if declared is None else declared.model_dump(mode="json", by_alias=True, exclude_none=True)
         modern = session.protocol_version in MODERN_PROTOCOL_VERSIONS
-        # An empty declaration means forms (2025-11-25, elicitation).
-        forms = elicitation is not None and (elicitation.form is not None or elicitation.url is None)
-        talk = Client(
-            # Whether the client asked for progress, and by which token, the session knows.
-            progress_token=0,
-            notify=functools.partial(_report_progress, session),
+        return Visit(
+            remote.caller,
+            policy,
+            remote.open_airflow,
+            client=getattr(getattr(session.client_params, "client_info", None), "name", None),
+            elicits=modern and elicits(can),
+            talk=Client(
+                answerable=answerable(can) if modern else frozenset(),
+                takes_jobs=modern and takes_tasks(can),
+                # Whether the client asked for progress, and by which token, the session knows.
+                progress_token=0,
+                notify=functools.partial(_report_progress, session),
+            ),
         )
-        return replace(visit, client=getattr(info, "name", None), elicits=modern and forms, talk=talk)
 
-    async def _list_tools(self, ctx: Any, params: Any) -> types.ListToolsResult:
-        if len(self.instances) == 1:
-            only: types.ListToolsResult = await self._delegate(self._first, "tools/list", ctx, params)
-            return only
-        merged: dict[str, tuple[types.Tool, list[str]]] = {LIST_INSTANCES: (_LIST_INSTANCES, [])}
+    async def _delegate(self, instance: Instance, method: str, ctx: Any, params: Any) -> Any:
+        return await self._handle(await self._server_of(instance), instance, method, ctx, params)
+
+    async def _handle(
+        self, server: Server[Any], instance: Instance, method: str, ctx: Any, params: Any
+    ) -> Any:
+        entry = server.get_request_handler(method)
+        if entry is None:
+            raise MCPError(types.METHOD_NOT_FOUND, f"Method not found: {method}")
+        return await entry.handler(replace(ctx, request=await self._visit(ctx, instance)), params)
+
+    def _to_first(self, method: str) -> Any:
+        return functools.partial(self._delegate, self.first, method)
+
+    def _named(self, name: Any, where: str) -> Instance:
+        """Return the instance of a name.
+
+        :param where: How a request says it.
+        :raises ToolError: ``invalid_argument``, with the names there are.
+        """
+        instance = self.instances.get(name) if isinstance(name, str) else None
+        if instance is None:
+            known = ", ".join(self.instances)
+            said = f"Say which instance, {where}" if name is None else f"There is no instance `{name}`"
+            raise ToolError(
+                "invalid_argument", f"{said}; there are: {known}.", instances=list(self.instances)
+            )
+        return instance
+
+    async def _list_of_all(self, method: str, field: str, key: str, ctx: Any) -> list[tuple[Any, list[str]]]:
+        """Return what the instances list, each thing once, with the names of those that list it."""
+        merged: dict[str, tuple[Any, list[str]]] = {}
         for instance in self.instances.values():
             cursor = None
             while True:
                 listed = await self._delegate(
-                    instance, "tools/list", ctx, types.PaginatedRequestParams(cursor=cursor)
+                    instance, method, ctx, types.PaginatedRequestParams(cursor=cursor)
                 )
-                for tool in listed.tools:
-                    merged.setdefault(tool.name, (tool, []))[1].append(instance.name)
+                for thing in getattr(listed, field):
+                    merged.setdefault(getattr(thing, key), (thing, []))[1].append(instance.name)
                 cursor = listed.next_cursor
                 if cursor is None:
                     break
-        return types.ListToolsResult(
-            tools=[_with_instance(tool, names) if names else tool for tool, names in merged.values()]
-        )
+        return list(merged.values())
+
+    # ---- tools -----------------------------------------------------------------------------------------
+
+    async def _list_tools(self, ctx: Any, _: Any) -> types.ListToolsResult:
+        tools = await self._list_of_all("tools/list", "tools", "name", ctx)
+        return types.ListToolsResult(tools=[_LIST_INSTANCES, *(_with_instance(*found) for found in tools)])
 
     async def _call_tool(self, ctx: Any, params: types.CallToolRequestParams) -> Any:
-        if len(self.instances) == 1:
-            return await self._delegate(self._first, "tools/call", ctx, params)
         if params.name == LIST_INSTANCES:
             return await self._list_instances()
         arguments = dict(params.arguments or {})
-        name = arguments.pop(INSTANCE, None)
-        instance = self.instances.get(name) if isinstance(name, str) else None
-        if instance is None:
-            known = ", ".join(self.instances)
-            said = "Say which instance" if name is None else f"There is no instance `{name}`"
-            return _failed(
-                ToolError("invalid_argument", f"{said}; there are: {known}.", instances=list(self.instances))
-            )
+        try:
+            instance = self._named(arguments.pop(INSTANCE, None), f"by the argument {INSTANCE}")
+        except ToolError as unnamed:
+            return _failed(unnamed)
         server = await self._server_of(instance)
         version = instance.remote.known_version or UNSEEN
         if params.name not in self.catalogue(version).tools and any(
@@ -183,32 +239,6 @@ class Fleet:
         moved = params.model_copy(update={"arguments": arguments})
         return await self._handle(server, instance, "tools/call", ctx, moved)
 
-    async def _delegate(self, instance: Instance, method: str, ctx: Any, params: Any) -> Any:
-        return await self._handle(await self._server_of(instance), instance, method, ctx, params)
-
-    async def _handle(
-        self, server: Server[Any], instance: Instance, method: str, ctx: Any, params: Any
-    ) -> Any:
-        entry = server.get_request_handler(method)
-        if entry is None:
-            raise MCPError(types.METHOD_NOT_FOUND, f"Method not found: {method}")
-        return await entry.handler(replace(ctx, request=self._visit(ctx, instance)), params)
-
-    def _find_owner(self, method: str) -> Any:
-        """Return the handler of a request about something that one instance has made and sealed."""
-
-        async def handle(ctx: Any, params: Any) -> Any:
-            refusal: MCPError | None = None
-            for instance in self.instances.values():
-                try:
-                    return await self._delegate(instance, method, ctx, params)
-                except MCPError as not_its_own:
-                    refusal = refusal or not_its_own
-            assert refusal is not None, "there is at least one instance"  # noqa: S101
-            raise refusal
-
-        return handle
-
     async def _list_instances(self) -> types.CallToolResult:
         rows = []
         for instance in self.instances.values():
@@ -217,8 +247,122 @@ class Fleet:
                 row |= {"reachable": True, "airflow_version": await instance.remote.version()}
             except ToolError as failure:
                 row |= {"reachable": False, "problem": failure.message}
-            rows.append({**row, "read_only": instance.policy.read_only})
+            policy = await instance.policy()
+            row["read_only"] = policy.read_only
+            if policy.problem:
+                row["policy_problem"] = policy.problem
+            rows.append(row)
         return _result({"instances": rows, "total": len(rows)})
+
+    def _to_owner(self, method: str) -> Any:
+        """Return the handler of a request about a task, which the instance that made it has sealed."""
+
+        async def handle(ctx: Any, params: Any) -> Any:
+            unknown: MCPError | None = None
+            for instance in self.instances.values():
+                try:
+                    return await self._delegate(instance, method, ctx, params)
+                except MCPError as refused:
+                    if refused.error.message != UNKNOWN_TASK:
+                        raise
+                    unknown = refused
+            assert unknown is not None, "there is at least one instance"  # noqa: S101
+            raise unknown
+
+        return handle
+
+    # ---- resources and prompts -------------------------------------------------------------------------
+
+    async def _list_resources(self, ctx: Any, _: Any) -> types.ListResourcesResult:
+        named = []
+        for resource, names in await self._list_of_all("resources/list", "resources", "uri", ctx):
+            for name in names:
+                changed = {
+                    "uri": f"{resource.uri}{_query_mark(resource.uri)}{INSTANCE}={quote(name, safe='')}",
+                    "name": f"{resource.name}_{name}",
+                    "title": f"{resource.title or resource.name} ({name})",
+                }
+                named.append(resource.model_copy(update=changed))
+        return types.ListResourcesResult(resources=named)
+
+    async def _list_templates(self, ctx: Any, _: Any) -> types.ListResourceTemplatesResult:
+        templates = await self._list_of_all(
+            "resources/templates/list", "resource_templates", "uri_template", ctx
+        )
+        named = []
+        for template, _ in templates:
+            uri = template.uri_template
+            uri = f"{uri}{{{_query_mark(uri)}{INSTANCE}}}"
+            named.append(template.model_copy(update={"uri_template": uri}))
+        return types.ListResourceTemplatesResult(resource_templates=named)
+
+    def _addressed(self, params: Any) -> tuple[Instance, Any]:
+        """Return whom an address is about, and the request as that instance knows it."""
+        address, _, query = str(params.uri).partition("?")
+        parts = [part for part in query.split("&") if part]
+        named = [part for part in parts if part.startswith(f"{INSTANCE}=")]
+        name = unquote(named[0].partition("=")[2]) if len(named) == 1 else None
+        try:
+            instance = self._named(name, f"once, by ?{INSTANCE}= in the address")
+        except ToolError as unnamed:
+            raise _invalid(unnamed, uri=str(params.uri)) from None
+        kept = [part for part in parts if part not in named]
+        return instance, params.model_copy(update={"uri": "?".join(filter(None, [address, "&".join(kept)]))})
+
+    def _to_addressed(self, method: str) -> Any:
+        async def handle(ctx: Any, params: Any) -> Any:
+            instance, moved = self._addressed(params)
+            return await self._delegate(instance, method, ctx, moved)
+
+        return handle
+
+    async def _read_resource(self, ctx: Any, params: types.ReadResourceRequestParams) -> Any:
+        answer = await self._to_addressed("resources/read")(ctx, params)
+        contents = [content.model_copy(update={"uri": params.uri}) for content in answer.contents]
+        return answer.model_copy(update={"contents": contents})
+
+    async def _list_prompts(self, ctx: Any, _: Any) -> types.ListPromptsResult:
+        prompts = []
+        for prompt, names in await self._list_of_all("prompts/list", "prompts", "name", ctx):
+            chosen = types.PromptArgument(
+                name=INSTANCE, description=f"Which Airflow: {', '.join(names)}.", required=True
+            )
+            prompts.append(prompt.model_copy(update={"arguments": [chosen, *(prompt.arguments or [])]}))
+        return types.ListPromptsResult(prompts=prompts)
+
+    async def _get_prompt(self, ctx: Any, params: types.GetPromptRequestParams) -> Any:
+        arguments = dict(params.arguments or {})
+        try:
+            instance = self._named(arguments.pop(INSTANCE, None), f"by the argument {INSTANCE}")
+        except ToolError as unnamed:
+            raise _invalid(unnamed) from None
+        moved = params.model_copy(update={"arguments": arguments})
+        answer = await self._delegate(instance, "prompts/get", ctx, moved)
+        if not isinstance(answer, types.GetPromptResult):
+            return answer
+        name = instance.name
+        said = f"This is about the Airflow instance `{name}`: give every tool the {INSTANCE} `{name}`."
+        first = types.PromptMessage(role="user", content=types.TextContent(type="text", text=said))
+        return answer.model_copy(update={"messages": [first, *answer.messages]})
+
+    async def _complete(self, ctx: Any, params: types.CompleteRequestParams) -> types.CompleteResult:
+        if params.argument.name == INSTANCE:
+            values = [name for name in self.instances if name.startswith(params.argument.value)]
+            return types.CompleteResult(completion=types.Completion(values=values[:MAX_COMPLETIONS]))
+        chosen = (params.context.arguments if params.context else None) or {}
+        # In an address the instance comes last: before it is chosen, all of them are asked.
+        asked = [self.instances[chosen[INSTANCE]]] if chosen.get(INSTANCE) in self.instances else None
+        found: dict[str, None] = {}
+        more = False
+        for instance in asked or self.instances.values():
+            completion = (await self._delegate(instance, "completion/complete", ctx, params)).completion
+            found |= dict.fromkeys(completion.values)
+            more = more or bool(completion.has_more)
+        return types.CompleteResult(
+            completion=types.Completion(
+                values=list(found)[:MAX_COMPLETIONS], has_more=more or len(found) > MAX_COMPLETIONS
+            )
+        )
 
 
 async def _report_progress(session: Any, _method: str, report: Mapping[str, Any]) -> None:
@@ -258,18 +402,15 @@ class HttpEndpoint:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             return
-        reply = await self._answer(scope, receive)
-        headers = {"Content-Length": str(len(reply.body)), "Cache-Control": "no-store", **reply.headers}
-        sent = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": reply.status, "headers": sent})
-        await send({"type": "http.response.body", "body": reply.body})
+        reply = await self._answer(scope, receive, send)
+        if reply is not None:
+            await asgi.send_reply(send, reply)
 
-    async def _answer(self, scope: Any, receive: Any) -> Any:
-        from airflow_provider_mcp import endpoint
-
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> Reply | None:
+        """Answer a request; return what is left to send."""
         if scope["path"] not in ("/mcp/v1", "/mcp/v1/"):
             return endpoint.Reply(404, b'{"detail":"Not Found"}', {"Content-Type": "application/json"})
-        raw_headers = [(k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in scope["headers"]]
+        raw_headers = asgi.headers_of(scope)
         headers = dict(raw_headers)
         if self._hosts and headers.get("host", "").lower() not in self._hosts:
             return endpoint.Reply(421, b'{"detail":"Unknown Host"}', {"Content-Type": "application/json"})
@@ -284,19 +425,14 @@ class HttpEndpoint:
         refused = endpoint.refuse_body(headers, self._door)
         if refused is not None:
             return refused
-        body = bytearray()
-        while True:
-            event = await receive()
-            if event["type"] == "http.disconnect":
-                return endpoint.Reply(400)
-            body += event.get("body", b"")
-            if len(body) > self._door.max_request_bytes:
-                return endpoint.too_large(self._door)
-            if not event.get("more_body"):
-                break
-        first = next(iter(self._fleet.instances.values()))
-        visit = Visit(first.remote.caller, first.policy, first.remote.open_airflow)
-        return await endpoint.exchange(self._fleet.server, raw_headers, bytes(body), visit)
+        body = await asgi.read_body(receive, self._door.max_request_bytes)
+        if body is None:
+            return endpoint.Reply(400)
+        if len(body) > self._door.max_request_bytes:
+            return endpoint.too_large(self._door)
+        first = self._fleet.first
+        visit = Visit(first.remote.caller, await first.policy(), first.remote.open_airflow)
+        return await asgi.exchange(self._fleet.server, raw_headers, body, visit, receive, send)
 
 
 async def serve_stdio(fleet: Fleet, standard_output: TextIO) -> None:
@@ -337,15 +473,13 @@ def _with_instance(tool: types.Tool, names: Sequence[str]) -> types.Tool:
     return tool.model_copy(update={"input_schema": schema})
 
 
-def _no_resources(method: str) -> Any:
-    async def handle(_ctx: Any, _params: Any) -> Any:
-        if method == "resources/list":
-            return types.ListResourcesResult(resources=[])
-        if method == "resources/templates/list":
-            return types.ListResourceTemplatesResult(resource_templates=[])
-        raise MCPError(types.INVALID_PARAMS, "Several instances are served: use the tools instead.")
+def _query_mark(address: str) -> str:
+    """Return what a further parameter begins with."""
+    return "&" if "?" in address else "?"
 
-    return handle
+
+def _invalid(failure: ToolError, **more: Any) -> MCPError:
+    return MCPError(types.INVALID_PARAMS, failure.as_text(), data={**more, **failure.as_dict()})
 
 
 def _result(

@@ -286,15 +286,17 @@ def prefixed(home: Path, site: Site) -> Iterator[Site]:
 
 @pytest.fixture(scope="session")
 def provisioned(home: Path, site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A second web process, in which the conformance plugin is installed."""
+    """A second web process, with the plugins of ``tests/conformance`` and ``tests/plugins``."""
     packages = tmp_path_factory.mktemp("packages")
     metadata = packages / "conformance_plugin-1.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: conformance-plugin\nVersion: 1\n")
-    (metadata / "entry_points.txt").write_text("[airflow_provider_mcp]\nconformance = conformance_plugin\n")
+    plugins = ("conformance = conformance_plugin", "by_hook = hook_plugin")
+    (metadata / "entry_points.txt").write_text("\n".join(["[airflow_provider_mcp]", *plugins]) + "\n")
     port = free_port()
     env = environment(home, port)
-    paths = [str(packages), str(ROOT / "tests" / "conformance"), env.get("PYTHONPATH", "")]
+    paths = [str(packages), *(str(ROOT / "tests" / part) for part in ("conformance", "plugins"))]
+    paths.append(env.get("PYTHONPATH", ""))
     env["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     jobs = tmp_path_factory.mktemp("jobs")
     env["MCP_CONFORMANCE_JOBS"] = str(jobs)

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -34,8 +35,11 @@ import pytest
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
+from mcp_types import TextContent, TextResourceContents
 
 from .conftest import LINE, ROOT, START_SECONDS, Site, airflow, environment, free_port
+from .test_protocol import TASKS, VERSION, modern
 
 CLI = ("-m", "airflow_provider_mcp.cli")
 USER = {"AIRFLOW_MCP_USERNAME": "admin", "AIRFLOW_MCP_PASSWORD": "admin"}
@@ -197,6 +201,124 @@ def test_the_core_exchanges(site: Site, way: str) -> None:
     assert not paused["is_error"], paused
 
 
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+def test_progress_by_http(site: Site, mode: Any) -> None:
+    """A run that waits is reported until the client has waited enough; one that gives up stops the asking."""
+    told: list[float] = []
+
+    async def note(progress: float, _total: float | None, _message: str | None) -> None:
+        told.append(progress)
+
+    async def run(url: str) -> None:
+        async with Client(url, mode=mode) as client:
+            started = await client.call_tool(
+                "trigger_dag", {"dag_id": "demo_waiting", "unpause": True, "dag_run_id": f"by-http-{mode}"}
+            )
+            assert started.structured_content is not None
+            asked = {"dag_id": "demo_waiting", "dag_run_id": f"by-http-{mode}", "timeout_seconds": 5}
+            waited = await client.call_tool("wait_for_dag_run", asked, progress_callback=note)
+            assert waited.structured_content is not None
+            assert waited.structured_content["done"] is False
+
+    with http_server("--url", site.root, **USER) as url:
+        anyio.run(run, url)
+        looks = f"dagRuns/by-http-{mode}"
+        message = json.loads(WAIT)
+        message["params"]["arguments"]["dag_run_id"] = f"by-http-{mode}"
+        accept = {"Accept": "application/json, text/event-stream"}
+        with httpx.stream("POST", url, json=message, headers=accept, timeout=60) as answer:
+            assert next(answer.iter_lines()) == "event: message"
+        time.sleep(3)
+        looked = site.log().count(looks)
+        time.sleep(6)
+        assert site.log().count(looks) == looked
+    assert looked
+    assert told
+    assert told == sorted(told)
+
+
+def stdio_server(*arguments: str, **env: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, *CLI, "serve", *arguments],
+        env=bare_environment(**env),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+
+
+@contextmanager
+def asking(way: str, *arguments: str, **env: str) -> Iterator[Callable[..., Any]]:
+    """Serve; yield a function that sends a request of 2026-07-28 as a client that takes tasks does."""
+
+    def message(method: str, params: dict[str, Any]) -> dict[str, Any]:
+        return modern(method, capabilities={"extensions": {TASKS: {}}}, **params)
+
+    if way == "http":
+        with http_server(*arguments, **env) as url:
+
+            def post(method: str, **params: Any) -> Any:
+                headers = {
+                    "Accept": "application/json, text/event-stream",
+                    "MCP-Protocol-Version": VERSION,
+                    "Mcp-Method": method,
+                    "Mcp-Name": params.get("name") or params.get("taskId") or "",
+                }
+                return httpx.post(url, json=message(method, params), headers=headers, timeout=60).json()
+
+            yield post
+        return
+    process = stdio_server(*arguments, **env)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    output, entry = process.stdout, process.stdin
+
+    def write(method: str, **params: Any) -> Any:
+        entry.write(json.dumps(message(method, params)).encode() + b"\n")
+        entry.flush()
+        return json.loads(output.readline())
+
+    try:
+        yield write
+    finally:
+        entry.close()
+        process.wait(20)
+        output.close()
+
+
+@pytest.mark.parametrize("way", ["stdio", "http"])
+@pytest.mark.parametrize("several", [False, True])
+def test_a_run_is_a_task(site: Site, way: str, several: bool) -> None:
+    """By its handle it is found and cancelled; of several instances, that which made it answers for it."""
+    there = {"conn_type": "airflow_mcp", "host": site.root, "login": "admin", "password": "admin"}
+    env = {"AIRFLOW_CONN_A": json.dumps(there), "AIRFLOW_CONN_B": json.dumps(there)}
+    where = ("--conn-id", "a", "--conn-id", "b") if several else ("--url", site.root)
+    env = {**env, "AIRFLOW_HOME": str(site.home)} if several else USER
+    which = {"instance": "b"} if several else {}
+    with asking(way, *where, **env) as ask:
+        run = {"dag_id": "demo_waiting", "dag_run_id": f"task-{way}-{several}", "unpause": True}
+        created = ask("tools/call", name="trigger_dag", arguments={**run, **which})["result"]
+        assert created["resultType"] == "task", created
+        task_id = created["taskId"]
+        assert ask("tasks/get", taskId=task_id)["result"]["status"] == "working"
+        assert ask("tasks/get", taskId="nothing")["error"]["code"] == -32602
+        assert ask("tasks/cancel", taskId=task_id)["result"]["resultType"] == "complete"
+        assert ask("tasks/get", taskId=task_id)["result"]["status"] == "cancelled"
+
+
+WAIT = json.dumps(
+    {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {
+            "name": "wait_for_dag_run",
+            "arguments": {"dag_id": "demo_waiting", "timeout_seconds": 45},
+            "_meta": {"progressToken": "p"},
+        },
+    }
+)
+
+
 def test_serve_answers_as_the_embedded_endpoint(site: Site) -> None:
     embedded, served = (without_address(site, answers(site, way, *READING)) for way in ("embedded", "stdio"))
     assert served == embedded
@@ -263,6 +385,44 @@ def test_a_connection_narrows_the_embedded_server_while_it_runs(mortal: Mortal) 
     assert "list_dags" in there
 
 
+def test_a_connection_narrows_what_is_served_while_it_is_served(site: Site) -> None:
+    """A connection of the metadata database, by which it is also reached."""
+    where = {"conn_type": "airflow_mcp", "host": site.root, "login": "admin", "password": "admin"}
+    env = {key: value for key, value in site.env.items() if key.startswith("AIRFLOW")}
+
+    def store(**extra: Any) -> None:
+        airflow(
+            site.env, "connections", "add", "served", "--conn-json", json.dumps({**where, "extra": extra})
+        )
+
+    async def run() -> None:
+        async with Client(by_stdio("--conn-id", "served", **env)) as client:
+            assert "pause_dag" in await offered(client)
+            change = {"conn_id": "served", "extra": {}}
+            asked = (await client.call_tool("set_connection", change)).structured_content or {}
+            confirmed = {**change, "confirmation_token": asked["confirmation_token"]}
+            refused = (await client.call_tool("set_connection", confirmed)).structured_content or {}
+            assert refused["error"]["code"] == "permission_denied"
+            assert "served" in refused["error"]["message"]
+            airflow(site.env, "connections", "delete", "served")
+            store(read_only=True)
+            until = time.monotonic() + 60
+            while "pause_dag" in await offered(client):
+                assert time.monotonic() < until
+                await anyio.sleep(1)
+            assert "list_dags" in await offered(client)
+
+    store()
+    try:
+        anyio.run(run)
+    finally:
+        airflow(site.env, "connections", "delete", "served")
+
+
+async def offered(client: Client) -> set[str]:
+    return {tool.name for tool in (await client.list_tools()).tools}
+
+
 def test_a_session_outlives_its_token_and_its_server(home: Path, mortal: Mortal) -> None:
     """The token expires; the server dies, and returns with other keys, an environment variable's policy
     and, on Airflow 3, FAB's users in place of the simple auth manager's."""
@@ -299,6 +459,55 @@ def test_a_session_outlives_its_token_and_its_server(home: Path, mortal: Mortal)
     if LINE == 3:
         assert mortal.log().count("/auth/token") == 1
     assert "pause_dag" not in embedded_tools(mortal)
+
+
+TOKEN_COMMAND = """
+import json, pathlib, sys, urllib.request
+root, log = sys.argv[1:]
+who = json.dumps({"username": "admin", "password": "admin"}).encode()
+asked = urllib.request.Request(f"{root}/auth/token", who, {"Content-Type": "application/json"})
+with urllib.request.urlopen(asked, timeout=60) as answer:
+    print(json.load(answer)["access_token"])
+with pathlib.Path(log).open("a") as file:
+    file.write("run\\n")
+"""
+
+
+@pytest.mark.skipif(LINE != 3, reason="Airflow 2 issues no tokens")
+def test_a_session_outlives_the_tokens_of_a_command(mortal: Mortal, tmp_path: Path) -> None:
+    """Tokens of eight seconds: run again before one expires, and when a token is refused."""
+    script, runs = tmp_path / "print_token.py", tmp_path / "runs"
+    script.write_text(TOKEN_COMMAND)
+    command = shlex.join([sys.executable, str(script), mortal.root, str(runs)])
+
+    def count() -> int:
+        return len(runs.read_text().splitlines())
+
+    async def run() -> None:
+        async with Client(by_stdio("--url", mortal.root, "--token-command", command)) as client:
+            listed = call("list_import_errors")
+            assert not (await listed(client))["is_error"]
+            assert not (await listed(client))["is_error"]
+            assert count() == 1
+            await anyio.sleep(10)
+            assert not (await listed(client))["is_error"]
+            assert count() == 2
+            script.write_text("raise SystemExit(3)")
+            await anyio.sleep(10)
+            refused = (await listed(client))["data"]["error"]
+            assert refused["code"] == "permission_denied"
+            assert "printed no token (exit status 3)" in refused["message"]
+            script.write_text(TOKEN_COMMAND)
+            # A token that is good for long, until Airflow returns with another key.
+            for secret, runs_by_then in (("0f1e2d3c4b5a6978", 3), ("f0e1d2c3b4a59687", 4)):
+                env = {"AIRFLOW__API_AUTH__JWT_SECRET": secret * 4}
+                env["AIRFLOW__API_AUTH__JWT_EXPIRATION_TIME"] = "3600"
+                await anyio.to_thread.run_sync(lambda env=env: mortal.restart(**env))
+                answer = await listed(client)
+                assert not answer["is_error"], answer
+                assert count() == runs_by_then
+
+    anyio.run(run)
 
 
 def test_the_standard_output_carries_only_the_protocol(site: Site) -> None:
@@ -467,7 +676,19 @@ def of_both_lines(site: Site, second: str) -> None:
                 info = await client.call_tool("get_airflow_info", {"instance": instance})
                 assert info.structured_content is not None
                 assert info.structured_content["version"][0] == {"three": "3", "two": "2"}[instance]
+                content = (await client.read_resource(f"airflow://version?instance={instance}")).contents[0]
+                assert isinstance(content, TextResourceContents)
+                assert json.loads(content.text)["version"] == info.structured_content["version"]
+                prompt = await client.get_prompt(
+                    "onboard_new_dag", {"instance": instance, "dag_id": "demo_params"}
+                )
+                assert isinstance(prompt.messages[0].content, TextContent)
+                assert f"`{instance}`" in prompt.messages[0].content.text
             assert shown[0] == shown[1]
+            listed_resources = {r.uri for r in (await client.list_resources()).resources}
+            assert {"airflow://config?instance=three", "airflow://config?instance=two"} <= listed_resources
+            with pytest.raises(MCPError, match="there are: three, two"):
+                await client.read_resource("airflow://version")
             unnamed = await client.call_tool("list_dags", {})
             assert unnamed.is_error
 

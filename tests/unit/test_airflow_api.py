@@ -22,11 +22,15 @@ from dataclasses import replace
 from typing import Any
 
 import anyio
+import anyio.from_thread
+import anyio.to_thread
 import httpx
 import pytest
 
+from airflow_provider_mcp.airflow_api import Airflow, served_airflow, serving
 from airflow_provider_mcp.errors import ToolError
 from airflow_provider_mcp.suggestions import suggest_close_matches
+from airflow_provider_mcp.toolsets import run_function
 
 from .test_toolsets import client
 
@@ -196,7 +200,7 @@ def test_no_tool_changes_the_connection_that_limits_it(method: str, route: str, 
 
     async def run() -> None:
         airflow = client(lambda request: sent.append(request) or httpx.Response(200, json={}), "write")
-        airflow.site = replace(airflow.site, policy_conn_id="mcp_default")
+        airflow.site = replace(airflow.site, policy_conn_ids=frozenset({"a", "mcp_default"}))
         await airflow.get("connections/mcp_default")
         await airflow.post("connections/test", json={"connection_id": "mcp_default"})
         await airflow.patch("connections/another", json={"connection_id": "another"})
@@ -215,3 +219,45 @@ def test_a_filter_that_this_airflow_does_not_know_is_unsupported() -> None:
     assert refused.value.code == "unsupported"
     assert "cannot filter assets by dag_ids" in refused.value.message
     assert refused.value.hint
+
+
+def test_a_call_into_airflow_is_not_a_part_of_the_mcp_call() -> None:
+    """What Airflow runs in this process for a tool must not reach back by the tool's own client."""
+    seen: list[Any] = []
+
+    async def run() -> None:
+        airflow = client(lambda _: seen.append(served_airflow()) or httpx.Response(200, json={}))
+        with serving(airflow):
+            await airflow.get("dags")
+            await anyio.to_thread.run_sync(lambda: airflow.for_thread().get("dags"))
+            assert served_airflow() is airflow
+            assert await anyio.to_thread.run_sync(served_airflow) is airflow
+        assert served_airflow() is None
+
+    anyio.run(run)
+    assert seen == [None, None]
+
+
+def test_calls_at_once_have_clients_of_their_own() -> None:
+    async def run() -> None:
+        both = [client(lambda _: httpx.Response(200)) for _ in range(2)]
+        inside = [anyio.Event() for _ in both]
+
+        def look() -> Airflow | None:
+            # Both are inside their call by now.
+            anyio.from_thread.run(inside[0].wait)
+            anyio.from_thread.run(inside[1].wait)
+            return served_airflow()
+
+        async def serve(index: int) -> None:
+            async def in_call() -> Any:
+                inside[index].set()
+                return await anyio.to_thread.run_sync(look)
+
+            assert await run_function(in_call, {}, both[index]) is both[index]
+
+        async with anyio.create_task_group() as calls:
+            calls.start_soon(serve, 0)
+            calls.start_soon(serve, 1)
+
+    anyio.run(run)

@@ -24,6 +24,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 try:
@@ -33,7 +34,9 @@ except ImportError:
     import tomli as tomllib
 
 from airflow_provider_mcp import cli, client_configs
+from airflow_provider_mcp import policy as policies
 from airflow_provider_mcp.cli import FAULTY, MISUSED, OK, main
+from airflow_provider_mcp.policy import Policy
 
 URL = "https://airflow.example.com/air"
 
@@ -55,7 +58,13 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
         (["serve", "--url", URL, "--transport", "http", "--host", "airflow.lan"], "--bearer-token-env"),
         (["serve", "--url", URL, "--transport", "http", "--bearer-token-env", "SURELY_UNSET"], "is empty"),
         (["serve", "--url", URL, "--transport", "http", "--bearer-token-file", "/nowhere"], "cannot be read"),
+        (["serve", "--url", URL, "--token-command", "print 'x"], "--token-command"),
+        (["serve", "--url", URL, "--ca-bundle", "/nowhere"], "CA bundle"),
+        (["check", "--url", URL, "--ca-bundle", "/nowhere"], "CA bundle"),
+        (["tools", "--airflow-version", "newest"], "no version of Airflow"),
         (["config", "--client", "codex"], "say which Airflow"),
+        (["config", "--client", "codex", "--url", "ftp://a"], "no http or https"),
+        (["config", "--client", "codex", "--url", URL, "--conn-id", "a"], "either"),
         (["config", "--client", "claude-desktop", "--url", URL, "--via", "http"], "--via stdio"),
         (["config", "--client", "codex", "--conn-id", "a", "--via", "http"], "give --url"),
     ],
@@ -86,8 +95,42 @@ def test_a_connection_gives_the_address_and_the_policy(monkeypatch: pytest.Monke
     x, y = cli._instances(given, narrow=True)
     assert (x.name, y.name) == ("x", "y")
     assert x.remote.target.url == "https://a.example.com"
-    assert x.policy.read_only
-    assert x.policy.disabled_tools == {"get_dag"}
+    policy = x.policy_source.current()
+    assert policy.read_only
+    assert policy.disabled_tools == {"get_dag"}
+
+
+def test_what_a_connection_narrows_is_read_again_while_it_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(policies.time, "monotonic", lambda: now)
+    connection: FakeConnection | None = FakeConnection(host="a.example.com")
+    monkeypatch.setattr("airflow_provider_mcp.hosts.connections.find_connection", lambda _: connection)
+    monkeypatch.setattr(policies, "read_options", lambda: Policy(toolsets=frozenset({"dags", "runs"})))
+    given = cli._build_parser().parse_args(["serve", "--conn-id", "x", "--toolsets", "dags,tasks"])
+    (only,) = cli._instances(given, narrow=True)
+
+    def policy_after(seconds: float, extra: dict[str, Any] | None) -> Policy:
+        nonlocal now, connection
+        now += seconds
+        connection = None if extra is None else FakeConnection(host="b", extra=json.dumps(extra))
+        return anyio.run(only.policy)
+
+    assert policy_after(0, {}).toolsets == {"dags"}
+    assert not policy_after(29, {"read_only": True}).read_only
+    assert policy_after(1, {"read_only": True}).read_only
+    # It narrows the arguments, too, and never widens them.
+    assert policy_after(30, {"toolsets": "all"}) == Policy(toolsets=frozenset({"dags"}), conn_id="x")
+    malformed = policy_after(30, {"readonly": True})
+    assert malformed.problem is not None
+    assert malformed.toolsets == {"dags"}
+    assert policy_after(30, {"read_only": True}).read_only
+    gone = policy_after(30, None)
+    assert gone.read_only
+    assert gone.problem == "there is no longer a connection x"
+    # Where it leads, and as whom, is read at the start alone.
+    assert only.remote.target.url == "https://a.example.com"
+    site = only.remote.open_airflow("write").site
+    assert site.policy_conn_ids == {"x"}
 
 
 @pytest.mark.parametrize("extra", ['{"readonly": true}', "[1]", "no json with secret-token"])
@@ -109,8 +152,9 @@ def test_the_environment_names_the_airflow(monkeypatch: pytest.MonkeyPatch) -> N
     (only,) = cli._instances(given, narrow=True)
     assert only.remote.target.url == URL
     assert only.remote.target.token == "t"
-    assert only.policy.read_only
-    assert only.policy.confirm == "none"
+    policy = only.policy_source.current()
+    assert policy.read_only
+    assert policy.confirm == "none"
 
 
 def test_a_token_command_comes_before_the_environment() -> None:

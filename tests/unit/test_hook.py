@@ -19,18 +19,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 import yaml
 
 from airflow_provider_mcp import connection_fields
+from airflow_provider_mcp.airflow_api import AirflowSync
 from airflow_provider_mcp.errors import ConnectionUnreadable
 from airflow_provider_mcp.hooks.airflow_mcp import AirflowMCPHook
 from airflow_provider_mcp.hosts import connections, remote
 from airflow_provider_mcp.hosts.connections import extra_of, find_connection, read_extra
+from airflow_provider_mcp.toolsets import run_function
+
+from .test_toolsets import client
 
 ROOT = Path(__file__).resolve().parents[2]
 AS_JSON = {
@@ -60,9 +66,55 @@ def test_a_connection_from_the_environment(value: str, monkeypatch: pytest.Monke
 
 def test_a_connection_without_a_host_is_for_the_web_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_HERE", '{"conn_type": "airflow_mcp"}')
-    with pytest.raises(ValueError, match="has no host"):
+    with pytest.raises(ValueError, match="Give the connection a host"):
         AirflowMCPHook("here").get_conn()
     assert AirflowMCPHook("here").test_connection()[0] is False
+
+
+def in_call(use: Callable[[], Any], status: int = 200) -> Any:
+    """Call ``use`` in a worker thread of an MCP call, whose Airflow answers everything with ``status``."""
+
+    async def run() -> Any:
+        return await run_function(use, {}, client(lambda _: httpx.Response(status, json={"path": "there"})))
+
+    return anyio.run(run)
+
+
+def test_within_a_call_a_connection_without_a_host_is_the_airflow_that_it_is_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_HERE", '{"conn_type": "airflow_mcp", "extra": {"read_only": true}}')
+    hook = AirflowMCPHook("here")
+
+    def use() -> Any:
+        with hook.get_conn() as connection:
+            assert isinstance(connection, AirflowSync)
+            return connection.get("dags").json(), hook.get_airflow_version()
+
+    answer, version = in_call(use)
+    assert answer == {"path": "there"}
+    assert version
+    assert in_call(hook.test_connection)[0] is True
+    worked, said = in_call(hook.test_connection, 403)
+    assert not worked
+    assert "You may not read Dags" in said
+
+
+def test_within_a_call_a_connection_with_a_host_leads_there(serve: Any) -> None:
+    server = serve("3.3.2")
+    assert in_call(lambda: AirflowMCPHook("there").get_conn().get("dags").status_code) == 200
+    assert server.asked[-1] == "GET /api/v2/dags Bearer t0ken"
+
+
+@pytest.mark.parametrize(
+    "part", [{"login": "u"}, {"password": "given-here"}, {"extra": {"token": "given-here"}}]
+)
+def test_credentials_without_a_host_are_not_left_out_in_silence(
+    part: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_HERE", json.dumps({"conn_type": "airflow_mcp", **part}))
+    with pytest.raises(ValueError, match="credentials but no host"):
+        in_call(lambda: AirflowMCPHook("here").get_conn())
 
 
 class Server:

@@ -257,10 +257,21 @@ def test_a_login_that_cannot_be_served_now_is_unavailable() -> None:
     assert refusal(answered(handle, USER)).code == "unavailable"
 
 
-def test_an_expired_bearer_token_is_told() -> None:
+def test_a_credential_that_is_missing_is_asked_for() -> None:
+    error = refusal(answered(lambda _: httpx.Response(401, json={}), Target("c", ROOT)))
+    assert "none is given" in error.message
+    assert "a token, or a username and a password" in error.hint
+
+
+REFUSED = [(401, "Token Expired"), (403, "Invalid JWT token")]
+"""How Airflow 3 answers a token that is no longer good, and one that it did not sign."""
+
+
+@pytest.mark.parametrize(("status", "detail"), REFUSED)
+def test_an_expired_bearer_token_is_told(status: int, detail: str) -> None:
     def handle(request: httpx.Request) -> httpx.Response:
         assert request.headers["authorization"] == "Bearer old-token"
-        return httpx.Response(401, json={"detail": "Token Expired"})
+        return httpx.Response(status, json={"detail": detail})
 
     error = refusal(answered(handle, Target("c", ROOT, token="old-token")))
     assert error.code == "permission_denied"
@@ -272,7 +283,10 @@ def command(program: str) -> tuple[str, ...]:
     return (sys.executable, "-c", program)
 
 
-def test_a_command_gives_the_token_and_is_run_again_when_it_is_refused(tmp_path: Any) -> None:
+@pytest.mark.parametrize(("status", "detail"), REFUSED)
+def test_a_command_gives_the_token_and_is_run_again_when_it_is_refused(
+    status: int, detail: str, tmp_path: Any
+) -> None:
     count = tmp_path / "count"
     count.write_text("")
     program = f"p={str(count)!r}; open(p,'a').write('x'); print('token', len(open(p).read()), sep='-')"
@@ -280,13 +294,29 @@ def test_a_command_gives_the_token_and_is_run_again_when_it_is_refused(tmp_path:
 
     def handle(request: httpx.Request) -> httpx.Response:
         sent.append(request.headers["authorization"])
-        return httpx.Response(200 if sent[-1] != "Bearer token-1" or len(sent) == 1 else 401, json={})
+        good = sent[-1] != "Bearer token-1" or len(sent) == 1
+        return httpx.Response(200 if good else status, json={"detail": detail})
 
     remote = answered(handle, Target("c", ROOT, token_command=command(program)), None)
     remote._asked = remote.known_version = "3.3.2"
     ask(remote)
     ask(remote)
     assert sent == ["Bearer token-1", "Bearer token-1", "Bearer token-2"]
+
+
+def test_what_a_user_may_not_do_is_asked_once(tmp_path: Any) -> None:
+    sent: list[str] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        sent.append(request.headers["authorization"])
+        return httpx.Response(403, json={"detail": "Forbidden"})
+
+    remote = answered(handle, Target("c", ROOT, token_command=command("print('a-token')")), None)
+    remote._asked = remote.known_version = "3.3.2"
+    for _ in range(2):
+        with pytest.raises(ToolError, match="You may not"):
+            ask(remote)
+    assert len(sent) == 2
 
 
 @pytest.mark.parametrize("program", ["import sys; sys.exit(3)", "print()", "print('two words')"])

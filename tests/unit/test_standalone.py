@@ -18,6 +18,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -34,8 +35,8 @@ from airflow_provider_mcp.hosts import standalone
 from airflow_provider_mcp.hosts.remote import Remote, Target
 from airflow_provider_mcp.hosts.standalone import Fleet, HttpEndpoint, Instance, own_origins
 from airflow_provider_mcp.plugins import load_catalogue
-from airflow_provider_mcp.policy import Policy
-from airflow_provider_mcp.server import Visit, build_server
+from airflow_provider_mcp.policy import Policy, PolicySource
+from airflow_provider_mcp.server import UNKNOWN_TASK, Visit, build_server
 
 MODES = ("auto", "legacy")
 
@@ -68,13 +69,15 @@ class Pretended:
             return httpx.Response(200, json=dag)
         if path == f"/api/v{line}/dags/d/dagRuns/r":
             return httpx.Response(200, json={"dag_id": "d", "dag_run_id": "r", "state": "running"})
+        if path == "/api/v2/dagSources/d":
+            return httpx.Response(200, json={"content": "x = 1"})
         return httpx.Response(404, json={"detail": "Not Found"})
 
 
 def instance(name: str, airflow: Pretended, **policy: Any) -> Instance:
     remote = Remote(Target(name, f"http://{name}.example.com"))
     remote._client = remotes._AsyncRemoteClient(transport=httpx.MockTransport(airflow))
-    return Instance(remote, Policy(**policy))
+    return Instance(remote, PolicySource(lambda _: None, Policy(**policy)))
 
 
 def with_client(fleet: Fleet, use: Callable[[Client], Awaitable[Any]], mode: Any = "auto") -> Any:
@@ -192,19 +195,100 @@ def test_an_airflow_that_dies_and_returns() -> None:
     with_client(fleet, use)
 
 
+def both() -> Fleet:
+    return Fleet([instance("three", Pretended("3.3.2")), instance("two", Pretended("2.11.2"))])
+
+
 @pytest.mark.parametrize("mode", MODES)
-def test_prompts_and_resources(mode: str) -> None:
-    async def use(client: Client) -> Any:
-        await client.list_prompts()
-        return (await client.list_resources()).resources, (await client.list_resource_templates())
+def test_one_instance_has_plain_resources_and_prompts(mode: str) -> None:
+    async def use(client: Client) -> None:
+        assert "airflow://version" in {r.uri for r in (await client.list_resources()).resources}
+        (content,) = (await client.read_resource("airflow://version")).contents
+        assert json.loads(text_of(content))["version"] == "3.3.2"
+        prompt = next(p for p in (await client.list_prompts()).prompts if p.name == "onboard_new_dag")
+        assert [argument.name for argument in prompt.arguments or ()] == ["dag_id"]
 
     with_client(Fleet([instance("a", Pretended("3.3.2"))]), use, mode)
-    fleet = Fleet([instance("a", Pretended("3.3.2")), instance("b", Pretended("3.3.2"))])
-    resources, templates = with_client(fleet, use, mode)
-    assert resources == []
-    assert templates.resource_templates == []
-    read = refusal(lambda client: client.read_resource("airflow://version"))
-    assert "use the tools instead" in with_client(fleet, read, mode)
+
+
+def text_of(content: Any) -> str:
+    assert isinstance(content, types.TextResourceContents)
+    return content.text
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_resources_of_several_instances_name_theirs(mode: str) -> None:
+    async def use(client: Client) -> None:
+        listed = [r.uri for r in (await client.list_resources()).resources]
+        assert "airflow://version?instance=three" in listed
+        assert len(set(listed)) == len(listed)
+        for uri, version in (("three", "3.3.2"), ("two", "2.11.2")):
+            address = f"airflow://version?instance={uri}"
+            (content,) = (await client.read_resource(address)).contents
+            assert content.uri == address
+            assert json.loads(text_of(content))["version"] == version
+        templates = [t.uri_template for t in (await client.list_resource_templates()).resource_templates]
+        assert "airflow://dags/{dag_id}{?instance}" in templates
+        source = await client.read_resource("airflow://dags/d/source?instance=three")
+        assert text_of(source.contents[0]) == "x = 1"
+
+    with_client(both(), use, mode)
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("airflow://version", "Say which instance"),
+        ("airflow://version?instance=", "There is no instance ``"),
+        ("airflow://version?instance=four", "There is no instance `four`"),
+        ("airflow://version?instance=two&instance=three", "Say which instance, once"),
+    ],
+)
+def test_an_address_without_one_known_instance_is_refused(uri: str, said: str) -> None:
+    told = with_client(both(), refusal(lambda client: client.read_resource(uri)))
+    assert said in told
+    assert "there are: three, two" in told
+
+
+@pytest.mark.parametrize("uri", ["airflow://no/such?instance=two", "airflow://version?x=1&instance=two"])
+def test_an_unknown_address_of_an_instance_is_refused(uri: str) -> None:
+    assert "Unknown resource" in with_client(both(), refusal(lambda client: client.read_resource(uri)))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_prompts_of_several_instances_take_theirs(mode: str) -> None:
+    async def use(client: Client) -> None:
+        prompt = next(p for p in (await client.list_prompts()).prompts if p.name == "onboard_new_dag")
+        assert [argument.name for argument in prompt.arguments or ()] == ["instance", "dag_id"]
+        got = await client.get_prompt("onboard_new_dag", {"instance": "two", "dag_id": "d"})
+        first, second = (message.content for message in got.messages)
+        assert isinstance(first, types.TextContent)
+        assert isinstance(second, types.TextContent)
+        assert "`two`" in first.text
+        assert "`d`" in second.text
+
+    with_client(both(), use, mode)
+    for arguments in ({"dag_id": "d"}, {"dag_id": "d", "instance": "four"}):
+        asked = refusal(lambda client, given=arguments: client.get_prompt("onboard_new_dag", given))
+        assert "there are: three, two" in with_client(both(), asked)
+
+
+def test_completions_of_several_instances() -> None:
+    template = types.ResourceTemplateReference(type="ref/resource", uri="airflow://dags/{dag_id}{?instance}")
+
+    async def use(client: Client) -> None:
+        async def complete(name: str, begun: str, **chosen: str) -> list[str]:
+            answer = await client.complete(
+                template, {"name": name, "value": begun}, context_arguments=chosen or None
+            )
+            return answer.completion.values
+
+        assert await complete("instance", "t") == ["three", "two"]
+        assert await complete("instance", "tw") == ["two"]
+        assert await complete("dag_id", "d", instance="two") == ["d"]
+        assert await complete("dag_id", "d") == ["d"]
+
+    with_client(both(), use)
 
 
 def test_a_confirmation_is_for_one_instance() -> None:
@@ -238,7 +322,7 @@ def test_who_made_something_answers_for_it(monkeypatch: pytest.MonkeyPatch) -> N
         async def get_job(ctx: Any, params: Any) -> str:
             if ctx.request.policy.read_only:
                 return "found"
-            raise MCPError(-32602, "no such job")
+            raise MCPError(-32602, said)
 
         server.add_request_handler("tasks/get", types.RequestParams, get_job)
         return server
@@ -247,16 +331,21 @@ def test_who_made_something_answers_for_it(monkeypatch: pytest.MonkeyPatch) -> N
         fleet = Fleet(instances)
         entry = fleet.server.get_request_handler("tasks/get")
         assert entry is not None
-        visit = fleet._visit(Context(with_request), instances[0])
+        visit = anyio.run(fleet._visit, Context(with_request), instances[0])
         return anyio.run(entry.handler, Context(visit), types.RequestParams())
 
     monkeypatch.setattr(standalone, "build_server", with_jobs)
     a, b = instance("a", Pretended("3.3.2")), instance("b", Pretended("3.3.2"), read_only=True)
     c = instance("c", Pretended("3.3.2"))
-    with_request = Visit(a.remote.caller, a.policy, a.remote.open_airflow)
+    with_request = Visit(a.remote.caller, Policy(), a.remote.open_airflow)
+    said = UNKNOWN_TASK
     assert get_job(a, b) == "found"
-    with pytest.raises(MCPError, match="no such job"):
+    with pytest.raises(MCPError, match=UNKNOWN_TASK):
         get_job(a, c)
+    # What its maker says of it is the answer, even if others do not know it.
+    said = "a cannot be reached"
+    with pytest.raises(MCPError, match="cannot be reached"):
+        get_job(a, b)
 
 
 def test_two_instances_of_one_name_are_refused() -> None:
@@ -327,6 +416,53 @@ def test_the_bearer_token_on_http(authorization: str, status: int) -> None:
     answer = post(door("right"), Authorization=authorization)
     assert answer.status_code == status
     assert ("www-authenticate" in answer.headers) == (status == 401)
+
+
+def waiting(**asked: Any) -> bytes:
+    arguments = {"dag_id": "d", "dag_run_id": "r", "timeout_seconds": 45}
+    params = {"name": "wait_for_dag_run", "arguments": arguments, "_meta": {"progressToken": "p"}}
+    return json.dumps({**PING, "method": "tools/call", "params": params, **asked}).encode()
+
+
+def test_the_work_stops_when_the_client_of_http_has_gone() -> None:
+    """After the first report of progress, which begins a stream."""
+    sent: list[Any] = []
+
+    async def run() -> None:
+        reported = anyio.Event()
+        events = [{"type": "http.request", "body": waiting()}]
+        headers = {
+            "host": "127.0.0.1:8765",
+            "content-type": "application/json",
+            "accept": "application/json, text/event-stream",
+        }
+
+        async def receive() -> Any:
+            if events:
+                return events.pop()
+            await reported.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+            if message.get("body"):
+                reported.set()
+
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/mcp/v1",
+            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        }
+        with anyio.fail_after(20):
+            await door()(scope, receive, send)
+
+    anyio.run(run)
+    assert sent[0]["status"] == 200
+    assert dict(sent[0]["headers"])[b"content-type"] == b"text/event-stream"
+    told = b"".join(message["body"] for message in sent[1:])
+    assert b"notifications/progress" in told
+    assert b'"result"' not in told
 
 
 @pytest.mark.parametrize("mode", MODES)
