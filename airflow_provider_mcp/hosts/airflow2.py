@@ -247,7 +247,7 @@ class _Served:
         security = getattr(self.app.appbuilder, "sm", None)
         if hasattr(user, "_sa_instance_state") and security is not None:
             # An ORM user belongs to this thread's database session: other threads load their own.
-            load_user = functools.partial(security.get_user_by_id, user.id)
+            load_user = functools.partial(_load_user, security, user.id)
         else:
             load_user = functools.partial(_same, user)
         return Caller(str(manager.get_user_id()), str(manager.get_user_name())), load_user
@@ -386,6 +386,16 @@ def _read_body(environ: Mapping[str, Any], length: int | None, most: int) -> byt
         return b""
     body: bytes = environ["wsgi.input"].read(most if length is None else min(length, most))
     return body
+
+
+def _load_user(security: Any, user_id: Any) -> Any:
+    """Load a user by this thread's database session, without the hundreds of rows of what the roles permit.
+
+    Airflow asks the database what a user may do. What it reads of these rows all the same is loaded then.
+    """
+    from sqlalchemy.orm import lazyload
+
+    return security.get_session.get(security.user_model, user_id, options=[lazyload("*")])
 
 
 def _same(user: Any) -> Any:
