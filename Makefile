@@ -33,11 +33,16 @@ test: $(LINES:%=airflow%) node tools
 		.venv/airflow$$line/bin/python -m pytest -q; \
 	done
 
-bench: $(LINES:%=airflow%)
+# About an hour on two processors that do nothing else. It needs PostgreSQL (Debian: postgresql) and node.
+bench: $(LINES:%=.venv/airflow%/.bench) .venv/peer/.installed node
+	@set -e; for line in $(LINES); do for what in measure large; do \
+		.venv/airflow$$line/bin/python -m benchmarks.$$what build/bench/$$what$$line.json; \
+	done; done
+	@.venv/peer/bin/python -m benchmarks.peer build/bench/peer.json
 	@set -e; for line in $(LINES); do \
-		.venv/airflow$$line/bin/python -m benchmarks.measure build/bench/airflow$$line.json; \
-	done
-	@.venv/airflow$(LINE)/bin/python -m benchmarks.report build/bench benchmarks/RESULTS.md
+		.venv/airflow$$line/bin/python -m benchmarks.soak build/bench/soak$$line.json & \
+	done; wait
+	@.venv/airflow$(LINE)/bin/python -m benchmarks.report build/bench benchmarks/RESULTS.md benchmarks/notes.md
 
 # The built wheel or sdist beside every supported Airflow minor, in clean environments: a minute or two each.
 versions: tools
@@ -78,6 +83,17 @@ node: .node/.installed
 		$(if $(filter 3,$*),apache-airflow-providers-standard $$(grep -E '^(mypy|types-jsonschema|types-pyyaml)==' constraints/tools.txt)) pytest hypothesis jsonschema PyYAML
 	@.venv/airflow$*/bin/pip install -q --disable-pip-version-check -c constraints/airflow$*.txt \
 		-e . -e examples/third_party_provider
+	@touch $@
+
+.venv/airflow%/.bench: .venv/airflow%/.installed constraints/bench.txt
+	@.venv/airflow$*/bin/pip install -q --disable-pip-version-check -c constraints/bench.txt psycopg2-binary asyncpg
+	@touch $@
+
+.venv/peer/.installed: constraints/airflow3.txt constraints/bench.txt
+	@$(PYTHON) -m venv .venv/peer
+	@.venv/peer/bin/pip install -q --disable-pip-version-check -c constraints/bench.txt \
+		"apache-airflow==$$(sed -n 's/^apache-airflow==\([^ ;]*\).*/\1/p' constraints/airflow3.txt)" \
+		astro-airflow-mcp psycopg2-binary asyncpg pytest
 	@touch $@
 
 .venv/tools/.installed: Makefile constraints/tools.txt

@@ -62,6 +62,8 @@ log = logging.getLogger(__name__)
 
 Headers = Iterable[tuple[str, str]]
 
+_OLD_VERSIONS = HANDSHAKE_PROTOCOL_VERSIONS[HANDSHAKE_PROTOCOL_VERSIONS.index("2025-03-26") :]
+"""Those with a handshake; before them there was no streamable HTTP."""
 # The spec's assumption about a client that names no version in its header (2025-06-18, transports).
 _UNNAMED_VERSION = "2025-03-26"
 _TASK_METHODS = frozenset({"tasks/get", "tasks/update", "tasks/cancel"})
@@ -226,6 +228,10 @@ async def exchange(
             notify=stream.notify if stream.emit is not None else None,
         ),
     )
+    params = request.params
+    if request.method == "initialize" and params and isinstance(params.get("protocolVersion"), str):
+        # What is agreed on here, where the SDK would also agree on what came before streamable HTTP.
+        params = {**params, "protocolVersion": route.protocol_version}
     context = _Context(request.id, ServerMessageMetadata(request_context=visit), headers)
     error: types.ErrorData | None = types.ErrorData(
         code=types.INTERNAL_ERROR, message="The request timed out."
@@ -234,7 +240,7 @@ async def exchange(
     with _continued_trace(meta, headers), anyio.move_on_after(REQUEST_SECONDS):
         try:
             result = await serve_one(
-                server, context, request.method, request.params, connection=connection, lifespan_state={}
+                server, context, request.method, params, connection=connection, lifespan_state={}
             )
             error = None
         except Exception as failure:
@@ -339,15 +345,15 @@ def _route(
             if schema is not None and isinstance(arguments, dict):
                 return validate_mcp_param_headers(schema, arguments, headers) or route
         return route
-    if named is not None and named not in HANDSHAKE_PROTOCOL_VERSIONS:
-        rejection = unsupported_protocol_version_rejection(named)
+    if named is not None and named not in _OLD_VERSIONS:
+        rejection = unsupported_protocol_version_rejection(named, (*_OLD_VERSIONS, *MODERN_PROTOCOL_VERSIONS))
         assert rejection is not None, "a served version was handled above"  # noqa: S101
         return rejection
     version, info = named or _UNNAMED_VERSION, None
     capabilities: Any = {}
     if message["method"] == "initialize":
         asked = params.get("protocolVersion")
-        version = asked if asked in HANDSHAKE_PROTOCOL_VERSIONS else HANDSHAKE_PROTOCOL_VERSIONS[-1]
+        version = asked if asked in _OLD_VERSIONS else _OLD_VERSIONS[-1]
         info, capabilities = params.get("clientInfo"), params.get("capabilities") or {}
     return InboundModernRoute(version, info, capabilities)
 

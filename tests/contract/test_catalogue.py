@@ -22,7 +22,6 @@ import base64
 import importlib.util
 import inspect
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -36,6 +35,8 @@ from airflow_provider_mcp.airflow_api import Airflow, Caller, Site
 from airflow_provider_mcp.plugins import load_catalogue
 from airflow_provider_mcp.server import INSTRUCTIONS, describe_tool
 from airflow_provider_mcp.toolsets import Tool, bind_tool, outline, run_function, shape_result
+
+from .tokens import tokens
 
 ROOT = Path(__file__).resolve().parents[2]
 VERBS = {
@@ -80,27 +81,6 @@ def listed(tool: Tool) -> dict[str, Any]:
 
 def compact(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def tokens(*texts: str) -> list[int]:
-    """Return how many o200k tokens each text has."""
-    program = (
-        "const {encode} = require('gpt-tokenizer/encoding/o200k_base');"
-        "const texts = JSON.parse(require('fs').readFileSync(0, 'utf8'));"
-        "console.log(JSON.stringify(texts.map(text => encode(text).length)));"
-    )
-    folder = ROOT / ".node"
-    node = folder / "node_modules" / ".bin" / "node"
-    done = subprocess.run(
-        [str(node), "-e", program],
-        input=json.dumps(texts),
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    counted: list[int] = json.loads(done.stdout)
-    return counted
 
 
 # ---- snapshots and the page --------------------------------------------------------------------------

@@ -292,6 +292,19 @@ def test_an_unserved_version_is_told_what_is_served(site: Site) -> None:
     assert answer["id"] == 7
 
 
+def test_the_version_before_streamable_http_is_not_served(site: Site) -> None:
+    old = "2024-11-05"
+    params = {"protocolVersion": old, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+    answer = site.post({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params})
+    assert answer.json()["result"]["protocolVersion"] == "2025-11-25"
+    refused = site.post({"jsonrpc": "2.0", "id": 2, "method": "tools/list"}, MCP_Protocol_Version=old)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, -32022)
+    assert refused.json()["error"]["data"] == {
+        "requested": old,
+        "supported": ["2025-03-26", "2025-06-18", "2025-11-25", VERSION],
+    }
+
+
 def test_an_unknown_method_of_2026_is_404(site: Site) -> None:
     status, answer = send(site, modern("no/such"))
     assert (status, answer["error"]["code"]) == (404, -32601)
