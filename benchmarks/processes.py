@@ -38,8 +38,8 @@ def web_processes(site: Site) -> Iterator[Path]:
 
 
 def resident(site: Site) -> float:
-    """Return the resident memory of the web process and its workers in MiB."""
-    return sum(_field(process, "VmRSS") for process in web_processes(site)) / 1024
+    """Return the memory of the web process and its workers in MiB; what they share counts once."""
+    return sum(_field(process, "Pss", "smaps_rollup") for process in web_processes(site)) / 1024
 
 
 def threads(site: Site) -> int:
@@ -59,9 +59,9 @@ def open_files(site: Site) -> int:
     return total
 
 
-def _field(process: Path, name: str) -> int:
+def _field(process: Path, name: str, file: str = "status") -> int:
     try:
-        found = re.search(rf"^{name}:\s+(\d+)", (process / "status").read_text(), re.MULTILINE)
+        found = re.search(rf"^{name}:\s+(\d+)", (process / file).read_text(), re.MULTILINE)
     except (FileNotFoundError, ProcessLookupError):
         return 0
     return int(found[1]) if found else 0
