@@ -27,6 +27,7 @@ from typing import Any, cast
 import anyio
 import pytest
 from mcp.server.lowlevel import Server
+from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -361,19 +362,30 @@ def test_a_trace_goes_on(catalogue: Catalogue, where: str) -> None:
     assert get_current_span().get_span_context().trace_id == 0
 
 
-@pytest.mark.parametrize("where", ["meta", "header"])
-def test_the_spans_of_a_request_are_children_of_the_callers(
-    served: Server[Any], monkeypatch: pytest.MonkeyPatch, where: str
-) -> None:
+@pytest.fixture(scope="module")
+def all_spans() -> InMemorySpanExporter:
+    """Keep the spans of this process, whose tracer provider can be set but once."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    # The provider of a process can be set once; the tests of others must not get this one.
-    monkeypatch.setattr("mcp.shared._otel._tracer", provider.get_tracer("mcp"))
+    trace.set_tracer_provider(provider)
+    return exporter
+
+
+@pytest.fixture
+def spans(all_spans: InMemorySpanExporter) -> InMemorySpanExporter:
+    all_spans.clear()
+    return all_spans
+
+
+@pytest.mark.parametrize("where", ["meta", "header"])
+def test_the_spans_of_a_request_are_children_of_the_callers(
+    served: Server[Any], spans: InMemorySpanExporter, where: str
+) -> None:
     parent = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
     headers, body = request("tools/list", meta=parent if where == "meta" else {})
     anyio.run(exchange, served, [*headers, *(parent.items() if where == "header" else [])], body, visit())
-    (span,) = exporter.get_finished_spans()
+    (span,) = spans.get_finished_spans()
     assert span.parent is not None
     assert f"{span.context.trace_id:032x}-{span.parent.span_id:016x}" in parent["traceparent"]
     assert "tools/list" in span.name
