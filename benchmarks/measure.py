@@ -37,7 +37,7 @@ from typing import Any
 import httpx
 
 from benchmarks.airflow_home import API, Home, prepared
-from benchmarks.processes import resident
+from benchmarks.processes import resident_of_worker
 from tests.hosts.conftest import HEALTH, LINE, ROOT, Site
 
 BLOCKS = 5
@@ -204,7 +204,7 @@ def fresh_worker(home: Home) -> dict[str, Figure]:
                         ratios.append(first / statistics.median(steady))
                     for _ in range(100):
                         client.request(**rest)
-                memory[enabled] = resident(site)
+                memory[enabled] = resident_of_worker(site)
         added.append(memory["True"] - memory["False"])
     return {"first call over steady": figure(ratios), "MiB added to a web worker": figure(added)}
 

@@ -42,6 +42,11 @@ def resident(site: Site) -> float:
     return sum(_field(process, "Pss", "smaps_rollup") for process in web_processes(site)) / 1024
 
 
+def resident_of_worker(site: Site) -> float:
+    """Return the resident memory of the largest process, which is a worker, in MiB."""
+    return max(_field(process, "VmRSS") for process in web_processes(site)) / 1024
+
+
 def threads(site: Site) -> int:
     """Return how many threads the web process and its workers have."""
     return sum(_field(process, "Threads") for process in web_processes(site))

@@ -66,14 +66,12 @@ def row(line: Any, measure: str, found: Figure, budget: float | None, *, at_leas
     return f"| {line} | {measure} | {shown} | {spread} | {sign} {budget:,} | {verdict} |"
 
 
-def loads(line: Any, found: dict[str, Any], where: str, budgets: bool = True) -> Iterator[str]:
+def loads(line: Any, found: dict[str, Any], where: str) -> Iterator[str]:
     for clients, figures in found.items():
         many = f"{clients} client{'s' if clients != '1' else ''}, {where}"
-        ratio = THROUGHPUT if budgets else None
-        yield row(line, f"throughput over REST, {many}", figures["ratio"], ratio, at_least=True)
-        health = HEALTH if budgets else None
-        yield row(line, f"health check's p95 over that under REST, {many}", figures["health"], health)
-        yield row(line, f"errors, {many}", one(figures["errors"]), 0 if budgets else None)
+        yield row(line, f"throughput over REST, {many}", figures["ratio"], THROUGHPUT, at_least=True)
+        yield row(line, f"health check's p95 over that under REST, {many}", figures["health"], HEALTH)
+        yield row(line, f"errors, {many}", one(figures["errors"]), 0)
         if figures["errors of REST"]:
             yield row(line, f"errors of the bare REST API, {many}", one(figures["errors of REST"]), None)
 
@@ -181,7 +179,6 @@ def main() -> None:
             row("peer", f"tool call over REST call, {name}", each, None)
             for name, each in found["latency"].items()
         ]
-        out += loads("peer", found["throughput"], "1 worker", budgets=False)
     out += [
         "",
         "## 1,000 Dags, 100,000 Dag runs, a million task instances: each call over its REST calls",
