@@ -35,13 +35,14 @@ test: $(LINES:%=airflow%) node tools
 
 # About an hour on two processors that do nothing else. It needs PostgreSQL (Debian: postgresql) and node.
 bench: $(LINES:%=.venv/airflow%/.bench) .venv/peer/.installed node
+	@rm -rf build/bench
 	@set -e; for line in $(LINES); do for what in measure large; do \
 		.venv/airflow$$line/bin/python -m benchmarks.$$what build/bench/$$what$$line.json; \
 	done; done
 	@.venv/peer/bin/python -m benchmarks.peer build/bench/peer.json
-	@set -e; for line in $(LINES); do \
-		.venv/airflow$$line/bin/python -m benchmarks.soak build/bench/soak$$line.json & \
-	done; wait
+	@set -e; soaks=; for line in $(LINES); do \
+		.venv/airflow$$line/bin/python -m benchmarks.soak build/bench/soak$$line.json & soaks="$$soaks $$!"; \
+	done; for soak in $$soaks; do wait $$soak; done
 	@.venv/airflow$(LINE)/bin/python -m benchmarks.report build/bench benchmarks/RESULTS.md benchmarks/notes.md
 
 # The built wheel or sdist beside every supported Airflow minor, in clean environments: a minute or two each.

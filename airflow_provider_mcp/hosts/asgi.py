@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from airflow_provider_mcp.endpoint import Reply, Visit
 
 UNWATCHED_SECONDS = 0.5
+"""How long a call runs before anyone looks whether its client is still there."""
 
 
 def headers_of(scope: Any) -> list[tuple[str, str]]:
