@@ -14,7 +14,7 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""Airflow 3: calls into the api-server's own app, within the request that is being served."""
+"""Airflow 3 as tools reach it: calls into the api-server's own app, and the addresses of its pages."""
 
 from __future__ import annotations
 
