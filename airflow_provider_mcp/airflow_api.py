@@ -19,7 +19,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -34,17 +33,6 @@ from airflow_provider_mcp.errors import ErrorCode, ToolError
 
 INNER_HOST = "airflow.in-process"
 """The host name of calls that never leave the process."""
-
-
-class _Unlogged(logging.Filter):
-    """Drop httpx's log of in-process calls: their addresses hold what callers asked for."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        args = record.args if isinstance(record.args, tuple) else ()
-        return not any(isinstance(arg, httpx.URL) and arg.host == INNER_HOST for arg in args)
-
-
-logging.getLogger("httpx").addFilter(_Unlogged())
 
 NATIVE = "airflow_provider_mcp.native"
 """The request extension that asks for this Airflow's own API: on Airflow 2, v1 without rewriting."""
@@ -132,14 +120,15 @@ class Airflow(_OnSite, httpx.AsyncClient):
     """Airflow's REST API in Airflow 3's terms, as the caller.
 
     Paths are relative to the API's root (``dags/{dag_id}``): build them with ``path()``. A 4xx or 5xx
-    answer raises :class:`ToolError`. A client opened for reading refuses everything that writes.
+    answer raises :class:`ToolError`. A client opened for reading refuses everything that writes. What httpx
+    has for credentials, cookies and redirects has no part in it: each request goes as the caller, by itself.
     """
 
     def __init__(
         self,
         *,
         transport: httpx.AsyncBaseTransport,
-        base_url: str,
+        base_url: httpx.URL | str,
         site: Site,
         caller: Caller,
         access: Literal["read", "write"],
@@ -157,21 +146,30 @@ class Airflow(_OnSite, httpx.AsyncClient):
         self.caller = caller
         self.access = access
         self._calls = calls
+        self._root = str(self.base_url)
 
     def for_thread(self) -> AirflowSync:
         """Return the same client for a function that runs in a worker thread."""
         return AirflowSync(self)
 
-    def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
-        refuse_escape(url)
-        return super().build_request(method, url, **options)
+    def build_request(
+        self, method: str, url: httpx.URL | str, *, params: Any = None, **options: Any
+    ) -> httpx.Request:
+        return super().build_request(method, address_below(self._root, url, params), **options)
 
-    async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+    async def send(self, request: httpx.Request, *, stream: bool = False, **_: Any) -> httpx.Response:
         refuse_write(self.access, request, self.base_url.path)
         refuse_policy_change(self.site.policy_conn_ids, request, self.base_url.path)
-        response = await super().send(request, **options)
-        if response.status_code >= 300:
-            await response.aread()
+        response = await self._calls.handle_async_request(request)
+        response.request = request
+        failed = response.status_code >= 300
+        try:
+            if failed or not stream:
+                await response.aread()
+        except BaseException:
+            await response.aclose()
+            raise
+        if failed:
             raise error_of(response, self.base_url.path)
         return response
 
@@ -184,8 +182,9 @@ class AirflowSync(_OnSite, httpx.Client):
     """:class:`Airflow` for a plain ``def`` tool, which runs in a worker thread."""
 
     def __init__(self, airflow: Airflow) -> None:
+        calls = _FromThread(airflow._calls)
         super().__init__(
-            transport=_FromThread(airflow._calls),
+            transport=calls,
             base_url=airflow.base_url,
             headers=airflow.headers,
             trust_env=False,
@@ -194,17 +193,20 @@ class AirflowSync(_OnSite, httpx.Client):
         self.site = airflow.site
         self.caller = airflow.caller
         self.access = airflow.access
+        self._calls = calls
+        self._root = str(self.base_url)
 
-    def build_request(self, method: str, url: httpx.URL | str, **options: Any) -> httpx.Request:
-        refuse_escape(url)
-        return super().build_request(method, url, **options)
+    def build_request(
+        self, method: str, url: httpx.URL | str, *, params: Any = None, **options: Any
+    ) -> httpx.Request:
+        return super().build_request(method, address_below(self._root, url, params), **options)
 
-    def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+    def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
         refuse_write(self.access, request, self.base_url.path)
         refuse_policy_change(self.site.policy_conn_ids, request, self.base_url.path)
-        response = super().send(request, **options)
+        response = self._calls.handle_request(request)
+        response.request = request
         if response.status_code >= 300:
-            response.read()
             raise error_of(response, self.base_url.path)
         return response
 
@@ -265,9 +267,10 @@ class _FromThread(httpx.BaseTransport):
         return response.status_code, response.headers, await response.aread()
 
 
-def refuse_escape(url: httpx.URL | str) -> None:
-    """Refuse an address that would leave the REST API.
+def address_below(root: str, url: httpx.URL | str, params: Any = None) -> httpx.URL:
+    """Return the address of ``url`` below the REST API's root.
 
+    :param params: A query as httpx takes it, in place of one that ``url`` has.
     :raises ToolError: ``invalid_argument`` for another host or for a path with ``..``.
     """
     text = str(url)
@@ -278,6 +281,8 @@ def refuse_escape(url: httpx.URL | str) -> None:
             "The path leaves Airflow's REST API.",
             hint="Give a path below the API's root, built of identifiers exactly as Airflow lists them.",
         )
+    whole = root + text.lstrip("/")
+    return httpx.URL(whole) if params is None else httpx.URL(whole, params=params)
 
 
 def refuse_write(access: str, request: httpx.Request, root: str) -> None:

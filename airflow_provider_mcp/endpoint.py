@@ -287,8 +287,10 @@ def _continued_trace(meta: Mapping[str, Any], headers: Mapping[str, str]) -> Ite
     token = None
     for carrier in (meta, headers):
         held = {k: v for k, v in carrier.items() if k in {"traceparent", "tracestate"} and isinstance(v, str)}
+        if not held:
+            continue
         context = extract(held)
-        if get_current_span(context).get_span_context().is_valid and held:
+        if get_current_span(context).get_span_context().is_valid:
             token = tracing.attach(context)
             break
     try:

@@ -185,14 +185,14 @@ class _Served:
 
         :param user: Whom the auth manager found ``authorization`` to belong to.
         """
-        from airflow_provider_mcp.airflow_api import INNER_HOST, Airflow, Site
+        from airflow_provider_mcp.airflow_api import Airflow, Site
         from airflow_provider_mcp.hosts.airflow3_calls import InnerApp, page_url
 
         if self._inner is None:
             self._inner = InnerApp(app)
         return Airflow(
             transport=self._inner.open_transport(user, authorization),
-            base_url=f"http://{INNER_HOST}{self._inner.root}/api/v2/",
+            base_url=self._inner.base_url,
             site=Site(
                 version=self.version,
                 page_roots=page_roots,

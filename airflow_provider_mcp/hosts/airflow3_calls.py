@@ -28,6 +28,8 @@ from urllib.parse import quote
 import anyio
 import httpx
 
+from airflow_provider_mcp.airflow_api import INNER_HOST
+
 log = logging.getLogger(__name__)
 
 NESTED_CALLS = 10
@@ -54,7 +56,8 @@ class InnerApp:
 
     def __init__(self, app: Any) -> None:
         self.root = getattr(app, "root_path", "").rstrip("/")
-        self.limit = anyio.Semaphore(NESTED_CALLS)
+        self.base_url = httpx.URL(f"http://{INNER_HOST}{self.root}/api/v2/")
+        self.limit = anyio.Semaphore(NESTED_CALLS, fast_acquire=True)
         self.app = copy.copy(app)
         self.app.user_middleware = [each for each in app.user_middleware if _name(each) not in DONE_OUTSIDE]
         self.app.middleware_stack = None

@@ -18,6 +18,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -70,10 +71,23 @@ async def exchange(
         await send({"type": "http.response.body", "body": data, "more_body": True})
 
     reply: Reply | None = endpoint.Reply(400)
-    async with anyio.create_task_group() as work:
-        work.start_soon(_cancel_when_gone, receive, work.cancel_scope)
-        reply = await endpoint.exchange(server, raw_headers, body, visit, emit)
-        work.cancel_scope.cancel()
+    watching: asyncio.Future[None] | None = None
+
+    def watch() -> None:
+        nonlocal watching
+        watching = asyncio.ensure_future(_cancel_when_gone(receive, work))
+
+    with anyio.CancelScope() as work:
+        # To watch costs about as much as a short call, which is over before anyone can think better of it.
+        later = asyncio.get_running_loop().call_later(UNWATCHED_SECONDS, watch)
+        try:
+            reply = await endpoint.exchange(server, raw_headers, body, visit, emit)
+        finally:
+            later.cancel()
+            if watching is not None:
+                watching.cancel()
+                with anyio.CancelScope(shield=True):
+                    await asyncio.wait([watching])
     if streaming:
         await send({"type": "http.response.body", "body": b""})
         return None
@@ -100,8 +114,6 @@ async def start(send: Any, status: int, headers: Mapping[str, str]) -> None:
 
 async def _cancel_when_gone(receive: Any, work: anyio.CancelScope) -> None:
     """Stop the work when the client has closed the connection."""
-    # To watch costs about as much as a short call, which is over before anyone can think better of it.
-    await anyio.sleep(UNWATCHED_SECONDS)
     while (await receive())["type"] != "http.disconnect":
         pass
     work.cancel()

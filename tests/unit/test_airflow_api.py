@@ -18,6 +18,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from typing import Any
 
@@ -261,3 +262,73 @@ def test_calls_at_once_have_clients_of_their_own() -> None:
             calls.start_soon(serve, 1)
 
     anyio.run(run)
+
+
+@pytest.mark.parametrize("in_thread", [False, True])
+def test_each_call_stands_for_itself(in_thread: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """No cookie goes from one answer to the next call, no redirect is followed, no address is logged."""
+    caplog.set_level("INFO")
+    seen: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        moved = request.url.path.endswith("/moved")
+        headers = {"Set-Cookie": "_token=abc; Path=/", **({"Location": "/elsewhere"} if moved else {})}
+        return httpx.Response(307 if moved else 200, json={}, headers=headers)
+
+    async def run() -> None:
+        airflow = client(answer)
+        get = airflow.get
+        if in_thread:
+            sync = airflow.for_thread()
+            get = functools.partial(anyio.to_thread.run_sync, sync.get)
+        await get("dags/sales")
+        with pytest.raises(ToolError):
+            await get("dags/moved")
+
+    anyio.run(run)
+    assert [request.url.path.rsplit("/", 1)[1] for request in seen] == ["sales", "moved"]
+    assert not any("cookie" in request.headers or "authorization" in request.headers for request in seen)
+    assert "sales" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("route", "params", "target"),
+    [
+        ("dags", {"limit": 5, "tags": ["a", "b"]}, b"dags?limit=5&tags=a&tags=b"),
+        ("/dags/a%2Fb", None, b"dags/a%2Fb"),
+        ("dags?limit=1", None, b"dags?limit=1"),
+        ("dags?limit=1", {"offset": 2}, b"dags?offset=2"),
+        ("dags/größe x", None, b"dags/gr%C3%B6%C3%9Fe%20x"),
+    ],
+)
+def test_addresses_are_below_the_root(route: str, params: Any, target: bytes) -> None:
+    seen: list[bytes] = []
+
+    async def run() -> None:
+        airflow = client(lambda request: seen.append(request.url.raw_path) or httpx.Response(200))
+        await airflow.get(route, params=params)
+        await anyio.to_thread.run_sync(lambda: airflow.for_thread().get(route, params=params))
+
+    anyio.run(run)
+    assert [path.split(b"/api/v2/")[1] for path in seen] == [target, target]
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_an_answer_that_breaks_off_is_closed(status: int) -> None:
+    closed: list[bool] = []
+
+    class Broken(httpx.AsyncByteStream):
+        async def __aiter__(self) -> Any:
+            yield b"{"
+            raise httpx.ReadError("gone")
+
+        async def aclose(self) -> None:
+            closed.append(True)
+
+    async def run() -> None:
+        await client(lambda _: httpx.Response(status, stream=Broken())).get("dags")
+
+    with pytest.raises(httpx.ReadError):
+        anyio.run(run)
+    assert closed
