@@ -266,7 +266,7 @@ def test_calls_at_once_have_clients_of_their_own() -> None:
 
 @pytest.mark.parametrize("in_thread", [False, True])
 def test_each_call_stands_for_itself(in_thread: bool, caplog: pytest.LogCaptureFixture) -> None:
-    """No cookie goes from one answer to the next call, no redirect is followed, no address is logged."""
+    """A call goes as the caller, without cookies of the call before, to one address, and is not logged."""
     caplog.set_level("INFO")
     seen: list[httpx.Request] = []
 
@@ -278,10 +278,11 @@ def test_each_call_stands_for_itself(in_thread: bool, caplog: pytest.LogCaptureF
 
     async def run() -> None:
         airflow = client(answer)
-        get = airflow.get
+        options = {"auth": ("other", "user"), "follow_redirects": True}
+        get = functools.partial(airflow.get, **options)
         if in_thread:
-            sync = airflow.for_thread()
-            get = functools.partial(anyio.to_thread.run_sync, sync.get)
+            sync_get = functools.partial(airflow.for_thread().get, **options)
+            get = functools.partial(anyio.to_thread.run_sync, sync_get)
         await get("dags/sales")
         with pytest.raises(ToolError):
             await get("dags/moved")
