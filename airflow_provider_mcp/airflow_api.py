@@ -120,8 +120,8 @@ class Airflow(_OnSite, httpx.AsyncClient):
     """Airflow's REST API in Airflow 3's terms, as the caller.
 
     Paths are relative to the API's root (``dags/{dag_id}``): build them with ``path()``. A 4xx or 5xx
-    answer raises :class:`ToolError`. A client opened for reading refuses everything that writes. What httpx
-    has for credentials, cookies and redirects has no part in it: each request goes as the caller, by itself.
+    answer raises :class:`ToolError`. A client opened for reading refuses everything that writes. Each
+    request goes as the caller, by itself: ``auth`` and ``follow_redirects`` have no effect, no cookie is kept.
     """
 
     def __init__(
