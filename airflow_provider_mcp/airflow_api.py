@@ -121,7 +121,8 @@ class Airflow(_OnSite, httpx.AsyncClient):
 
     Paths are relative to the API's root (``dags/{dag_id}``): build them with ``path()``. A 4xx or 5xx
     answer raises :class:`ToolError`. A client opened for reading refuses everything that writes. Each
-    request goes as the caller, by itself: ``auth`` and ``follow_redirects`` have no effect, no cookie is kept.
+    request goes as the caller, by itself: ``auth`` and ``follow_redirects`` have no effect, and no cookie
+    is kept.
     """
 
     def __init__(
