@@ -553,9 +553,7 @@ class _Offered:
             state = await run_function(job.get, job_id.reference, visit.open_airflow("read"), visit.talk)
         more: dict[str, Any] = {}
         if state.status == "completed":
-            result = result_of(state.result, visit.policy.max_result_chars)
-            result.is_error = state.failed
-            more["result"] = _dump(result)
+            more["result"] = result_of(state.result, visit.policy.max_result_chars, is_error=state.failed)
         elif state.status == "failed":
             more["error"] = {"code": types.INTERNAL_ERROR, "message": state.error or "The work broke off."}
         elif state.status == "input_required":

@@ -61,15 +61,20 @@ def cut(text: str, max_chars: int) -> str:
     return text if left <= 0 else f"{text[:max_chars]}\n… ({left} more characters)"
 
 
-def result_of(answer: Any, max_chars: int) -> types.CallToolResult:
-    """Return what a tool returned; what is longer than ``max_chars`` is cut (pictures and sounds are not)."""
+def result_of(answer: Any, max_chars: int, *, is_error: bool = False) -> dict[str, Any]:
+    """Return what a tool returned as a ``CallToolResult`` in JSON.
+
+    What is longer than ``max_chars`` is cut (pictures and sounds are not). It is no model: the SDK checks a
+    result that is data, and would turn a model into data first.
+    """
+    outcome = {"isError": is_error, "resultType": "complete"}
     if isinstance(answer, Content):
         parts = [cut(part, max_chars) if isinstance(part, str) else part for part in answer.parts]
-        return types.CallToolResult(content=[block_of(part) for part in parts])
+        blocks = [block_of(part).model_dump(mode="json", by_alias=True, exclude_none=True) for part in parts]
+        return {"content": blocks, **outcome}
     shaped = shape_result(answer, max_chars)
-    return types.CallToolResult(
-        content=[types.TextContent(type="text", text=shaped.text)], structured_content=shaped.data
-    )
+    text = {"type": "text", "text": shaped.text}
+    return {"content": [text], "structuredContent": shaped.data, **outcome}
 
 
 def messages_of(answer: str | Sequence[Message]) -> list[types.PromptMessage]:

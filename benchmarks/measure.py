@@ -41,7 +41,8 @@ from benchmarks.processes import resident_of_worker
 from tests.hosts.conftest import HEALTH, LINE, ROOT, Site
 
 BLOCKS = 5
-CALLS = 60 if LINE == 3 else 20
+CALLS = 200 if LINE == 3 else 60
+LOADS = 5
 LOAD_SECONDS = 5
 CLIENTS = (1, 4, 16, 64)
 WEB_WORKERS = (1, 2) if LINE == 3 else (4,)
@@ -164,7 +165,7 @@ def throughput(site: Site, pair: Pair) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     for clients in CLIENTS:
         ratios, health, errors, rest_errors = [], [], 0, 0
-        for _ in range(3):
+        for _ in range(LOADS):
             plain, plain_errors, plain_health = asyncio.run(load(site, rest, clients, authorization))
             answered, wrong, our_health = asyncio.run(load(site, tool, clients, authorization))
             ratios.append(answered / plain)
