@@ -247,7 +247,7 @@ class _Served:
         security = getattr(self.app.appbuilder, "sm", None)
         if hasattr(user, "_sa_instance_state") and security is not None:
             # An ORM user belongs to this thread's database session: other threads load their own.
-            load_user = functools.partial(_load_user, security, user.id)
+            load_user = functools.partial(_load_user, security, user.id, getattr(user, "perms", None))
         else:
             load_user = functools.partial(_same, user)
         return Caller(str(manager.get_user_id()), str(manager.get_user_name())), load_user
@@ -388,14 +388,19 @@ def _read_body(environ: Mapping[str, Any], length: int | None, most: int) -> byt
     return body
 
 
-def _load_user(security: Any, user_id: Any) -> Any:
+def _load_user(security: Any, user_id: Any, permissions: Any) -> Any:
     """Load a user by this thread's database session, without the hundreds of rows of what the roles permit.
 
-    Airflow asks the database what a user may do. What it reads of these rows all the same is loaded then.
+    :param permissions: What the user may do, as the request that is served has found it: Airflow reads it
+        once a request. None leaves it to be read anew.
     """
     from sqlalchemy.orm import lazyload
 
-    return security.get_session.get(security.user_model, user_id, options=[lazyload("*")])
+    user = security.get_session.get(security.user_model, user_id, options=[lazyload("*")])
+    if permissions and hasattr(user, "_perms"):
+        # Where the user's public `perms` keeps it; there is no public way in.
+        user._perms = permissions
+    return user
 
 
 def _same(user: Any) -> Any:
@@ -439,9 +444,11 @@ def _inward(app: Any, load_user: Callable[[], Any], script_name: str) -> Any:
         if request.body is not None:
             headers["Content-Type"] = "application/json"
         inner = httpx.Request(request.method, url, headers=headers, content=content)
-        answer = wsgi.handle_request(inner)
-        answer.request = inner
-        answer.read()
+        # Without a context of its own, the call would have the login of the request that is being served.
+        with app.app_context():
+            answer = wsgi.handle_request(inner)
+            answer.request = inner
+            answer.read()
         return answer, held_by(answer)
 
     def run(outer: httpx.Request) -> httpx.Response:

@@ -142,11 +142,28 @@ def count_open_connections() -> list[Any]:
     return in_use
 
 
+def count_permission_queries() -> list[str]:
+    """Return the queries, kept up to date, by which inner calls ask what their caller may do."""
+    asked: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        inner = flask.has_request_context() and flask.request.path.startswith("/api/v1/")
+        if inner and "ab_permission_view" in statement:
+            asked.append(statement)
+
+    event.listen(settings.engine, "before_cursor_execute", note)
+    return asked
+
+
 def main() -> None:
     app = create_app()
     in_use = count_open_connections()
 
+    seen: list[bool] = []
+    read_permissions = count_permission_queries()
+
     def raises() -> None:
+        seen.append(hasattr(flask.g, "of_the_outer_request"))
         raise RuntimeError("an inner call fails")
 
     app.add_url_rule("/api/v1/test/raises", view_func=raises)
@@ -154,7 +171,9 @@ def main() -> None:
     from airflow_provider_mcp.hosts import airflow2_rest
 
     airflow2_rest._TABLE = (("GET", "test/raises", airflow2_rest._get(None)), *airflow2_rest._TABLE)
-    facts = {"one": one_outer_request(app), "eight": eight_at_once(app)}
+    facts: dict[str, Any] = {"one": one_outer_request(app), "eight": eight_at_once(app)}
+    facts["inner_saw_outer_g"] = seen
+    facts["permission_queries_of_inner_calls"] = read_permissions
     json.dump({**facts, "connections_in_use": len(in_use)}, sys.stdout)
 
 

@@ -58,4 +58,7 @@ def test_nested_calls_leave_the_outer_request_as_it_was(home: Path) -> None:
     for number, (*outcomes, user) in enumerate(facts["eight"]):
         assert user == ("viewer" if number % 2 else "admin")
         assert outcomes == ["permission_denied" if number % 2 else "ok"] * 4
+    assert facts["inner_saw_outer_g"] == [False]
+    # What the user may do was found at the door. Fails where Airflow keeps it in another place than `_perms`.
+    assert facts["permission_queries_of_inner_calls"] == []
     assert facts["connections_in_use"] == 0
