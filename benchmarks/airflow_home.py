@@ -70,6 +70,8 @@ class Home:
         scheme = "postgresql+psycopg2"
         return {
             **environment(self.folder, port),
+            # An installed package has its byte code; a checkout keeps what the first process compiles.
+            "PYTHONDONTWRITEBYTECODE": "",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": self.database.replace("postgresql", scheme, 1),
         }
 
