@@ -25,11 +25,12 @@ import shutil
 import signal
 import socket
 import sqlite3
+import ssl
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -41,6 +42,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 AIRFLOW = str(Path(sys.executable).with_name("airflow"))
 START_SECONDS = 180
+TLS = ssl.create_default_context()
+"""For ``verify``: httpx reads all authorities' certificates for each request that is not given one."""
 
 
 def line() -> int:
@@ -110,7 +113,7 @@ class Site:
         while time.monotonic() < until:
             assert self.processes[-1].poll() is None, self.log()
             try:
-                if httpx.get(f"{self.root}{HEALTH}", timeout=5).status_code == 200:
+                if httpx.get(f"{self.root}{HEALTH}", timeout=5, verify=TLS).status_code == 200:
                     return
             except httpx.HTTPError:
                 pass
@@ -137,7 +140,8 @@ class Site:
         """Return the Authorization header of a user, whose password is the user's name."""
         if LINE == 2:
             return "Basic " + base64.b64encode(f"{user}:{user}".encode()).decode()
-        answer = httpx.post(f"{self.root}/auth/token", json={"username": user, "password": user}, timeout=60)
+        named = {"username": user, "password": user}
+        answer = httpx.post(f"{self.root}/auth/token", json=named, timeout=60, verify=TLS)
         return "Bearer " + answer.json()["access_token"]
 
     def post(self, message: Any, user: str | None = "admin", **headers: str) -> httpx.Response:
@@ -147,7 +151,7 @@ class Site:
         if user is not None:
             sent["Authorization"] = self.authorization(user)
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-        return httpx.post(self.url, content=content, headers=sent, timeout=60)
+        return httpx.post(self.url, content=content, headers=sent, timeout=60, verify=TLS)
 
     def call(self, tool: str, user: str = "admin", **arguments: Any) -> dict[str, Any]:
         """Call a tool; return the result."""
@@ -233,6 +237,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(source, folder / "dags", dirs_exist_ok=True, ignore=ignored)
     env = environment(folder, 0)
     airflow(env, "db", "migrate")
+    with closing(sqlite3.connect(folder / "airflow.db")) as database:
+        # Who reads does not wait for who writes, and a commit writes to one file. It stays in the database.
+        database.execute("pragma journal_mode = wal")
     if LINE == 2:
         airflow(env, "sync-perm")
         create_users(env)

@@ -29,7 +29,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from .conftest import HEALTH, LINE, START_SECONDS, Site, airflow, environment, free_port
+from .conftest import HEALTH, LINE, START_SECONDS, TLS, Site, airflow, environment, free_port
 
 SECRET = "hunter2-never-shown"
 """In every secret that these tests store; no answer may hold it."""
@@ -81,6 +81,7 @@ def rest(site: Site, route: str, method: str = "GET", body: Any = None, **params
         params=params,
         json=body,
         timeout=60,
+        verify=TLS,
     )
     return answer.json() if answer.content else answer.status_code
 

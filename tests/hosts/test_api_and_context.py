@@ -28,7 +28,7 @@ import pytest
 from airflow_provider_mcp.plugins import load_catalogue
 from airflow_provider_mcp.tools.api import Api, Operation, choose_call, read_document
 
-from .conftest import LINE, Site
+from .conftest import LINE, TLS, Site
 
 ROOT = "/api/v2/" if LINE == 3 else "/api/v1/"
 SECRET = "s3cr3t-of-the-test"
@@ -65,7 +65,7 @@ PLAUSIBLE: dict[str, Any] = {
 def own(site: Site, method: str, route: str, **options: Any) -> httpx.Response:
     """Ask Airflow's own REST API."""
     headers = {"Authorization": site.authorization("admin")}
-    return httpx.request(method, site.root + ROOT + route, headers=headers, timeout=60, **options)
+    return httpx.request(method, site.root + ROOT + route, headers=headers, timeout=60, verify=TLS, **options)
 
 
 @pytest.fixture(scope="module")
