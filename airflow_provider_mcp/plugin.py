@@ -45,7 +45,7 @@ class _Lazy:
         from importlib import import_module
 
         built: list[Any] = getattr(
-            import_module(f"airflow_provider_mcp.hosts.airflow{self._line}"), self._build
+            import_module(f"airflow_provider_mcp.hosts.airflow{self._line}.mount"), self._build
         )()
         return built
 

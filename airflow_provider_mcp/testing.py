@@ -40,14 +40,16 @@ import pytest
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from airflow_provider_mcp.airflow_api import INNER_HOST, Airflow, Caller, Site
-from airflow_provider_mcp.endpoint import Visit, exchange
-from airflow_provider_mcp.hookspecs import PROJECT, hookimpl
-from airflow_provider_mcp.hosts.masking import mask
-from airflow_provider_mcp.plugins import BUILT_IN, load_catalogue
-from airflow_provider_mcp.policy import Confirmations, Policy
-from airflow_provider_mcp.server import build_server, describe_tool
-from airflow_provider_mcp.toolsets import Tool, Toolset, bind_tool, run_function
+from airflow_provider_mcp.endpoint.exchange import Visit, exchange
+from airflow_provider_mcp.remote.masking import mask
+from airflow_provider_mcp.sdk.airflow import INNER_HOST, Airflow, Caller, Site
+from airflow_provider_mcp.sdk.hookspecs import PROJECT, hookimpl
+from airflow_provider_mcp.sdk.tool import Tool, Toolset, bind_tool, run_function
+from airflow_provider_mcp.server.build import build_server
+from airflow_provider_mcp.server.calls import describe_tool
+from airflow_provider_mcp.server.catalogue import BUILT_IN, load_catalogue
+from airflow_provider_mcp.server.policy import Policy
+from airflow_provider_mcp.server.signing import Confirmations
 
 __all__ = [
     "Call",

@@ -28,9 +28,9 @@ import typing
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_mcp.plugins import Catalogue, load_catalogue
-from airflow_provider_mcp.server import describe_tool
-from airflow_provider_mcp.toolsets import Prompt, Tool
+from airflow_provider_mcp.sdk.tool import Prompt, Tool
+from airflow_provider_mcp.server.calls import describe_tool
+from airflow_provider_mcp.server.catalogue import Catalogue, load_catalogue
 
 ROOT = Path(__file__).resolve().parent.parent
 SNAPSHOTS = "tests/contract/snapshots"

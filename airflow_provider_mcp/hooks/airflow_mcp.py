@@ -30,8 +30,8 @@ from airflow_provider_mcp.connection_fields import CONN_TYPE, FIELDS, HIDDEN, PL
 if TYPE_CHECKING:
     import httpx
 
-    from airflow_provider_mcp.airflow_api import Airflow
-    from airflow_provider_mcp.hosts.remote import Target
+    from airflow_provider_mcp.remote.target import Target
+    from airflow_provider_mcp.sdk.airflow import Airflow
 
 
 class AirflowMCPHook(BaseHook):  # type: ignore[misc]
@@ -87,7 +87,7 @@ class AirflowMCPHook(BaseHook):  # type: ignore[misc]
         :raises ValueError: The connection has no host, or an unusable part.
         """
         from airflow_provider_mcp.hosts.connections import extra_of
-        from airflow_provider_mcp.hosts.remote import target_of
+        from airflow_provider_mcp.remote.target import target_of
 
         connection = self.get_connection(self.mcp_conn_id)
         if not connection.host:
@@ -122,7 +122,9 @@ class AirflowMCPHook(BaseHook):  # type: ignore[misc]
         served = self._served_airflow()
         if served is not None:
             return served.for_thread()
-        from airflow_provider_mcp.hosts.remote import RemoteClient, auth_of, line_of, options_of
+        from airflow_provider_mcp.remote.auth import auth_of
+        from airflow_provider_mcp.remote.client import RemoteClient, options_of
+        from airflow_provider_mcp.remote.errors import line_of
 
         target = self.target
         line = line_of(self._ask_version(target))
@@ -137,8 +139,8 @@ class AirflowMCPHook(BaseHook):  # type: ignore[misc]
 
         :raises ValueError: It does, but this is not a worker thread of the call.
         """
-        from airflow_provider_mcp.airflow_api import served_airflow
         from airflow_provider_mcp.hosts.connections import extra_of
+        from airflow_provider_mcp.sdk.airflow import served_airflow
 
         served = served_airflow()
         if served is None:
@@ -177,12 +179,11 @@ class AirflowMCPHook(BaseHook):  # type: ignore[misc]
     def _ask_version(self, target: Target) -> str:
         import httpx
 
-        from airflow_provider_mcp.hosts.remote import (
+        from airflow_provider_mcp.remote.auth import auth_of
+        from airflow_provider_mcp.remote.client import RemoteClient, options_of
+        from airflow_provider_mcp.remote.errors import (
             VERSION_ROUTES,
-            RemoteClient,
-            auth_of,
             lost,
-            options_of,
             telling_answer,
             version_in,
             wrong_answer,
@@ -209,8 +210,9 @@ class AirflowMCPHook(BaseHook):  # type: ignore[misc]
         """Say whether that Airflow answers and accepts the credential."""
         import httpx
 
-        from airflow_provider_mcp.errors import ToolError
-        from airflow_provider_mcp.hosts.remote import lost, refuses_credential
+        from airflow_provider_mcp.remote.auth import refuses_credential
+        from airflow_provider_mcp.remote.errors import lost
+        from airflow_provider_mcp.sdk.errors import ToolError
 
         try:
             served = self._served_airflow()

@@ -23,7 +23,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_mcp.errors import ConnectionUnreadable
+from airflow_provider_mcp.server.policy import ConnectionUnreadable
 
 log = logging.getLogger(__name__)
 

@@ -33,7 +33,7 @@ import anyio.to_thread
 from pydantic import Field
 
 from airflow_provider_mcp.sdk import Airflow, Result, ToolError, Toolset, hookimpl, path, tool
-from airflow_provider_mcp.tools.icons import API_ICON
+from airflow_provider_mcp.tools.shared.icons import API_ICON
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Path = Annotated[

@@ -36,8 +36,8 @@ from airflow_provider_mcp.sdk import (
     path,
     tool,
 )
-from airflow_provider_mcp.tools.icons import ASSETS_ICON
-from airflow_provider_mcp.tools.secrets import mask_secrets
+from airflow_provider_mcp.tools.shared.icons import ASSETS_ICON
+from airflow_provider_mcp.tools.shared.masking import mask_secrets
 
 MOST_PAGES = 5
 """Pages of 100 assets that are searched, at most, for the one that a name means."""

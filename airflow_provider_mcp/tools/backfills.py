@@ -35,9 +35,9 @@ from airflow_provider_mcp.sdk import (
     path,
     tool,
 )
-from airflow_provider_mcp.tools.arguments import DagId
-from airflow_provider_mcp.tools.icons import BACKFILLS_ICON
-from airflow_provider_mcp.tools.secrets import mask_secrets
+from airflow_provider_mcp.tools.shared.arguments import DagId
+from airflow_provider_mcp.tools.shared.icons import BACKFILLS_ICON
+from airflow_provider_mcp.tools.shared.masking import mask_secrets
 
 SHOWN_DATES = 20
 _SHOWN = (

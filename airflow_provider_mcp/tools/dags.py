@@ -35,8 +35,8 @@ from airflow_provider_mcp.sdk import (
     path,
     tool,
 )
-from airflow_provider_mcp.tools.arguments import DagId, RunState, page_template, present, seconds_only
-from airflow_provider_mcp.tools.icons import DAGS_ICON
+from airflow_provider_mcp.tools.shared.arguments import DagId, RunState, page_template, present, seconds_only
+from airflow_provider_mcp.tools.shared.icons import DAGS_ICON
 
 Part = Literal["tasks", "params", "source", "runs", "versions", "import_errors", "warnings", "assets"]
 RECENT_RUNS = 5

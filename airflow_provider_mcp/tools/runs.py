@@ -43,7 +43,7 @@ from airflow_provider_mcp.sdk import (
     path,
     tool,
 )
-from airflow_provider_mcp.tools.arguments import (
+from airflow_provider_mcp.tools.shared.arguments import (
     DagId,
     RunId,
     RunState,
@@ -54,9 +54,9 @@ from airflow_provider_mcp.tools.arguments import (
     present,
     seconds_only,
 )
-from airflow_provider_mcp.tools.collect import count_states
-from airflow_provider_mcp.tools.icons import RUNS_ICON
-from airflow_provider_mcp.tools.previews import as_of, instances_by_state
+from airflow_provider_mcp.tools.shared.icons import RUNS_ICON
+from airflow_provider_mcp.tools.shared.previews import as_of, instances_by_state
+from airflow_provider_mcp.tools.shared.reads import count_states
 
 _FINISHED = frozenset({"success", "failed"})
 _CANCELLED = "Cancelled by the MCP client that started it."

@@ -31,10 +31,13 @@ import httpx
 import jsonschema
 import pytest
 
-from airflow_provider_mcp.airflow_api import Airflow, Caller, Site
-from airflow_provider_mcp.plugins import load_catalogue
-from airflow_provider_mcp.server import INSTRUCTIONS, describe_tool
-from airflow_provider_mcp.toolsets import Tool, bind_tool, outline, run_function, shape_result
+from airflow_provider_mcp.sdk.airflow import Airflow, Caller, Site
+from airflow_provider_mcp.sdk.schemas import outline
+from airflow_provider_mcp.sdk.tool import Tool, bind_tool, run_function
+from airflow_provider_mcp.server.build import INSTRUCTIONS
+from airflow_provider_mcp.server.calls import describe_tool
+from airflow_provider_mcp.server.catalogue import load_catalogue
+from airflow_provider_mcp.server.shaping import shape_result
 
 from .tokens import tokens
 

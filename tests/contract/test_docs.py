@@ -36,9 +36,11 @@ from typing import Any, get_args
 import pytest
 import yaml
 
-from airflow_provider_mcp import errors, hookspecs
+from airflow_provider_mcp.cli import commands
 from airflow_provider_mcp.get_provider_info import get_provider_info
-from airflow_provider_mcp.plugins import load_catalogue
+from airflow_provider_mcp.sdk import errors as sdk_errors
+from airflow_provider_mcp.sdk import hookspecs
+from airflow_provider_mcp.server.catalogue import load_catalogue
 
 from ..documentation import PAGES, ROOT, Block, collect_blocks, named_block
 
@@ -198,9 +200,8 @@ def check_airflow(words: list[str]) -> None:
 
 
 def check_airflow_mcp(words: list[str]) -> None:
-    from airflow_provider_mcp import cli
 
-    parse(cli._build_parser(), words)
+    parse(commands._build_parser(), words)
 
 
 def parse(parser: Any, words: list[str]) -> None:
@@ -296,10 +297,13 @@ def test_the_hook_reference_is_that_of_the_code() -> None:
 def test_troubleshooting_covers_every_refusal() -> None:
     text = (ROOT / "docs" / "troubleshooting.rst").read_text(encoding="utf-8")
     titles = "\n".join(re.findall(r"^(.+)\n-{4,}$", text, re.MULTILINE))
-    endpoint = (ROOT / "airflow_provider_mcp" / "endpoint.py").read_text(encoding="utf-8")
+    endpoint = "".join(
+        file.read_text(encoding="utf-8")
+        for file in sorted((ROOT / "airflow_provider_mcp" / "endpoint").glob("*.py"))
+    )
     statuses = set(re.findall(r"(?:_rpc_error|Reply)\(\s*(4\d\d)", endpoint))
     assert statuses >= {"400", "401", "403", "405", "413", "415"}
-    for sign in sorted(statuses | set(get_args(errors.ErrorCode))):
+    for sign in sorted(statuses | set(get_args(sdk_errors.ErrorCode))):
         assert re.search(rf"\b{sign}\b", titles), sign
 
 

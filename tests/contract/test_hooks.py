@@ -25,8 +25,17 @@ import anyio
 from mcp.shared.exceptions import MCPError
 from pydantic import BaseModel, Field
 
-from airflow_provider_mcp import hookspecs
-from airflow_provider_mcp.sdk import Airflow, Prompt, Resource, ToolCall, Toolset, hookimpl, path, tool
+from airflow_provider_mcp.sdk import (
+    Airflow,
+    Prompt,
+    Resource,
+    ToolCall,
+    Toolset,
+    hookimpl,
+    hookspecs,
+    path,
+    tool,
+)
 from airflow_provider_mcp.testing import ToolTester, load_plugin
 
 

@@ -32,8 +32,9 @@ from airflow.www.app import create_app
 from airflow.www.extensions.init_auth_manager import get_auth_manager
 from sqlalchemy import event
 
-from airflow_provider_mcp.airflow_api import Airflow
-from airflow_provider_mcp.errors import ToolError
+from airflow_provider_mcp.hosts.airflow2 import rest
+from airflow_provider_mcp.sdk.airflow import Airflow
+from airflow_provider_mcp.sdk.errors import ToolError
 
 
 def outer_request(app: Any, user: str) -> Any:
@@ -168,9 +169,8 @@ def main() -> None:
 
     app.add_url_rule("/api/v1/test/raises", view_func=raises)
     # The table passes on what it knows; the failing route is put in its place.
-    from airflow_provider_mcp.hosts import airflow2_rest
 
-    airflow2_rest._TABLE = (("GET", "test/raises", airflow2_rest._get(None)), *airflow2_rest._TABLE)
+    rest._TABLE = (("GET", "test/raises", rest._get(None)), *rest._TABLE)
     facts: dict[str, Any] = {"one": one_outer_request(app), "eight": eight_at_once(app)}
     facts["inner_saw_outer_g"] = seen
     facts["permission_queries_of_inner_calls"] = read_permissions

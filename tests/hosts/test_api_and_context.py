@@ -25,7 +25,7 @@ import httpx
 import jsonschema
 import pytest
 
-from airflow_provider_mcp.plugins import load_catalogue
+from airflow_provider_mcp.server.catalogue import load_catalogue
 from airflow_provider_mcp.tools.api import Api, Operation, choose_call, read_document
 
 from .conftest import LINE, TLS, Site

@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_mcp.errors import ToolError
+from airflow_provider_mcp.sdk.errors import ToolError
 from airflow_provider_mcp.testing import Recording, call_tool, open_airflow
 
 

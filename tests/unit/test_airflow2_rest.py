@@ -25,7 +25,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from airflow_provider_mcp.hosts.airflow2_rest import UnsupportedOnAirflow2, log_lines, to_v1
+from airflow_provider_mcp.hosts.airflow2.rest import UnsupportedOnAirflow2, log_lines, to_v1
 
 
 def answer(request: Any, value: Any) -> Any:

@@ -25,9 +25,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from airflow_provider_mcp.endpoint import Reply
-from airflow_provider_mcp.hosts import airflow2
-from airflow_provider_mcp.hosts.airflow2 import _Exchange, _is_gone
+from airflow_provider_mcp.endpoint import wsgi
+from airflow_provider_mcp.endpoint.door import Reply
+from airflow_provider_mcp.endpoint.wsgi import _Exchange, _is_gone
 
 Work = Callable[[_Exchange], Awaitable[Reply | None]]
 
@@ -133,7 +133,7 @@ def test_where_nothing_tells_the_client_is_there(monkeypatch: pytest.MonkeyPatch
 def test_a_client_that_goes_away_stops_the_work(
     loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch, events: int
 ) -> None:
-    monkeypatch.setattr(airflow2, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(wsgi, "LOOK_SECONDS", 0.05)
     ours, theirs = socket.socketpair()
     given_back: list[asyncio.AbstractEventLoop] = []
     exchange = _Exchange(loop, given_back.append, lambda: _is_gone({"gunicorn.socket": ours}))
@@ -156,7 +156,7 @@ def test_a_client_that_goes_away_stops_the_work(
         assert list(exchange) == [b"one"]
         exchange.close()
     else:
-        assert reply == Reply(airflow2.CLIENT_GONE)
+        assert reply == Reply(wsgi.CLIENT_GONE)
     assert ended == ["stopped"]
     assert given_back == [loop]
     assert time.monotonic() - began < 10

@@ -25,7 +25,7 @@ import anyio
 import httpx
 import pytest
 
-from airflow_provider_mcp.hosts import airflow3_calls
+from airflow_provider_mcp.hosts.airflow3 import calls
 
 starlette = pytest.importorskip("starlette.applications", reason="Airflow 2 has no Starlette")
 security = pytest.importorskip("airflow.api_fastapi.core_api.security", reason="of Airflow 3")
@@ -72,7 +72,7 @@ def app_with(*middleware: Any) -> Any:
 
 def get(app: Any, route: str) -> httpx.Response:
     async def run() -> httpx.Response:
-        transport = airflow3_calls.InnerApp(app).open_transport("ada", "Bearer hers")
+        transport = calls.InnerApp(app).open_transport("ada", "Bearer hers")
         async with httpx.AsyncClient(transport=transport, base_url="http://in/api/v2/") as http:
             return await http.get(route)
 
@@ -109,15 +109,15 @@ def test_the_middlewares_left_out_are_all_that_this_airflow_brings() -> None:
     from airflow.api_fastapi.app import create_app
 
     app = create_app(apps="core")
-    names = {airflow3_calls._name(each) for each in app.user_middleware}
-    assert names == airflow3_calls.DONE_OUTSIDE
+    names = {calls._name(each) for each in app.user_middleware}
+    assert names == calls.DONE_OUTSIDE
     before = list(app.user_middleware)
     anyio.run(lambda: _build(app))
     assert app.user_middleware == before
 
 
 async def _build(app: Any) -> None:
-    assert airflow3_calls.InnerApp(app).app.user_middleware == []
+    assert calls.InnerApp(app).app.user_middleware == []
 
 
 def test_the_access_log_has_no_line_of_a_call(caplog: pytest.LogCaptureFixture) -> None:

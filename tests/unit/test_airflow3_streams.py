@@ -24,9 +24,9 @@ import anyio
 import httpx
 import pytest
 
-from airflow_provider_mcp.hosts import airflow3_calls
+from airflow_provider_mcp.hosts.airflow3 import calls
 
-NDJSON = {"Accept": airflow3_calls.STREAMED}
+NDJSON = {"Accept": calls.STREAMED}
 
 
 def app_of(sent: list[int], count: int, breaks: bool = False) -> Any:
@@ -55,7 +55,7 @@ class App:
 
 
 def client(app: Any) -> tuple[httpx.AsyncClient, anyio.Semaphore]:
-    inner = airflow3_calls.InnerApp(App(app))
+    inner = calls.InnerApp(App(app))
     return httpx.AsyncClient(
         transport=inner.open_transport("ada", "Bearer a"), base_url="http://in"
     ), inner.limit
@@ -72,7 +72,7 @@ def test_an_answer_is_made_no_faster_than_it_is_read() -> None:
             async for line in answer.aiter_lines():
                 seen.append(line)
                 assert len(sent) <= len(seen) + 2
-        assert limit.value == airflow3_calls.NESTED_CALLS
+        assert limit.value == calls.NESTED_CALLS
         return seen
 
     assert anyio.run(run) == [str(number) for number in range(50)]
@@ -87,7 +87,7 @@ def test_who_reads_no_further_stops_the_app() -> None:
             async for line in answer.aiter_lines():
                 if line == "3":
                     break
-        assert limit.value == airflow3_calls.NESTED_CALLS
+        assert limit.value == calls.NESTED_CALLS
 
     anyio.run(run)
     assert len(sent) < 10

@@ -28,10 +28,10 @@ import anyio.to_thread
 import httpx
 import pytest
 
-from airflow_provider_mcp.airflow_api import Airflow, served_airflow, serving
-from airflow_provider_mcp.errors import ToolError
-from airflow_provider_mcp.suggestions import suggest_close_matches
-from airflow_provider_mcp.toolsets import run_function
+from airflow_provider_mcp.sdk.airflow import Airflow, served_airflow, serving
+from airflow_provider_mcp.sdk.errors import ToolError
+from airflow_provider_mcp.sdk.tool import run_function
+from airflow_provider_mcp.server.identifiers import suggest_close_matches
 
 from .test_toolsets import client
 

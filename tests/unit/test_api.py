@@ -25,8 +25,8 @@ import anyio
 import httpx
 import pytest
 
-from airflow_provider_mcp.airflow_api import NATIVE, Airflow, Caller, Site
-from airflow_provider_mcp.errors import ToolError
+from airflow_provider_mcp.sdk.airflow import NATIVE, Airflow, Caller, Site
+from airflow_provider_mcp.sdk.errors import ToolError
 from airflow_provider_mcp.tools.api import (
     ApiAnswer,
     _preview_call,

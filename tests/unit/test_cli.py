@@ -21,11 +21,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+
+from airflow_provider_mcp.cli import arguments, client_configs, commands
+from airflow_provider_mcp.cli import serve as cli_serve
+from airflow_provider_mcp.server import policy
 
 try:
     import tomllib
@@ -33,17 +38,16 @@ except ImportError:
     # Python 3.10: pytest brings it.
     import tomli as tomllib
 
-from airflow_provider_mcp import cli, client_configs
-from airflow_provider_mcp import policy as policies
-from airflow_provider_mcp.cli import FAULTY, MISUSED, OK, main
-from airflow_provider_mcp.policy import Policy
+from airflow_provider_mcp.cli.arguments import FAULTY, MISUSED, OK
+from airflow_provider_mcp.cli.commands import main
+from airflow_provider_mcp.server.policy import Policy
 
 URL = "https://airflow.example.com/air"
 
 
 @pytest.fixture(autouse=True)
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (cli.ENV_URL, cli.ENV_TOKEN, cli.ENV_USERNAME, cli.ENV_PASSWORD):
+    for name in (arguments.ENV_URL, arguments.ENV_TOKEN, arguments.ENV_USERNAME, arguments.ENV_PASSWORD):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -89,10 +93,10 @@ def test_a_connection_gives_the_address_and_the_policy(monkeypatch: pytest.Monke
     extra = json.dumps({"read_only": True, "token": "t"})
     connection = FakeConnection(host="a.example.com", extra=extra)
     monkeypatch.setattr("airflow_provider_mcp.hosts.connections.find_connection", lambda _: connection)
-    given = cli._build_parser().parse_args(
+    given = commands._build_parser().parse_args(
         ["serve", "--conn-id", "x", "--conn-id", "y", "--conn-id", "x", "--disabled-tools", "get_dag"]
     )
-    x, y = cli._instances(given, narrow=True)
+    x, y = arguments._instances(given, narrow=True)
     assert (x.name, y.name) == ("x", "y")
     assert x.remote.target.url == "https://a.example.com"
     policy = x.policy_source.current()
@@ -102,12 +106,12 @@ def test_a_connection_gives_the_address_and_the_policy(monkeypatch: pytest.Monke
 
 def test_what_a_connection_narrows_is_read_again_while_it_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
-    monkeypatch.setattr(policies.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     connection: FakeConnection | None = FakeConnection(host="a.example.com")
     monkeypatch.setattr("airflow_provider_mcp.hosts.connections.find_connection", lambda _: connection)
-    monkeypatch.setattr(policies, "read_options", lambda: Policy(toolsets=frozenset({"dags", "runs"})))
-    given = cli._build_parser().parse_args(["serve", "--conn-id", "x", "--toolsets", "dags,tasks"])
-    (only,) = cli._instances(given, narrow=True)
+    monkeypatch.setattr(policy, "read_options", lambda: Policy(toolsets=frozenset({"dags", "runs"})))
+    given = commands._build_parser().parse_args(["serve", "--conn-id", "x", "--toolsets", "dags,tasks"])
+    (only,) = arguments._instances(given, narrow=True)
 
     def policy_after(seconds: float, extra: dict[str, Any] | None) -> Policy:
         nonlocal now, connection
@@ -146,10 +150,10 @@ def test_a_malformed_connection_is_not_served(
 
 
 def test_the_environment_names_the_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(cli.ENV_URL, URL)
-    monkeypatch.setenv(cli.ENV_TOKEN, "t")
-    given = cli._build_parser().parse_args(["serve", "--read-only", "--confirm", "none"])
-    (only,) = cli._instances(given, narrow=True)
+    monkeypatch.setenv(arguments.ENV_URL, URL)
+    monkeypatch.setenv(arguments.ENV_TOKEN, "t")
+    given = commands._build_parser().parse_args(["serve", "--read-only", "--confirm", "none"])
+    (only,) = arguments._instances(given, narrow=True)
     assert only.remote.target.url == URL
     assert only.remote.target.token == "t"
     policy = only.policy_source.current()
@@ -158,10 +162,10 @@ def test_the_environment_names_the_airflow(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_token_command_comes_before_the_environment() -> None:
-    given = cli._build_parser().parse_args(
+    given = commands._build_parser().parse_args(
         ["check", "--url", URL, "--token-command", "print-token --for 'a b'"]
     )
-    (only,) = cli._instances(given, narrow=False)
+    (only,) = arguments._instances(given, narrow=False)
     assert only.remote.target.token_command == ("print-token", "--for", "a b")
 
 
@@ -184,12 +188,12 @@ def test_a_configuration_starts_the_server(client: str, capsys: pytest.CaptureFi
     shown = capsys.readouterr()
     server = server_in(client, shown.out)
     assert server["args"] == ["serve", "--url", URL]
-    assert cli.ENV_TOKEN in json.dumps(server)
+    assert arguments.ENV_TOKEN in json.dumps(server)
     assert client_configs.place_of(client) in shown.err
     assert main(["config", "--client", client, "--conn-id", "a", "--conn-id", "b"]) == OK
     server = server_in(client, capsys.readouterr().out)
     assert server["args"] == ["serve", "--conn-id", "a", "--conn-id", "b"]
-    assert cli.ENV_TOKEN not in json.dumps(server)
+    assert arguments.ENV_TOKEN not in json.dumps(server)
     assert main(["config", "--client", client, "--url", URL, "--via", "stdio", "--token-command", "t"]) == OK
     assert server_in(client, capsys.readouterr().out)["args"][-2:] == ["--token-command", "t"]
 
@@ -198,7 +202,7 @@ def test_a_configuration_starts_the_server(client: str, capsys: pytest.CaptureFi
 def test_a_configuration_names_the_endpoint_and_holds_no_token(
     client: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(cli.ENV_TOKEN, "secret-of-mine")
+    monkeypatch.setenv(arguments.ENV_TOKEN, "secret-of-mine")
     assert main(["config", "--client", client, "--url", f"{URL}/"]) == OK
     printed = capsys.readouterr().out
     server = server_in(client, printed)
@@ -216,10 +220,11 @@ def server_in(client: str, text: str) -> dict[str, Any]:
 def test_serve_by_url_imports_no_airflow() -> None:
     program = (
         "import sys\n"
-        "from airflow_provider_mcp import cli\n"
-        "from airflow_provider_mcp.hosts.standalone import Fleet, serve_stdio\n"
-        "given = cli._build_parser().parse_args(['serve', '--url', 'http://127.0.0.1:1'])\n"
-        "Fleet(cli._instances(given, narrow=True))\n"
+        "from airflow_provider_mcp.cli import arguments, commands\n"
+        "from airflow_provider_mcp.remote.gateway import Fleet\n"
+        "import airflow_provider_mcp.remote.serve\n"
+        "given = commands._build_parser().parse_args(['serve', '--url', 'http://127.0.0.1:1'])\n"
+        "Fleet(arguments._instances(given, narrow=True))\n"
         "print(sorted(n for n in sys.modules if n.split('.')[0] in ('airflow', 'flask', 'fastapi')))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -244,14 +249,14 @@ def test_importing_the_hook_or_the_commands_is_light() -> None:
 def test_the_commands_are_those_of_airflow_mcp() -> None:
     from airflow.cli.cli_config import Arg
 
-    from airflow_provider_mcp.hosts.airflow_cli import get_mcp_cli_commands
+    from airflow_provider_mcp.cli.airflow_command import get_mcp_cli_commands
 
     (group,) = get_mcp_cli_commands()
     assert group.name == "mcp"
     assert [command.name for command in group.subcommands] == ["serve", "check", "tools", "config"]
     assert all(isinstance(arg, Arg) for command in group.subcommands for arg in command.args)
     tools = next(command for command in group.subcommands if command.name == "tools")
-    given = cli._build_parser().parse_args(["tools", "--json"])
+    given = commands._build_parser().parse_args(["tools", "--json"])
     with pytest.raises(SystemExit) as ended:
         tools.func(given)
     assert ended.value.code == OK
@@ -272,8 +277,8 @@ def test_check_without_an_address_looks_at_the_installation(
 def test_a_bearer_token_is_read_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("t0ken\n")
-    given = cli._build_parser().parse_args(
+    given = commands._build_parser().parse_args(
         ["serve", "--url", URL, "--host", "0.0.0.0", "--bearer-token-file", str(file)]
     )
-    assert cli._bearer_token(given) == "t0ken"
-    assert cli._bearer_token(cli._build_parser().parse_args(["serve", "--url", URL])) is None
+    assert cli_serve._bearer_token(given) == "t0ken"
+    assert cli_serve._bearer_token(commands._build_parser().parse_args(["serve", "--url", URL])) is None

@@ -27,14 +27,16 @@ import anyio
 import pytest
 from pydantic import BaseModel, Field
 
-from airflow_provider_mcp import hookspecs
-from airflow_provider_mcp.airflow_api import Airflow, Caller
-from airflow_provider_mcp.endpoint import exchange
-from airflow_provider_mcp.plugins import Catalogue, load_catalogue
-from airflow_provider_mcp.policy import Confirmations, Policy
-from airflow_provider_mcp.server import Visit, build_server
+from airflow_provider_mcp.endpoint.exchange import exchange
+from airflow_provider_mcp.sdk import hookspecs
+from airflow_provider_mcp.sdk.airflow import Airflow, Caller
+from airflow_provider_mcp.sdk.tool import Toolset, tool
+from airflow_provider_mcp.server.build import build_server
+from airflow_provider_mcp.server.catalogue import Catalogue, load_catalogue
+from airflow_provider_mcp.server.policy import Policy
+from airflow_provider_mcp.server.request import Visit
+from airflow_provider_mcp.server.signing import Confirmations
 from airflow_provider_mcp.testing import open_airflow
-from airflow_provider_mcp.toolsets import Toolset, tool
 
 from .fake_airflow import FakeAirflow
 

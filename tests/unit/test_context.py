@@ -23,7 +23,8 @@ import re
 import pytest
 
 from airflow_provider_mcp.testing import call_tool, open_airflow
-from airflow_provider_mcp.tools.context import register_prompts, register_resources
+from airflow_provider_mcp.tools.prompts import register_prompts
+from airflow_provider_mcp.tools.resources import register_resources
 
 from .fake_airflow import FakeAirflow
 

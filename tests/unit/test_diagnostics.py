@@ -29,14 +29,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_mcp.errors import ToolError
+from airflow_provider_mcp.sdk.errors import ToolError
 from airflow_provider_mcp.testing import PAGES, call_tool, open_airflow
-from airflow_provider_mcp.tools import collect, history
-from airflow_provider_mcp.tools.diagnostics import get_system_health, list_import_errors, resolve_url
-from airflow_provider_mcp.tools.exceptions import Cluster, Failure, Occurrence
-from airflow_provider_mcp.tools.history import analyze_dag, attribute_unread, find_failures, is_new, window
-from airflow_provider_mcp.tools.run_diagnosis import compare_dag_runs, diagnose_dag_run
-from airflow_provider_mcp.tools.waiting import explain_waiting
+from airflow_provider_mcp.tools.diagnostics import history, reading, trends
+from airflow_provider_mcp.tools.diagnostics.comparison import compare_dag_runs
+from airflow_provider_mcp.tools.diagnostics.exceptions import Cluster, Failure, Occurrence
+from airflow_provider_mcp.tools.diagnostics.health import get_system_health
+from airflow_provider_mcp.tools.diagnostics.history import attribute_unread, find_failures, is_new, window
+from airflow_provider_mcp.tools.diagnostics.import_errors import list_import_errors
+from airflow_provider_mcp.tools.diagnostics.resolve import resolve_url
+from airflow_provider_mcp.tools.diagnostics.runs import diagnose_dag_run
+from airflow_provider_mcp.tools.diagnostics.trends import analyze_dag
+from airflow_provider_mcp.tools.diagnostics.waiting import explain_waiting
 
 # The bounds that the tools keep, whatever is in Airflow.
 BOUNDS: dict[str, int] = {
@@ -727,7 +731,7 @@ def test_addresses(airflow: PagedAirflow) -> None:
 
 
 def test_no_log_is_begun_when_the_time_is_up(airflow: PagedAirflow, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collect, "LOG_SECONDS", -1)
+    monkeypatch.setattr(reading, "LOG_SECONDS", -1)
     mapped(airflow, 15)
     found = airflow.use(diagnose_dag_run, dag_id="d")
     assert airflow.calls["logs"] == 0
@@ -737,13 +741,13 @@ def test_no_log_is_begun_when_the_time_is_up(airflow: PagedAirflow, monkeypatch:
 def test_the_bounds_that_are_stated_are_those_of_the_constants() -> None:
     runs_and_others = 1 + 1 + 1
     assert 2 + history.FAILURE_PAGES + history.EARLIER_PAGES + history.LOG_CALLS + history.EARLIER_CALLS <= 54
-    assert runs_and_others + history.SIZINGS + history.INSTANCE_PAGES <= 17
+    assert runs_and_others + trends.SIZINGS + trends.INSTANCE_PAGES <= 17
 
 
 @given(st.lists(st.lists(st.integers())))
 def test_logs_are_read_of_each_task_in_turn(groups: list[list[int]]) -> None:
     numbered = [[{"group": g, "at": n} for n in range(len(group))] for g, group in enumerate(groups)]
-    order = collect.in_turn(numbered)
+    order = reading.in_turn(numbered)
     assert len(order) == sum(map(len, groups))
     assert [row["at"] for row in order] == sorted(row["at"] for row in order)
     assert all(row in numbered[row["group"]] for row in order)

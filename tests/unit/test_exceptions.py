@@ -23,7 +23,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_mcp.tools.exceptions import (
+from airflow_provider_mcp.tools.diagnostics.exceptions import (
     Failure,
     Frame,
     Occurrence,

@@ -33,13 +33,16 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import get_current_span
 
-from airflow_provider_mcp import endpoint, server
-from airflow_provider_mcp.airflow_api import Airflow, Caller
-from airflow_provider_mcp.endpoint import Reply, Visit, exchange, own_origins
-from airflow_provider_mcp.plugins import Catalogue, load_catalogue
-from airflow_provider_mcp.policy import Confirmations, Policy
+from airflow_provider_mcp.endpoint import exchange as endpoint
+from airflow_provider_mcp.endpoint.door import Reply, own_origins
+from airflow_provider_mcp.endpoint.exchange import Visit, exchange
 from airflow_provider_mcp.sdk import Client, Prompt, Toolset, tool
-from airflow_provider_mcp.toolsets import bind_tool
+from airflow_provider_mcp.sdk.airflow import Airflow, Caller
+from airflow_provider_mcp.sdk.tool import bind_tool
+from airflow_provider_mcp.server import build
+from airflow_provider_mcp.server.catalogue import Catalogue, load_catalogue
+from airflow_provider_mcp.server.policy import Policy
+from airflow_provider_mcp.server.signing import Confirmations
 from tests.conformance import conformance_plugin
 from tests.conformance.conformance_plugin import Said, form
 
@@ -60,7 +63,7 @@ def catalogue() -> Catalogue:
 
 @pytest.fixture(scope="module")
 def served(catalogue: Catalogue) -> Server[Any]:
-    return server.build_server(catalogue, Confirmations(SECRET))
+    return build.build_server(catalogue, Confirmations(SECRET))
 
 
 @pytest.fixture(autouse=True)
@@ -171,7 +174,7 @@ def test_a_request_ends_in_time(served: Server[Any], monkeypatch: pytest.MonkeyP
 
 
 def test_a_tool_ends_in_time(served: Server[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "TOOL_SECONDS", 0.05)
+    monkeypatch.setattr(build, "TOOL_SECONDS", 0.05)
     result = call(served, "wait_until_gone", arguments={"note": "n"})
     assert result["structuredContent"]["error"]["code"] == "unavailable"
 
@@ -260,7 +263,7 @@ def test_a_confirmed_call_that_asks_is_not_confirmed_again(catalogue: Catalogue)
         return Said(said=client.ask(why=form("Why?", reason="string")))
 
     bound = bind_tool(delete_after_asking, toolset="t", owner="o")
-    served = server.build_server(Catalogue(tools={bound.name: bound}), Confirmations(SECRET))
+    served = build.build_server(Catalogue(tools={bound.name: bound}), Confirmations(SECRET))
     first = call(served, bound.name, FORMS)
     assert list(first["inputRequests"]) == ["confirm"]
     yes = {"confirm": {"action": "accept", "content": {"confirm": True}}}
@@ -353,7 +356,7 @@ def test_a_trace_goes_on(catalogue: Catalogue, where: str) -> None:
         return Said(said=1)
 
     bound = bind_tool(get_trace, toolset="t", owner="o")
-    served = server.build_server(Catalogue(tools={bound.name: bound}), Confirmations(SECRET))
+    served = build.build_server(Catalogue(tools={bound.name: bound}), Confirmations(SECRET))
     trace = "0af7651916cd43dd8448eb211c80319c"
     parent = {"traceparent": f"00-{trace}-b7ad6b7169203331-01"}
     headers, body = request("tools/call", name="get_trace", meta=parent if where == "meta" else {})
@@ -392,8 +395,8 @@ def test_the_spans_of_a_request_are_children_of_the_callers(
 
 
 def test_the_instructions_are_short() -> None:
-    assert len(server.INSTRUCTIONS.split()) <= 120
-    assert len(server.ICON) < 300
+    assert len(build.INSTRUCTIONS.split()) <= 120
+    assert len(build.ICON) < 300
 
 
 def test_own_origins() -> None:

@@ -29,12 +29,13 @@ import pytest
 import yaml
 
 from airflow_provider_mcp import connection_fields
-from airflow_provider_mcp.airflow_api import AirflowSync
-from airflow_provider_mcp.errors import ConnectionUnreadable
 from airflow_provider_mcp.hooks.airflow_mcp import AirflowMCPHook
-from airflow_provider_mcp.hosts import connections, remote
+from airflow_provider_mcp.hosts import connections
 from airflow_provider_mcp.hosts.connections import extra_of, find_connection, read_extra
-from airflow_provider_mcp.toolsets import run_function
+from airflow_provider_mcp.remote import client as remote_client
+from airflow_provider_mcp.sdk.airflow import AirflowSync
+from airflow_provider_mcp.sdk.tool import run_function
+from airflow_provider_mcp.server.policy import ConnectionUnreadable
 
 from .test_toolsets import client
 
@@ -143,7 +144,7 @@ class Server:
 def serve(monkeypatch: pytest.MonkeyPatch) -> Any:
     def serve(version: str, **connection: Any) -> Server:
         server = Server(version)
-        monkeypatch.setattr(remote, "options_of", lambda _: {"transport": httpx.MockTransport(server)})
+        monkeypatch.setattr(remote_client, "options_of", lambda _: {"transport": httpx.MockTransport(server)})
         monkeypatch.setenv("AIRFLOW_CONN_THERE", json.dumps({**AS_JSON, **connection}))
         return server
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_mcp.hosts.masking import SENSITIVE_NAMES, mask
+from airflow_provider_mcp.remote.masking import SENSITIVE_NAMES, mask
 
 try:
     from airflow._shared.secrets_masker import DEFAULT_SENSITIVE_FIELDS

@@ -24,7 +24,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_mcp.errors import ToolError
+from airflow_provider_mcp.sdk.errors import ToolError
 from airflow_provider_mcp.tools.patterns import MAX_CACHED, compile_pattern
 
 ATOMS = ["a", "b", ".", "[ab]", "[^a]", r"\w", r"\s", r"\D", r"\b", "^", "$", "(a|b)", "(?:ab)", "(?i:A)"]

@@ -26,10 +26,10 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from airflow_provider_mcp import hookspecs
-from airflow_provider_mcp.airflow_api import Caller
-from airflow_provider_mcp.plugins import load_catalogue, release
-from airflow_provider_mcp.toolsets import ToolCall, Toolset, tool
+from airflow_provider_mcp.sdk import hookspecs
+from airflow_provider_mcp.sdk.airflow import Caller
+from airflow_provider_mcp.sdk.tool import ToolCall, Toolset, tool
+from airflow_provider_mcp.server.catalogue import load_catalogue, release
 
 GROUP = hookspecs.PROJECT
 

@@ -23,10 +23,11 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_mcp import policy as policies
-from airflow_provider_mcp.errors import ConnectionUnreadable, ToolError
-from airflow_provider_mcp.plugins import load_catalogue
-from airflow_provider_mcp.policy import Confirmations, Policy, PolicySource
+from airflow_provider_mcp.sdk.errors import ToolError
+from airflow_provider_mcp.server import policy, signing
+from airflow_provider_mcp.server.catalogue import load_catalogue
+from airflow_provider_mcp.server.policy import ConnectionUnreadable, Policy, PolicySource
+from airflow_provider_mcp.server.signing import Confirmations
 
 
 def test_a_connection_narrows() -> None:
@@ -88,14 +89,14 @@ def test_a_connection_never_widens() -> None:
     ],
 )
 def test_a_malformed_extra_leaves_the_options_and_is_told(extra: dict[str, Any], monkeypatch: Any) -> None:
-    monkeypatch.setattr(policies, "read_options", lambda: Policy(read_only=True))
+    monkeypatch.setattr(policy, "read_options", lambda: Policy(read_only=True))
     current = PolicySource(lambda _: extra).current()
     assert current.read_only
     assert current.problem
 
 
 def test_the_connection_is_read_again_only_when_stale(monkeypatch: Any) -> None:
-    monkeypatch.setattr(policies, "read_options", Policy)
+    monkeypatch.setattr(policy, "read_options", Policy)
     reads: list[str] = []
 
     def read(conn_id: str) -> None:
@@ -109,9 +110,9 @@ def test_the_connection_is_read_again_only_when_stale(monkeypatch: Any) -> None:
 
 
 def test_a_change_shows_after_thirty_seconds_at_most(monkeypatch: Any) -> None:
-    monkeypatch.setattr(policies, "read_options", Policy)
+    monkeypatch.setattr(policy, "read_options", Policy)
     now = 1000.0
-    monkeypatch.setattr(policies.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     extra: dict[str, Any] | None = {"read_only": True}
     source = PolicySource(lambda _: extra)
     assert source.current().read_only
@@ -123,9 +124,9 @@ def test_a_change_shows_after_thirty_seconds_at_most(monkeypatch: Any) -> None:
 
 
 def test_a_connection_that_cannot_be_read_never_widens(monkeypatch: Any) -> None:
-    monkeypatch.setattr(policies, "read_options", Policy)
+    monkeypatch.setattr(policy, "read_options", Policy)
     now = 1000.0
-    monkeypatch.setattr(policies.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     said: Any = ConnectionUnreadable("down")
 
     def read(_: str) -> Any:
@@ -181,7 +182,7 @@ def test_a_made_up_token_is_refused(token: str) -> None:
 def test_an_old_token_is_refused(monkeypatch: Any) -> None:
     confirmations = Confirmations(b"secret")
     token = confirmations.issue("1", "t", ARGUMENTS, PREVIEW)
-    later = time.time() + policies.TOKEN_SECONDS + 1
-    monkeypatch.setattr(policies.time, "time", lambda: later)
+    later = time.time() + signing.TOKEN_SECONDS + 1
+    monkeypatch.setattr(time, "time", lambda: later)
     with pytest.raises(ToolError, match="older"):
         redeem(confirmations, token)

@@ -30,7 +30,7 @@ LINE = version("apache-airflow").split(".")[0]
 
 
 def redact(value: Any, name: str | None = None) -> Any:
-    host = importlib.import_module(f"airflow_provider_mcp.hosts.airflow{LINE}")
+    host = importlib.import_module(f"airflow_provider_mcp.hosts.airflow{LINE}.serving")
     return host.redact(value, name)
 
 

@@ -29,9 +29,12 @@ import anyio
 import httpx
 import pytest
 
-from airflow_provider_mcp.errors import ToolError
-from airflow_provider_mcp.hosts import remote as remotes
-from airflow_provider_mcp.hosts.remote import Remote, Target, TokenAuth, auth_of, target_of
+from airflow_provider_mcp.remote import auth
+from airflow_provider_mcp.remote import client as remote_client
+from airflow_provider_mcp.remote.auth import TokenAuth, auth_of
+from airflow_provider_mcp.remote.client import Remote
+from airflow_provider_mcp.remote.target import Target, target_of
+from airflow_provider_mcp.sdk.errors import ToolError
 
 ROOT = "https://airflow.example.com/air"
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -39,7 +42,7 @@ Handler = Callable[[httpx.Request], httpx.Response]
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remotes, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(remote_client, "PAUSES", (0.0, 0.0))
 
 
 def jwt(lasts: float, name: str = "a") -> str:
@@ -61,7 +64,7 @@ def answered(handler: Handler, target: Target, version: str | None = "3.3.2") ->
         return handler(request)
 
     remote = Remote(target)
-    remote._client = remotes._AsyncRemoteClient(
+    remote._client = remote_client._AsyncRemoteClient(
         transport=httpx.MockTransport(handle), timeout=5, follow_redirects=False
     )
     return remote
@@ -147,7 +150,7 @@ def test_what_a_connection_says_beside_the_address() -> None:
 
 def test_a_ca_bundle_that_is_not_there_is_told() -> None:
     with pytest.raises(ValueError, match="CA bundle of c cannot be read"):
-        remotes.options_of(Target("c", ROOT, verify="/nowhere.pem"))
+        remote_client.options_of(Target("c", ROOT, verify="/nowhere.pem"))
 
 
 # ---- credentials -------------------------------------------------------------------------------------
@@ -342,9 +345,9 @@ def test_the_same_flow_serves_a_plain_client() -> None:
 
 
 def test_a_token_that_tells_no_time_lasts_an_hour() -> None:
-    assert remotes.lifetime("opaque") == 3600
-    assert remotes.lifetime("a.b.c") == 3600
-    assert 59 < remotes.lifetime(jwt(60)) < 61
+    assert auth.lifetime("opaque") == 3600
+    assert auth.lifetime("a.b.c") == 3600
+    assert 59 < auth.lifetime(jwt(60)) < 61
     assert isinstance(auth_of(USER, 3), TokenAuth)
 
 
@@ -416,7 +419,7 @@ def test_a_slow_airflow_is_asked_once() -> None:
 
 def test_the_plain_client_repeats_a_get_alone() -> None:
     failing = Failing(503, httpx.ConnectError)
-    with remotes.RemoteClient(transport=httpx.MockTransport(failing)) as client:
+    with remote_client.RemoteClient(transport=httpx.MockTransport(failing)) as client:
         assert client.get(ROOT).status_code == 200
         failing.failures = [503]
         assert client.post(ROOT).status_code == 503

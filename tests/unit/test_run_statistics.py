@@ -24,7 +24,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_mcp.tools.run_statistics import (
+from airflow_provider_mcp.tools.diagnostics.statistics import (
     RunTimes,
     TaskTimes,
     changed_keys,

@@ -30,20 +30,24 @@ import pytest
 from mcp.client import Client
 from mcp.shared.exceptions import MCPError
 
-from airflow_provider_mcp.hosts import remote as remotes
-from airflow_provider_mcp.hosts import standalone
-from airflow_provider_mcp.hosts.remote import Remote, Target
-from airflow_provider_mcp.hosts.standalone import Fleet, HttpEndpoint, Instance, own_origins
-from airflow_provider_mcp.plugins import load_catalogue
-from airflow_provider_mcp.policy import Policy, PolicySource
-from airflow_provider_mcp.server import UNKNOWN_TASK, Visit, build_server
+from airflow_provider_mcp.remote import client as remote_client
+from airflow_provider_mcp.remote import gateway
+from airflow_provider_mcp.remote.client import Remote
+from airflow_provider_mcp.remote.gateway import Fleet, Instance
+from airflow_provider_mcp.remote.serve import HttpEndpoint, own_origins
+from airflow_provider_mcp.remote.target import Target
+from airflow_provider_mcp.server.build import build_server
+from airflow_provider_mcp.server.catalogue import load_catalogue
+from airflow_provider_mcp.server.jobs import UNKNOWN_TASK
+from airflow_provider_mcp.server.policy import Policy, PolicySource
+from airflow_provider_mcp.server.request import Visit
 
 MODES = ("auto", "legacy")
 
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remotes, "PAUSES", ())
+    monkeypatch.setattr(remote_client, "PAUSES", ())
 
 
 class Pretended:
@@ -76,7 +80,7 @@ class Pretended:
 
 def instance(name: str, airflow: Pretended, **policy: Any) -> Instance:
     remote = Remote(Target(name, f"http://{name}.example.com"))
-    remote._client = remotes._AsyncRemoteClient(transport=httpx.MockTransport(airflow))
+    remote._client = remote_client._AsyncRemoteClient(transport=httpx.MockTransport(airflow))
     return Instance(remote, PolicySource(lambda _: None, Policy(**policy)))
 
 
@@ -166,7 +170,7 @@ def test_a_tool_of_one_instance_is_unsupported_on_the_other(monkeypatch: pytest.
             del catalogue.tools["list_dags"]
         return catalogue
 
-    monkeypatch.setattr(standalone, "catalogue_of", without_dags)
+    monkeypatch.setattr(gateway, "catalogue_of", without_dags)
     fleet = Fleet([instance("three", Pretended("3.3.2")), instance("two", Pretended("2.11.2"))])
     result = with_client(fleet, call("list_dags", instance="two"))
     assert result.structured_content["error"]["code"] == "unsupported"
@@ -334,7 +338,7 @@ def test_who_made_something_answers_for_it(monkeypatch: pytest.MonkeyPatch) -> N
         visit = anyio.run(fleet._visit, Context(with_request), instances[0])
         return anyio.run(entry.handler, Context(visit), types.RequestParams())
 
-    monkeypatch.setattr(standalone, "build_server", with_jobs)
+    monkeypatch.setattr(gateway, "build_server", with_jobs)
     a, b = instance("a", Pretended("3.3.2")), instance("b", Pretended("3.3.2"), read_only=True)
     c = instance("c", Pretended("3.3.2"))
     with_request = Visit(a.remote.caller, Policy(), a.remote.open_airflow)

@@ -25,9 +25,9 @@ import httpx
 import pytest
 from pydantic import BaseModel, Field
 
-from airflow_provider_mcp.errors import ToolError
-from airflow_provider_mcp.policy import Policy
 from airflow_provider_mcp.sdk import Airflow, path, tool
+from airflow_provider_mcp.sdk.errors import ToolError
+from airflow_provider_mcp.server.policy import Policy
 from airflow_provider_mcp.testing import (
     Recording,
     UnexpectedCall,

@@ -34,10 +34,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from airflow_provider_mcp.errors import ToolError
 from airflow_provider_mcp.hooks.airflow_mcp import AirflowMCPHook
-from airflow_provider_mcp.hosts import remote as remotes
-from airflow_provider_mcp.hosts.remote import Remote, target_of
+from airflow_provider_mcp.remote import client as remote_client
+from airflow_provider_mcp.remote.client import Remote
+from airflow_provider_mcp.remote.target import target_of
+from airflow_provider_mcp.sdk.errors import ToolError
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +114,7 @@ def version_at(address: str, **extra: object) -> str:
 
 
 def test_an_unknown_certificate_is_refused(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remotes, "PAUSES", ())
+    monkeypatch.setattr(remote_client, "PAUSES", ())
     with pytest.raises(ToolError, match="certificate is not trusted; give its CA bundle"):
         version_at(address)
     monkeypatch.setenv("AIRFLOW_CONN_THERE", json.dumps({"conn_type": "airflow_mcp", "host": address}))

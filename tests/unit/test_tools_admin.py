@@ -27,10 +27,11 @@ import anyio
 import httpx
 import pytest
 
-from airflow_provider_mcp.errors import ToolError
-from airflow_provider_mcp.server import describe_tool
-from airflow_provider_mcp.tools import admin
-from airflow_provider_mcp.toolsets import bind_tool, run_function
+from airflow_provider_mcp.sdk.errors import ToolError
+from airflow_provider_mcp.sdk.tool import bind_tool, run_function
+from airflow_provider_mcp.server.calls import describe_tool
+from airflow_provider_mcp.tools.admin import audit_log, connections, info, pools, variables
+from airflow_provider_mcp.tools.admin import config as admin_config
 
 from .test_toolsets import client
 
@@ -82,8 +83,8 @@ def listing(route: str, rows: list[Any]) -> Answer:
 
 
 def test_a_part_that_is_not_served_does_not_fail_the_others() -> None:
-    info = run(
-        admin.get_airflow_info,
+    shown = run(
+        info.get_airflow_info,
         {
             "GET version": (200, {"version": "2.11.2"}),
             "GET jobs": (501, {"detail": "not there on Airflow 2"}),
@@ -91,13 +92,13 @@ def test_a_part_that_is_not_served_does_not_fail_the_others() -> None:
         },
         include=["version", "jobs", "plugins"],
     )
-    assert info.version == "2.11.2"
-    assert set(info.missing) == {"jobs", "plugins"}
-    assert "not there on Airflow 2" in info.missing["jobs"]
+    assert shown.version == "2.11.2"
+    assert set(shown.missing) == {"jobs", "plugins"}
+    assert "not there on Airflow 2" in shown.missing["jobs"]
 
 
 def test_a_part_that_fails_fails() -> None:
-    assert failing(admin.get_airflow_info, {"GET version": (500, {})}).code == "internal"
+    assert failing(info.get_airflow_info, {"GET version": (500, {})}).code == "internal"
 
 
 def test_providers_past_a_hundred() -> None:
@@ -107,8 +108,8 @@ def test_providers_past_a_hundred() -> None:
         offset = int(request.url.params["offset"])
         return 200, {"providers": rows[offset : offset + 100], "total_entries": len(rows)}
 
-    info = run(admin.get_airflow_info, {"GET providers": page}, include=["providers"])
-    assert len(info.providers) == 130
+    shown = run(info.get_airflow_info, {"GET providers": page}, include=["providers"])
+    assert len(shown.providers) == 130
     assert len(SENT) == 2
 
 
@@ -123,7 +124,7 @@ def config(**sections: dict[str, str]) -> dict[str, Any]:
 
 def test_sensitive_options_are_hidden_even_if_airflow_shows_them() -> None:
     shown = run(
-        admin.get_config,
+        admin_config.get_config,
         {
             "GET config": (
                 200,
@@ -144,7 +145,7 @@ def test_sensitive_options_are_hidden_even_if_airflow_shows_them() -> None:
 def test_a_configuration_that_is_not_exposed(version: str, section: str) -> None:
     said = "Your Airflow administrator chose not to expose the configuration, most likely for security."
     error = failing(
-        admin.get_config, {"GET config": (403, {"detail": said})}, section="core", version=version
+        admin_config.get_config, {"GET config": (403, {"detail": said})}, section="core", version=version
     )
     assert (error.code, error.hint) == (
         "permission_denied",
@@ -153,7 +154,7 @@ def test_a_configuration_that_is_not_exposed(version: str, section: str) -> None
 
 
 def test_a_forbidden_configuration_is_not_a_hidden_one() -> None:
-    error = failing(admin.get_config, {"GET config": (403, {"detail": "Forbidden"})})
+    error = failing(admin_config.get_config, {"GET config": (403, {"detail": "Forbidden"})})
     assert "expose_config" not in error.hint
     assert error.identifiers["resource"] == "config"
 
@@ -164,10 +165,10 @@ def test_near_misses_of_options_and_sections() -> None:
             MISSING if request.url.params.get("section") else (200, config(core={"executor": "X"}, smtp={}))
         )
     }
-    assert failing(admin.get_config, answers, section="cor").identifiers["did_you_mean"] == ["core"]
-    error = failing(admin.get_config, answers, section="core", option="executer")
+    assert failing(admin_config.get_config, answers, section="cor").identifiers["did_you_mean"] == ["core"]
+    error = failing(admin_config.get_config, answers, section="core", option="executer")
     assert error.identifiers["did_you_mean"] == ["executor"]
-    assert failing(admin.get_config, answers, option="executor").code == "invalid_argument"
+    assert failing(admin_config.get_config, answers, option="executor").code == "invalid_argument"
 
 
 def test_the_audit_log_filters_on_the_server_and_shows_no_secret() -> None:
@@ -187,7 +188,7 @@ def test_the_audit_log_filters_on_the_server_and_shows_no_secret() -> None:
         return 200, {"event_logs": [row], "total_entries": 1}
 
     page = run(
-        admin.list_event_logs,
+        audit_log.list_event_logs,
         {"GET eventLogs": answer},
         dag_id="d",
         dag_run_id="r",
@@ -235,7 +236,7 @@ POOL = {
 
 def test_what_is_not_given_of_a_pool_stays() -> None:
     done = run(
-        admin.set_pool,
+        pools.set_pool,
         {"GET pools/ours": (200, POOL), "PATCH pools/ours": (200, {**POOL, "slots": 9})},
         name="ours",
         slots=9,
@@ -245,7 +246,7 @@ def test_what_is_not_given_of_a_pool_stays() -> None:
 
 
 def test_a_new_pool_is_created() -> None:
-    done = run(admin.set_pool, {"POST pools": (201, POOL)}, name="a/b", slots=3, include_deferred=True)
+    done = run(pools.set_pool, {"POST pools": (201, POOL)}, name="a/b", slots=3, include_deferred=True)
     assert done.created is True
     assert [sent[:2] for sent in SENT] == [("GET", "pools/a/b"), ("POST", "pools")]
 
@@ -258,29 +259,29 @@ def test_the_default_pool_takes_a_mask() -> None:
         return 200, POOL
 
     answers = {"GET pools/default_pool": (200, POOL), "PATCH pools/default_pool": patch}
-    run(admin.set_pool, answers, name="default_pool", slots=1)
+    run(pools.set_pool, answers, name="default_pool", slots=1)
     assert masks == ["slots", "include_deferred"]
 
 
 def test_pools_that_airflow_2_cannot_list() -> None:
     answers = {"GET pools": (500, {})}
-    assert failing(admin.list_pools, answers, version="2.11.2").code == "unsupported"
-    assert failing(admin.list_pools, answers).code == "internal"
+    assert failing(pools.list_pools, answers, version="2.11.2").code == "unsupported"
+    assert failing(pools.list_pools, answers).code == "internal"
 
 
 def test_previews_of_pools_change_nothing() -> None:
     answers = {"GET pools/ours": (200, POOL)}
-    shown = run(admin._preview_set_pool, answers, name="ours", slots=1, access="read")
+    shown = run(pools._preview_set_pool, answers, name="ours", slots=1, access="read")
     assert (shown.before["slots"], shown.after["slots"]) == (3, 1)
     assert shown.after["description"] == "Ours."
-    shown = run(admin._preview_delete_pool, answers, name="ours", access="read")
+    shown = run(pools._preview_delete_pool, answers, name="ours", access="read")
     assert shown.now == {"running_slots": 2, "open_slots": 1}
     assert "running_slots" not in shown.before
     assert {sent[0] for sent in SENT} == {"GET"}
 
 
 def test_a_pool_that_cannot_be_deleted() -> None:
-    for function in (admin.delete_pool, admin._preview_delete_pool):
+    for function in (pools.delete_pool, pools._preview_delete_pool):
         assert failing(function, {}, name="default_pool").code == "invalid_argument"
         error = failing(function, {"GET pools": listing("pools", [{"name": "ours"}])}, name="our")
         assert error.identifiers["did_you_mean"] == ["ours"]
@@ -292,12 +293,15 @@ def test_a_pool_that_cannot_be_deleted() -> None:
 
 def test_lists_show_no_values() -> None:
     rows = [{"key": "a", "value": "hunter2", "description": "What."}, {"key": "b", "value": "x"}]
-    page = run(admin.list_variables, {"GET variables": listing("variables", rows)})
+    page = run(variables.list_variables, {"GET variables": listing("variables", rows)})
     assert page.variables == [{"key": "a", "description": "What."}, {"key": "b"}]
 
 
 def test_a_pattern_that_is_not_served_says_what_to_do() -> None:
-    for function, route in ((admin.list_variables, "variables"), (admin.list_connections, "connections")):
+    for function, route in (
+        (variables.list_variables, "variables"),
+        (connections.list_connections, "connections"),
+    ):
         error = failing(function, {f"GET {route}": (501, {"detail": "no"})}, pattern="x")
         assert (error.code, "pattern" in error.hint) == ("unsupported", True)
 
@@ -317,38 +321,38 @@ def test_a_pattern_that_is_not_served_says_what_to_do() -> None:
 def test_values_are_masked(key: str, value: str | None, shown: str | None) -> None:
     row = {"key": key, "value": value, "description": None}
     answers = {f"GET variables/{key}": (200, row)}
-    assert run(admin.get_variable, answers, key=key).value == shown
-    preview = run(admin._preview_delete_variable, answers, key=key, access="read")
+    assert run(variables.get_variable, answers, key=key).value == shown
+    preview = run(variables._preview_delete_variable, answers, key=key, access="read")
     assert preview.before.get("value") == shown
 
 
 def test_a_key_keeps_its_slashes_and_nothing_else() -> None:
     answers = {"GET variables/a/b": (200, {"key": "a/b", "value": "x"})}
-    assert run(admin.get_variable, answers, key="a/b").value == "x"
+    assert run(variables.get_variable, answers, key="a/b").value == "x"
     for key in ("..", "a/../b", "/a", "a//b", "a\\b"):
-        for function in (admin.get_variable, admin.delete_variable):
+        for function in (variables.get_variable, variables.delete_variable):
             assert failing(function, answers, key=key).code == "invalid_argument"
-        assert failing(admin.set_variable, answers, key=key, value="x").code == "invalid_argument"
+        assert failing(variables.set_variable, answers, key=key, value="x").code == "invalid_argument"
         assert SENT == []
 
 
 def test_a_variable_is_changed_or_created_and_its_value_not_told() -> None:
     old = {"key": "k", "value": "old", "description": "kept"}
     done = run(
-        admin.set_variable,
+        variables.set_variable,
         {"GET variables/k": (200, old), "PATCH variables/k": (200, old)},
         key="k",
         value={"a": [1]},
     )
     assert done.model_dump(exclude_none=True) == {"key": "k", "created": False}
     assert SENT[-1] == ("PATCH", "variables/k", {"key": "k", "value": '{\n  "a": [\n    1\n  ]\n}'})
-    done = run(admin.set_variable, {"POST variables": (201, old)}, key="k", value="x", description="d")
+    done = run(variables.set_variable, {"POST variables": (201, old)}, key="k", value="x", description="d")
     assert done.created is True
     assert SENT[-1] == ("POST", "variables", {"key": "k", "value": "x", "description": "d"})
 
 
 def test_a_mask_is_never_stored() -> None:
-    for function in (admin.set_variable, admin._preview_set_variable):
+    for function in (variables.set_variable, variables._preview_set_variable):
         assert failing(function, {}, key="k", value="***").code == "invalid_argument"
         assert SENT == []
 
@@ -356,7 +360,7 @@ def test_a_mask_is_never_stored() -> None:
 def test_the_preview_of_a_variable_shows_no_secret() -> None:
     old = {"key": "db_password", "value": "old-hunter2", "description": "kept"}
     shown = run(
-        admin._preview_set_variable,
+        variables._preview_set_variable,
         {"GET variables/db_password": (200, old)},
         key="db_password",
         value="new-hunter2",
@@ -380,7 +384,7 @@ CONNECTION = {
 
 
 def test_connections_show_no_secret() -> None:
-    page = run(admin.list_connections, {"GET connections": listing("connections", [CONNECTION])})
+    page = run(connections.list_connections, {"GET connections": listing("connections", [CONNECTION])})
     assert page.connections == [
         {
             "connection_id": "db",
@@ -394,12 +398,12 @@ def test_connections_show_no_secret() -> None:
     ]
     assert page.hint is None
     old = {key: value for key, value in CONNECTION.items() if key not in {"extra", "password"}}
-    page = run(admin.list_connections, {"GET connections": listing("connections", [old])})
+    page = run(connections.list_connections, {"GET connections": listing("connections", [old])})
     assert "extra" in page.hint
 
 
 def test_the_schema_argument_is_called_schema() -> None:
-    tool = bind_tool(admin.set_connection, toolset="admin", owner="x")
+    tool = bind_tool(connections.set_connection, toolset="admin", owner="x")
     assert "schema" in describe_tool(tool).input_schema["properties"]
     assert tool.check({"conn_id": "a", "schema": "s"})["schema_"] == "s"
 
@@ -407,11 +411,11 @@ def test_the_schema_argument_is_called_schema() -> None:
 def test_only_the_given_fields_of_a_connection_change() -> None:
     answers = {"GET connections/db": (200, CONNECTION), "PATCH connections/db": (200, CONNECTION)}
     arguments = {"conn_id": "db", "schema_": "t", "password": "new-hunter2", "extra": {"password": "x"}}
-    shown = run(admin._preview_set_connection, answers, **arguments, access="read")
+    shown = run(connections._preview_set_connection, answers, **arguments, access="read")
     assert (shown.before["schema"], shown.after["schema"]) == ("s", "t")
     assert (shown.after["password"], shown.after["extra"]) == ("***", {"password": "***"})
     assert "hunter2" not in shown.model_dump_json()
-    done = run(admin.set_connection, answers, **arguments)
+    done = run(connections.set_connection, answers, **arguments)
     assert SENT[-1][2] == {
         "connection_id": "db",
         "conn_type": "postgres",
@@ -424,12 +428,12 @@ def test_only_the_given_fields_of_a_connection_change() -> None:
 
 
 def test_a_new_connection_needs_a_type() -> None:
-    for function in (admin.set_connection, admin._preview_set_connection):
+    for function in (connections.set_connection, connections._preview_set_connection):
         assert "conn_type" in failing(function, {}, conn_id="db", host="h").message
         error = failing(function, {"GET connections/db": (200, CONNECTION)}, conn_id="db")
         assert error.code == "invalid_argument"
     done = run(
-        admin.set_connection,
+        connections.set_connection,
         {"POST connections": (201, {"connection_id": "db", "conn_type": "http"})},
         conn_id="db",
         conn_type="http",
@@ -440,17 +444,17 @@ def test_a_new_connection_needs_a_type() -> None:
 
 @pytest.mark.parametrize("given", [{"password": "***"}, {"extra": {"a": "***"}}, {"host": "x://u:***@h"}])
 def test_a_masked_field_is_never_stored(given: dict[str, Any]) -> None:
-    for function in (admin.set_connection, admin._preview_set_connection):
+    for function in (connections.set_connection, connections._preview_set_connection):
         assert failing(function, {}, conn_id="db", **given).code == "invalid_argument"
         assert SENT == []
 
 
 def test_a_connection_is_deleted_after_a_look() -> None:
     answers = {"GET connections/db": (200, CONNECTION), "DELETE connections/db": (200, {})}
-    assert run(admin.delete_connection, answers, conn_id="db").deleted == "db"
+    assert run(connections.delete_connection, answers, conn_id="db").deleted == "db"
     assert SENT[-1][:2] == ("DELETE", "connections/db")
     rows = listing("connections", [{"connection_id": "warehouse"}])
-    error = failing(admin.delete_connection, {"GET connections": rows}, conn_id="warehuose")
+    error = failing(connections.delete_connection, {"GET connections": rows}, conn_id="warehuose")
     assert error.identifiers["did_you_mean"] == ["warehouse"]
 
 
@@ -459,7 +463,7 @@ def test_a_test_sends_no_secret() -> None:
         "GET connections/db": (200, CONNECTION),
         "POST connections/test": (200, {"status": False, "message": "no db://u:hunter2@h"}),
     }
-    done = run(admin.test_connection, answers, conn_id="db")
+    done = run(connections.test_connection, answers, conn_id="db")
     assert SENT[-1][2] == {"connection_id": "db", "conn_type": "postgres"}
     assert (done.status, done.message, done.hint) == (False, "no db://u:***@h", None)
 
@@ -468,7 +472,10 @@ def test_airflow_2_tests_only_what_needs_no_stored_secret() -> None:
     plain = {"connection_id": "db", "conn_type": "sqlite", "host": "/x", "extra": '{"a": 1}'}
     answers: dict[str, Answer] = {"POST connections/test": (200, {"status": True, "message": "ok"})}
     done = run(
-        admin.test_connection, {**answers, "GET connections/db": (200, plain)}, conn_id="db", version="2.11.2"
+        connections.test_connection,
+        {**answers, "GET connections/db": (200, plain)},
+        conn_id="db",
+        version="2.11.2",
     )
     assert SENT[-1][2] == plain
     assert "without a password" in done.hint
@@ -478,10 +485,10 @@ def test_airflow_2_tests_only_what_needs_no_stored_secret() -> None:
         ({"password": "***"}, "3.1.6"),
     ):
         held = {**answers, "GET connections/db": (200, {**plain, **more})}
-        error = failing(admin.test_connection, held, conn_id="db", version=version)
+        error = failing(connections.test_connection, held, conn_id="db", version=version)
         assert (error.code, version in error.message) == ("unsupported", True)
     open_door = {**answers, "GET connections/db": (200, {**plain, "login": "ada", "password": None})}
-    done = run(admin.test_connection, open_door, conn_id="db", version="3.1.6")
+    done = run(connections.test_connection, open_door, conn_id="db", version="3.1.6")
     assert SENT[-1][2] == {**plain, "login": "ada"}
 
 
@@ -490,7 +497,7 @@ def test_a_test_that_is_switched_off_names_the_switch(said: Any) -> None:
     answers = {"GET connections/db": (200, CONNECTION), "POST connections/test": (403, said)}
     if isinstance(said, str):
         answers["POST connections/test"] = (403, {"detail": said})
-    error = failing(admin.test_connection, answers, conn_id="db")
+    error = failing(connections.test_connection, answers, conn_id="db")
     assert (error.code, "[core] test_connection" in error.hint) == ("unsupported", True)
 
 
@@ -499,4 +506,4 @@ def test_a_test_that_is_forbidden_says_so() -> None:
         "GET connections/db": (200, CONNECTION),
         "POST connections/test": (403, {"detail": "Forbidden"}),
     }
-    assert failing(admin.test_connection, answers, conn_id="db").code == "permission_denied"
+    assert failing(connections.test_connection, answers, conn_id="db").code == "permission_denied"

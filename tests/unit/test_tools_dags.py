@@ -23,8 +23,8 @@ from typing import Any
 
 import httpx
 
+from airflow_provider_mcp.server.shaping import shape_result
 from airflow_provider_mcp.tools import dags
-from airflow_provider_mcp.toolsets import shape_result
 
 from .fake_airflow import FakeAirflow
 

@@ -24,7 +24,7 @@ import httpx
 import pytest
 
 from airflow_provider_mcp.tools import runs
-from airflow_provider_mcp.tools.arguments import TaskState
+from airflow_provider_mcp.tools.shared.arguments import TaskState
 
 from .fake_airflow import FakeAirflow
 

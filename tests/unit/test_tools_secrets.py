@@ -26,7 +26,7 @@ from typing import Any
 import httpx
 import pytest
 
-from airflow_provider_mcp.tools.secrets import holds_mask, mask_json, mask_secrets, mask_text
+from airflow_provider_mcp.tools.shared.masking import holds_mask, mask_json, mask_secrets, mask_text
 
 from .test_toolsets import client
 
@@ -105,5 +105,5 @@ def test_a_mask_is_not_a_value(value: Any, held: bool) -> None:
 )
 def test_airflow_says_which_options_are_sensitive(section: str, option: str, hidden: bool) -> None:
     line = version("apache-airflow").split(".")[0]
-    host = importlib.import_module(f"airflow_provider_mcp.hosts.airflow{line}")
+    host = importlib.import_module(f"airflow_provider_mcp.hosts.airflow{line}.serving")
     assert host.hides_option(section, option) is hidden

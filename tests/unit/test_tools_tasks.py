@@ -24,9 +24,9 @@ from typing import Any
 import httpx
 import pytest
 
+from airflow_provider_mcp.server.shaping import shape_result
 from airflow_provider_mcp.testing import call_tool, open_airflow
-from airflow_provider_mcp.tools import tasks
-from airflow_provider_mcp.toolsets import shape_result
+from airflow_provider_mcp.tools.tasks import changes, hitl, instances, logs, xcom
 
 from .fake_airflow import FakeAirflow
 
@@ -88,7 +88,7 @@ ERROR = entry(
 
 
 def test_a_line_keeps_time_level_logger_and_error() -> None:
-    shown = log_of([entry("one"), ERROR]).call(tasks.get_task_logs, "read", **LOG)
+    shown = log_of([entry("one"), ERROR]).call(logs.get_task_logs, "read", **LOG)
     assert shown["lines"] == [
         {"time": "2026-01-01T00:00:00.123Z", "level": "info", "logger": "l", "event": "one"},
         {
@@ -108,7 +108,7 @@ def test_pages_go_backwards_while_the_log_grows() -> None:
     seen: list[str] = []
     cursor = None
     for _ in range(10):
-        shown = airflow.call(tasks.get_task_logs, "read", **LOG, tail=20, cursor=cursor)
+        shown = airflow.call(logs.get_task_logs, "read", **LOG, tail=20, cursor=cursor)
         seen = [line["event"] for line in shown["lines"]] + seen
         entries += [entry("later")] * 7
         cursor = shown.get("next_cursor")
@@ -119,16 +119,16 @@ def test_pages_go_backwards_while_the_log_grows() -> None:
 
 def test_level_takes_what_belongs_to_a_record() -> None:
     entries = [entry("fine"), entry("broken", "error"), entry("Traceback", None), entry("fine"), "plain"]
-    shown = log_of(entries).call(tasks.get_task_logs, "read", **LOG, level="warning")
+    shown = log_of(entries).call(logs.get_task_logs, "read", **LOG, level="warning")
     assert [line["event"] for line in shown["lines"]] == ["broken", "Traceback"]
 
 
 def test_grep_looks_into_errors_and_at_single_lines() -> None:
     entries = [entry("one\nTraceback of two"), entry("no Traceback"), ERROR]
     airflow = log_of(entries)
-    shown = airflow.call(tasks.get_task_logs, "read", **LOG, grep="^Traceback")
+    shown = airflow.call(logs.get_task_logs, "read", **LOG, grep="^Traceback")
     assert [line["event"] for line in shown["lines"]] == ["one\nTraceback of two"]
-    shown = airflow.call(tasks.get_task_logs, "read", **LOG, grep="KeyError: 'cust")
+    shown = airflow.call(logs.get_task_logs, "read", **LOG, grep="KeyError: 'cust")
     assert shown["total"] == 1
     assert "last_error" not in shown
 
@@ -136,9 +136,9 @@ def test_grep_looks_into_errors_and_at_single_lines() -> None:
 def test_the_last_error_is_shown_when_others_came_after_it() -> None:
     entries = [entry("broken", "error"), entry("Trace", None), entry("KeyError: x", None)]
     entries += [entry(f"after {number}") for number in range(300)]
-    shown = log_of(entries).call(tasks.get_task_logs, "read", **LOG)
+    shown = log_of(entries).call(logs.get_task_logs, "read", **LOG)
     assert [line["event"] for line in shown["last_error"]] == ["broken", "Trace", "KeyError: x"]
-    shown = log_of(entries).call(tasks.get_task_logs, "read", **LOG, tail=303)
+    shown = log_of(entries).call(logs.get_task_logs, "read", **LOG, tail=303)
     assert "last_error" not in shown
 
 
@@ -149,7 +149,7 @@ def test_an_enormous_last_error_is_shown_by_its_end() -> None:
         entry("KeyError: x", None),
     ]
     entries += [entry(f"after {number}") for number in range(300)]
-    shown = log_of(entries).call(tasks.get_task_logs, "read", **LOG)
+    shown = log_of(entries).call(logs.get_task_logs, "read", **LOG)
     assert shown["last_error"][-1]["event"] == "KeyError: x"
     assert len(json.dumps(shown)) < 40_000
 
@@ -157,7 +157,7 @@ def test_an_enormous_last_error_is_shown_by_its_end() -> None:
 def test_the_end_of_a_long_log_is_what_stays() -> None:
     entries = [entry(f"{number} " + "x" * 500) for number in range(9000)] + [ERROR]
     airflow = log_of(entries)
-    shown = airflow.call(tasks.get_task_logs, "read", **LOG, tail=5000)
+    shown = airflow.call(logs.get_task_logs, "read", **LOG, tail=5000)
     assert len(json.dumps(shown)) < 30_000
     assert shown["truncated"] is True
     assert shown["total"] == 9001
@@ -169,7 +169,7 @@ def test_one_enormous_line_keeps_its_end() -> None:
     detail = [{"exc_type": "ValueError", "exc_value": "y" * 100_000 + " at the end", "frames": []}]
     airflow = log_of([entry("x" * 500_000), entry("failed", "error", error_detail=detail)])
 
-    shaped = shape_result(call_tool(tasks.get_task_logs, open_airflow(airflow), **LOG), 40_000)
+    shaped = shape_result(call_tool(logs.get_task_logs, open_airflow(airflow), **LOG), 40_000)
     assert len(shaped.text) <= 40_000
     assert shaped.data["lines"][-1]["error"].endswith(" at the end")
 
@@ -183,18 +183,18 @@ def test_a_log_of_several_pages_is_read_to_its_end() -> None:
     airflow = log_of([], "running").on(
         **{f"GET {TASK}/logs/2": lambda request: pages[request.url.params.get("token")]}
     )
-    shown = airflow.call(tasks.get_task_logs, "read", **LOG)
+    shown = airflow.call(logs.get_task_logs, "read", **LOG)
     assert [line["event"] for line in shown["lines"]] == ["1", "2"]
 
 
 def test_a_search_that_takes_too_long_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks, "LOG_SECONDS", -1)
-    refused = log_of([entry("x")]).refuses("unavailable", tasks.get_task_logs, "read", **LOG, grep="x")
+    monkeypatch.setattr(logs, "LOG_SECONDS", -1)
+    refused = log_of([entry("x")]).refuses("unavailable", logs.get_task_logs, "read", **LOG, grep="x")
     assert "grep" in refused.hint
 
 
 def test_a_try_that_was_not_is_not_there() -> None:
-    refused = log_of([]).refuses("not_found", tasks.get_task_logs, "read", **LOG, try_number=3)
+    refused = log_of([]).refuses("not_found", logs.get_task_logs, "read", **LOG, try_number=3)
     assert "2 tries" in refused.message
 
 
@@ -205,7 +205,9 @@ def test_list_task_instances_passes_its_filters_on() -> None:
     airflow = FakeAirflow(
         **{"GET dags/a/dagRuns/~/taskInstances": {"task_instances": [INSTANCE], "total_entries": 1}}
     )
-    shown = airflow.call(tasks.list_task_instances, "read", dag_id="a", task_id="t", state="failed", pool="p")
+    shown = airflow.call(
+        instances.list_task_instances, "read", dag_id="a", task_id="t", state="failed", pool="p"
+    )
     assert airflow.calls[0].params == {
         "task_id": "t",
         "state": "failed",
@@ -216,7 +218,7 @@ def test_list_task_instances_passes_its_filters_on() -> None:
     }
     assert shown["task_instances"][0]["operator"] == "@task"
     assert not {"map_index", "rendered_fields"} & set(shown["task_instances"][0])
-    airflow.refuses("invalid_argument", tasks.list_task_instances, dag_run_id="r")
+    airflow.refuses("invalid_argument", instances.list_task_instances, dag_run_id="r")
 
 
 def test_get_task_instance_shows_the_parts_that_were_asked_for() -> None:
@@ -231,11 +233,11 @@ def test_get_task_instance_shows_the_parts_that_were_asked_for() -> None:
             f"GET {TASK}/links": {"extra_links": {"Docs": "http://d"}},
         }
     )
-    shown = airflow.call(tasks.get_task_instance, "read", **LOG, map_index=3)
+    shown = airflow.call(instances.get_task_instance, "read", **LOG, map_index=3)
     assert len(airflow.calls) == 1
     assert "rendered_fields" not in shown
     every = ["tries", "dependencies", "rendered_fields", "xcom", "links"]
-    shown = airflow.call(tasks.get_task_instance, "read", **LOG, map_index=3, include=every)
+    shown = airflow.call(instances.get_task_instance, "read", **LOG, map_index=3, include=every)
     assert shown["tries"] == [{"try_number": 1, "state": "failed"}]
     assert shown["dependencies"] == [{"name": "Pool", "reason": "full"}]
     assert shown["rendered_fields"] == {"op_kwargs": {"password": "***", "region": "eu"}}
@@ -255,14 +257,14 @@ def test_get_task_instance_shows_the_parts_that_were_asked_for() -> None:
 )
 def test_get_xcom_masks(stored: Any, shown: Any) -> None:
     airflow = FakeAirflow(**{f"GET {TASK}/xcomEntries/some/key": {"key": "some/key", "value": stored}})
-    result = airflow.call(tasks.get_xcom, "read", **LOG, key="some/key")
+    result = airflow.call(xcom.get_xcom, "read", **LOG, key="some/key")
     assert result["value"] == shown
-    airflow.refuses("invalid_argument", tasks.get_xcom, **LOG, key="../../x")
+    airflow.refuses("invalid_argument", xcom.get_xcom, **LOG, key="../../x")
 
 
 def test_an_xcom_whose_key_is_a_secrets_is_masked_whole() -> None:
     airflow = FakeAirflow(**{f"GET {TASK}/xcomEntries/password": {"key": "password", "value": "x"}})
-    assert airflow.call(tasks.get_xcom, "read", **LOG, key="password")["value"] == "***"
+    assert airflow.call(xcom.get_xcom, "read", **LOG, key="password")["value"] == "***"
 
 
 # ---- changes -----------------------------------------------------------------------------------------
@@ -277,11 +279,11 @@ def test_clear_task_instances_previews_by_airflows_dry_run() -> None:
             "POST dags/a/clearTaskInstances": {"task_instances": [INSTANCE, {**INSTANCE, "task_id": "u"}]},
         }
     )
-    preview = airflow.call(tasks._preview_clear, "read", **CALL, **FLAGS)
+    preview = airflow.call(changes._preview_clear, "read", **CALL, **FLAGS)
     assert preview["task_instances"] == {"failed": ["t", "u"]}
     body = airflow.calls[-1].body
     assert (body["dry_run"], body["include_downstream"], body["reset_dag_runs"]) == (True, True, True)
-    shown = airflow.call(tasks.clear_task_instances, **CALL, map_indexes=[1, 2])
+    shown = airflow.call(changes.clear_task_instances, **CALL, map_indexes=[1, 2])
     assert airflow.calls[-1].body["task_ids"] == [["t", 1], ["t", 2]]
     assert airflow.calls[-1].body["dry_run"] is False
     assert shown["changed"] == 2
@@ -291,10 +293,10 @@ def test_clearing_what_is_not_there_says_so() -> None:
     airflow = FakeAirflow(
         **{"POST dags/a/clearTaskInstances": {"task_instances": []}, "GET dags/a/tasks/t": 404}
     )
-    refused = airflow.refuses("not_found", tasks._preview_clear, **CALL, **FLAGS)
+    refused = airflow.refuses("not_found", changes._preview_clear, **CALL, **FLAGS)
     assert refused.identifiers["task_id"] == "t"
     airflow.on(**{"GET dags/a/tasks/t": {"task_id": "t"}})
-    assert "nothing to clear" in airflow.refuses("conflict", tasks._preview_clear, **CALL, **FLAGS).message
+    assert "nothing to clear" in airflow.refuses("conflict", changes._preview_clear, **CALL, **FLAGS).message
 
 
 def test_set_task_instance_state_previews_what_it_also_clears() -> None:
@@ -307,11 +309,11 @@ def test_set_task_instance_state_previews_what_it_also_clears() -> None:
             "POST dags/a/clearTaskInstances": {"task_instances": [INSTANCE, after]},
         }
     )
-    preview = airflow.call(tasks._preview_set_state, "read", **CALL, state="success")
+    preview = airflow.call(changes._preview_set_state, "read", **CALL, state="success")
     assert preview["task_instances"] == {"failed": ["t"]}
     assert preview["clears_downstream"] == {"upstream_failed": ["after"]}
     assert airflow.calls[-1].body["dry_run"] is True
-    refused = airflow.refuses("conflict", tasks._preview_set_state, **CALL, state="failed")
+    refused = airflow.refuses("conflict", changes._preview_set_state, **CALL, state="failed")
     assert "already failed" in refused.message
 
 
@@ -323,10 +325,10 @@ def test_a_state_that_was_set_in_part_is_told() -> None:
         }
     )
     refused = airflow.refuses(
-        "conflict", tasks.set_task_instance_state, **{**CALL, "task_ids": ["t", "u"]}, state="success"
+        "conflict", changes.set_task_instance_state, **{**CALL, "task_ids": ["t", "u"]}, state="success"
     )
     assert "t had been set to success" in refused.message
-    shown = airflow.call(tasks.set_task_instance_state, **CALL, state="success")
+    shown = airflow.call(changes.set_task_instance_state, **CALL, state="success")
     assert shown["task_instances"] == {"success": ["t"]}
 
 
@@ -347,29 +349,29 @@ def test_list_hitl_lists_what_waits() -> None:
     airflow = FakeAirflow(
         **{"GET dags/~/dagRuns/~/hitlDetails": {"hitl_details": [HITL], "total_entries": 1}}
     )
-    shown = airflow.call(tasks.list_hitl, "read")
+    shown = airflow.call(hitl.list_hitl, "read")
     assert airflow.calls[0].params["response_received"] == "false"
     assert shown["hitl"][0]["options"] == ["yes", "no"]
     assert shown["hitl"][0]["params"] == {"password": {"value": "***"}}
-    airflow.refuses("invalid_argument", tasks.list_hitl, dag_run_id="r")
+    airflow.refuses("invalid_argument", hitl.list_hitl, dag_run_id="r")
 
 
 def test_respond_to_hitl() -> None:
     route = f"PATCH {TASK}/-1/hitlDetails"
     airflow = FakeAirflow(**{route: {"chosen_options": ["yes"], "responded_at": "t"}})
-    assert airflow.call(tasks.respond_to_hitl, **LOG, chosen_options=["yes"])["responded_at"] == "t"
+    assert airflow.call(hitl.respond_to_hitl, **LOG, chosen_options=["yes"])["responded_at"] == "t"
     assert airflow.calls[-1].body == {"chosen_options": ["yes"], "params_input": {}}
     airflow.on(**{route: 409})
-    refused = airflow.refuses("conflict", tasks.respond_to_hitl, **LOG, chosen_options=["yes"])
+    refused = airflow.refuses("conflict", hitl.respond_to_hitl, **LOG, chosen_options=["yes"])
     assert "answered before" in refused.hint
 
 
 def test_a_read_only_client_stops_what_would_change() -> None:
     airflow = FakeAirflow()
     for tool, arguments in (
-        (tasks.clear_task_instances, CALL),
-        (tasks.set_task_instance_state, {**CALL, "state": "success"}),
-        (tasks.respond_to_hitl, {**LOG, "chosen_options": ["yes"]}),
+        (changes.clear_task_instances, CALL),
+        (changes.set_task_instance_state, {**CALL, "state": "success"}),
+        (hitl.respond_to_hitl, {**LOG, "chosen_options": ["yes"]}),
     ):
         airflow.refuses("read_only", tool, "read", **arguments)
     assert airflow.calls == []

@@ -25,19 +25,13 @@ import httpx
 import pytest
 from pydantic import BaseModel, Field
 
-from airflow_provider_mcp.airflow_api import Airflow, AirflowSync
-from airflow_provider_mcp.errors import ToolError
+from airflow_provider_mcp.sdk.airflow import Airflow, AirflowSync
+from airflow_provider_mcp.sdk.errors import ToolError
+from airflow_provider_mcp.sdk.guards import path
+from airflow_provider_mcp.sdk.pages import Page, decode_cursor, encode_cursor, fetch_page
+from airflow_provider_mcp.sdk.tool import bind_tool, tool
+from airflow_provider_mcp.server.shaping import shape_result
 from airflow_provider_mcp.testing import Recording, call_tool, open_airflow
-from airflow_provider_mcp.toolsets import (
-    Page,
-    bind_tool,
-    decode_cursor,
-    encode_cursor,
-    fetch_page,
-    path,
-    shape_result,
-    tool,
-)
 
 
 class Greeting(BaseModel):

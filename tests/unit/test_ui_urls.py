@@ -23,7 +23,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_mcp.tools.ui_urls import (
+from airflow_provider_mcp.tools.diagnostics.ui_urls import (
     ForeignUrlError,
     Page,
     UnknownPageError,

@@ -23,15 +23,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_mcp.tools.run_statistics import seconds
-from airflow_provider_mcp.tools.waiting_rules import (
-    RULES,
-    Facts,
-    Unread,
-    conclude,
-    explain,
-    last_line,
-)
+from airflow_provider_mcp.tools.diagnostics.statistics import seconds
+from airflow_provider_mcp.tools.diagnostics.waiting_rules import RULES, Facts, conclude, explain, last_line
+from airflow_provider_mcp.tools.shared.reads import Unread
 
 NOW = seconds("2026-11-24T12:00:00+00:00") or 0.0
 EARLIER, LATER = "2026-11-24T11:00:00+00:00", "2026-11-24T13:00:00+00:00"

@@ -16,6 +16,6 @@
 # under the License.
 """The official face of :mod:`airflow_provider_mcp.cli`, as Airflow's command line loads it."""
 
-from airflow_provider_mcp.hosts.airflow_cli import get_mcp_cli_commands
+from airflow_provider_mcp.cli.airflow_command import get_mcp_cli_commands
 
 __all__ = ["get_mcp_cli_commands"]

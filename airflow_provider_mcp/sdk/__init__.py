@@ -1,0 +1,71 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""The one module that tool authors import."""
+
+from __future__ import annotations
+
+from airflow_provider_mcp.sdk.airflow import Airflow, AirflowSync, Caller
+from airflow_provider_mcp.sdk.client import Client, Form, Roots, Sampling
+from airflow_provider_mcp.sdk.content import Audio, Content, Embedded, Image, Message
+from airflow_provider_mcp.sdk.errors import ToolError
+from airflow_provider_mcp.sdk.guards import path
+from airflow_provider_mcp.sdk.hookspecs import hookimpl
+from airflow_provider_mcp.sdk.jobs import Job, JobStarted, JobState
+from airflow_provider_mcp.sdk.pages import (
+    Cursor,
+    Limit,
+    Page,
+    Result,
+    decode_cursor,
+    encode_cursor,
+    fetch_page,
+)
+from airflow_provider_mcp.sdk.tool import Prompt, Resource, Tool, ToolCall, Toolset, tool
+
+__all__ = [
+    "Airflow",
+    "AirflowSync",
+    "Audio",
+    "Caller",
+    "Client",
+    "Content",
+    "Cursor",
+    "Embedded",
+    "Form",
+    "Image",
+    "Job",
+    "JobStarted",
+    "JobState",
+    "Limit",
+    "Message",
+    "Page",
+    "Prompt",
+    "Resource",
+    "Result",
+    "Roots",
+    "Sampling",
+    "Tool",
+    "ToolCall",
+    "ToolError",
+    "Toolset",
+    "decode_cursor",
+    "encode_cursor",
+    "fetch_page",
+    "hookimpl",
+    "path",
+    "tool",
+]

@@ -1,0 +1,234 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""The ``Airflow`` client a tool receives: Airflow's REST API as the caller, errors as ``ToolError``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import httpx
+
+from airflow_provider_mcp.sdk.guards import address_below, refuse_policy_change, refuse_write
+from airflow_provider_mcp.sdk.rest_errors import error_of
+
+INNER_HOST = "airflow.in-process"
+"""The host name of calls that never leave the process."""
+
+NATIVE = "airflow_provider_mcp.native"
+"""The request extension that asks for this Airflow's own API: on Airflow 2, v1 without rewriting."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls, as Airflow's auth manager knows them."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Site:
+    """What a tool may know about the Airflow it runs in.
+
+    :param version: Airflow's version, for example ``3.3.2``.
+    :param page_url: From ``(dag_id, dag_run_id, task_id, map_index)``, of which only the first is
+        required, to the address of Airflow's page about it.
+    :param redact: From ``(value, name)`` to the value with its secrets masked, by Airflow's own masker.
+    :param hides_option: From ``(section, option)`` to whether Airflow calls the option sensitive.
+    :param page_roots: The addresses that all pages are below, without a slash at their end: the one
+        that is configured, and the one by which this caller reached Airflow.
+    :param policy_conn_ids: The connections that narrow what tools may do, which no tool may change.
+    """
+
+    version: str
+    page_url: Callable[..., str]
+    redact: Callable[[Any, str | None], Any]
+    hides_option: Callable[[str, str], bool] = lambda _section, _option: True
+    page_roots: tuple[str, ...] = ()
+    policy_conn_ids: frozenset[str] = frozenset()
+
+
+class _OnSite:
+    """What both clients say about the Airflow they reach."""
+
+    site: Site
+
+    def page_url(
+        self, dag_id: str, dag_run_id: str | None = None, task_id: str | None = None, map_index: int = -1
+    ) -> str:
+        """Return the address of Airflow's page about a Dag, a run or a task instance."""
+        return self.site.page_url(dag_id, dag_run_id, task_id, map_index)
+
+    def redact(self, value: Any, name: str | None = None) -> Any:
+        """Return JSON-ready data with its secrets masked as Airflow masks them; ``name`` is its key."""
+        return self.site.redact(value, name)
+
+
+class Airflow(_OnSite, httpx.AsyncClient):
+    """Airflow's REST API in Airflow 3's terms, as the caller.
+
+    Paths are relative to the API's root (``dags/{dag_id}``): build them with ``path()``. A 4xx or 5xx
+    answer raises :class:`ToolError`. A client opened for reading refuses everything that writes. Each
+    request goes as the caller, by itself: ``auth`` and ``follow_redirects`` have no effect, and no cookie
+    is kept.
+    """
+
+    def __init__(
+        self,
+        *,
+        transport: httpx.AsyncBaseTransport,
+        base_url: httpx.URL | str,
+        site: Site,
+        caller: Caller,
+        access: Literal["read", "write"],
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        calls = _OutsideTheCall(transport)
+        super().__init__(
+            transport=calls,
+            base_url=base_url,
+            headers={"Accept-Encoding": "identity", "Accept": "application/json", **(headers or {})},
+            trust_env=False,
+            timeout=50,
+        )
+        self.site = site
+        self.caller = caller
+        self.access = access
+        self._calls = calls
+        self._root = str(self.base_url)
+
+    def for_thread(self) -> AirflowSync:
+        """Return the same client for a function that runs in a worker thread."""
+        return AirflowSync(self)
+
+    def build_request(
+        self, method: str, url: httpx.URL | str, *, params: Any = None, **options: Any
+    ) -> httpx.Request:
+        return super().build_request(method, address_below(self._root, url, params), **options)
+
+    async def send(self, request: httpx.Request, *, stream: bool = False, **_: Any) -> httpx.Response:
+        refuse_write(self.access, request, self.base_url.path)
+        refuse_policy_change(self.site.policy_conn_ids, request, self.base_url.path)
+        response = await self._calls.handle_async_request(request)
+        response.request = request
+        failed = response.status_code >= 300
+        try:
+            if failed or not stream:
+                await response.aread()
+        except BaseException:
+            await response.aclose()
+            raise
+        if failed:
+            raise error_of(response, self.base_url.path)
+        return response
+
+    async def call_native(self, method: str, url: str, **options: Any) -> httpx.Response:
+        """Send a request in this Airflow's own terms: on Airflow 2 to its API v1, which is not rewritten."""
+        return await self.request(method, url, extensions={NATIVE: True}, **options)
+
+
+class AirflowSync(_OnSite, httpx.Client):
+    """:class:`Airflow` for a plain ``def`` tool, which runs in a worker thread."""
+
+    def __init__(self, airflow: Airflow) -> None:
+        calls = _FromThread(airflow._calls)
+        super().__init__(
+            transport=calls,
+            base_url=airflow.base_url,
+            headers=airflow.headers,
+            trust_env=False,
+            timeout=airflow.timeout,
+        )
+        self.site = airflow.site
+        self.caller = airflow.caller
+        self.access = airflow.access
+        self._calls = calls
+        self._root = str(self.base_url)
+
+    def build_request(
+        self, method: str, url: httpx.URL | str, *, params: Any = None, **options: Any
+    ) -> httpx.Request:
+        return super().build_request(method, address_below(self._root, url, params), **options)
+
+    def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
+        refuse_write(self.access, request, self.base_url.path)
+        refuse_policy_change(self.site.policy_conn_ids, request, self.base_url.path)
+        response = self._calls.handle_request(request)
+        response.request = request
+        if response.status_code >= 300:
+            raise error_of(response, self.base_url.path)
+        return response
+
+
+_served: ContextVar[Airflow | None] = ContextVar("airflow_provider_mcp.served", default=None)
+
+
+@contextmanager
+def serving(airflow: Airflow) -> Iterator[None]:
+    """Make ``airflow`` what :func:`served_airflow` returns, here and in worker threads started from here."""
+    token = _served.set(airflow)
+    try:
+        yield
+    finally:
+        _served.reset(token)
+
+
+def served_airflow() -> Airflow | None:
+    """Return the client of the MCP call that is being served here; None where none is."""
+    return _served.get()
+
+
+class _OutsideTheCall(httpx.AsyncBaseTransport):
+    """Send as if no MCP call were served.
+
+    A call into Airflow runs in this process and inherits the context. Code of Airflow that asked for the
+    client of the MCP call would wait for a connection of the pool while it holds one.
+    """
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        token = _served.set(None)
+        try:
+            return await self._transport.handle_async_request(request)
+        finally:
+            _served.reset(token)
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+
+class _FromThread(httpx.BaseTransport):
+    """Send from a worker thread by the transport that lives on the event loop."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        import anyio.from_thread
+
+        status, headers, body = anyio.from_thread.run(self._exchange, request)
+        return httpx.Response(status, headers=headers, content=body)
+
+    async def _exchange(self, request: httpx.Request) -> tuple[int, httpx.Headers, bytes]:
+        response = await self._transport.handle_async_request(request)
+        return response.status_code, response.headers, await response.aread()

@@ -1,0 +1,127 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""What no call may do: leave the REST API, write without permission, change the policy."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+from urllib.parse import quote, unquote
+
+import httpx
+
+from airflow_provider_mcp.sdk.errors import ToolError
+
+_SAFE_METHODS = frozenset({"GET", "HEAD"})
+
+# POST operations that read: batch listings and dry runs, by their path below the API's root.
+_READING_POSTS = re.compile(r"dags/[^/]+/dagRuns(/[^/]+/taskInstances)?/list|.+/dry_run")
+
+# Operations that are dry runs by a switch in their body.
+_SWITCHED_DRY_RUNS = re.compile(
+    r"dags/[^/]+/(clearTaskInstances|dagRuns/[^/]+/clear|updateTaskInstancesState)"
+)
+
+
+def address_below(root: str, url: httpx.URL | str, params: Any = None) -> httpx.URL:
+    """Return the address of ``url`` below the REST API's root.
+
+    :param params: A query as httpx takes it, in place of one that ``url`` has.
+    :raises ToolError: ``invalid_argument`` for another host or for a path with ``..``.
+    """
+    text = str(url)
+    segments = unquote(text.split("?", 1)[0]).replace("\\", "/").split("/")
+    if ".." in segments or "." in segments or "://" in text.split("?", 1)[0] or text.startswith("//"):
+        raise ToolError(
+            "invalid_argument",
+            "The path leaves Airflow's REST API.",
+            hint="Give a path below the API's root, built of identifiers exactly as Airflow lists them.",
+        )
+    whole = root + text.lstrip("/")
+    return httpx.URL(whole) if params is None else httpx.URL(whole, params=params)
+
+
+def refuse_write(access: str, request: httpx.Request, root: str) -> None:
+    """Refuse a request that changes something on a client that may only read.
+
+    :raises ToolError: ``read_only``.
+    """
+    if access != "read" or request.method in _SAFE_METHODS:
+        return
+    route = request.url.path.removeprefix(root).lstrip("/")
+    if request.method in {"POST", "PATCH"} and _READING_POSTS.fullmatch(route):
+        return
+    if request.method == "POST" and _SWITCHED_DRY_RUNS.fullmatch(route):
+        try:
+            switched = json.loads(request.content)["dry_run"] is True
+        except (ValueError, KeyError, TypeError):
+            switched = False
+        if switched:
+            return
+    raise ToolError(
+        "read_only",
+        f"{request.method} {route} would change something, and this client may only read.",
+        hint="Use a tool that is allowed to write.",
+    )
+
+
+def refuse_policy_change(conn_ids: frozenset[str], request: httpx.Request, root: str) -> None:
+    """Refuse to change a connection that says what tools may do: they could lift their own limits.
+
+    :raises ToolError: ``permission_denied``.
+    """
+    route = unquote(request.url.path.removeprefix(root)).strip("/")
+    if not conn_ids or request.method in _SAFE_METHODS or not route.startswith("connections"):
+        return
+    if route == "connections/test":
+        return
+    # A body may name several connections (Airflow 3's bulk operation); JSON may escape the letters.
+    try:
+        named = json.dumps(json.loads(request.content)) if request.content else ""
+    except ValueError:
+        named = json.dumps(sorted(conn_ids))
+    for conn_id in conn_ids:
+        if route != f"connections/{conn_id}" and json.dumps(conn_id) not in named:
+            continue
+        raise ToolError(
+            "permission_denied",
+            f"The connection {conn_id} limits what this MCP server may do: no tool may change it.",
+            hint="An administrator changes it in Airflow's own pages.",
+            conn_id=conn_id,
+        )
+
+
+def path(template: str, *identifiers: str | int, slashes: bool = False) -> str:
+    """Put identifiers into a REST path, each confined to its one segment.
+
+    :param template: The path with ``{}`` for each identifier, for example ``dags/{}/dagRuns``.
+    :param slashes: Let identifiers keep ``/``, for the few routes whose last part is itself a path.
+    :raises ToolError: ``invalid_argument`` for an identifier that is empty, ``.``, ``..`` or holds ``/``.
+    """
+    parts = []
+    for identifier in identifiers:
+        text = str(identifier)
+        segments = text.split("/")
+        if (len(segments) > 1 and not slashes) or any(s in {"", ".", ".."} for s in segments) or "\\" in text:
+            raise ToolError(
+                "invalid_argument",
+                f"{text!r} cannot be an identifier.",
+                hint="Give the identifier exactly as Airflow lists it; it is never a path.",
+            )
+        parts.append(quote(text, safe="/" if slashes else ""))
+    return template.format(*parts)

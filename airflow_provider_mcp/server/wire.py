@@ -1,0 +1,136 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""What tools, prompts and resources return, as MCP types."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import mcp_types as types
+from mcp.shared.exceptions import MCPError
+from pydantic import BaseModel
+
+from airflow_provider_mcp.sdk.client import Client, Form, Question, Roots, Sampling
+from airflow_provider_mcp.sdk.content import Audio, Content, Image, Message, Part
+from airflow_provider_mcp.server.shaping import shape_result
+
+
+def _capability_needed(message: str, needed: types.ClientCapabilities) -> MCPError:
+    data = types.MissingRequiredClientCapabilityErrorData(required_capabilities=needed)
+    return MCPError(types.MISSING_REQUIRED_CLIENT_CAPABILITY, message, data=_dump(data))
+
+
+def _dump(model: BaseModel) -> dict[str, Any]:
+    return model.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def block_of(part: Part) -> types.ContentBlock:
+    """Return a content block."""
+    if isinstance(part, str):
+        return types.TextContent(type="text", text=part)
+    if isinstance(part, Image):
+        return types.ImageContent(type="image", data=_base64(part.data), mime_type=part.mime_type)
+    if isinstance(part, Audio):
+        return types.AudioContent(type="audio", data=_base64(part.data), mime_type=part.mime_type)
+    return types.EmbeddedResource(
+        type="resource", resource=resource_of(part.uri, part.mime_type, part.content)
+    )
+
+
+def resource_of(
+    uri: str, mime_type: str, content: str | bytes
+) -> types.TextResourceContents | types.BlobResourceContents:
+    """Return the contents of a resource."""
+    if isinstance(content, bytes):
+        return types.BlobResourceContents(uri=uri, mime_type=mime_type, blob=_base64(content))
+    return types.TextResourceContents(uri=uri, mime_type=mime_type, text=content)
+
+
+def cut(text: str, max_chars: int) -> str:
+    """Return a text of about ``max_chars`` at most."""
+    left = len(text) - max_chars
+    return text if left <= 0 else f"{text[:max_chars]}\n… ({left} more characters)"
+
+
+def result_of(answer: Any, max_chars: int, *, is_error: bool = False) -> dict[str, Any]:
+    """Return what a tool returned as a ``CallToolResult`` in JSON.
+
+    What is longer than ``max_chars`` is cut (pictures and sounds are not). It is no model: the SDK checks a
+    result that is data, and would turn a model into data first.
+    """
+    outcome = {"isError": is_error, "resultType": "complete"}
+    if isinstance(answer, Content):
+        parts = [cut(part, max_chars) if isinstance(part, str) else part for part in answer.parts]
+        blocks = [block_of(part).model_dump(mode="json", by_alias=True, exclude_none=True) for part in parts]
+        return {"content": blocks, **outcome}
+    shaped = shape_result(answer, max_chars)
+    text = {"type": "text", "text": shaped.text}
+    return {"content": [text], "structuredContent": shaped.data, **outcome}
+
+
+def messages_of(answer: str | Sequence[Message]) -> list[types.PromptMessage]:
+    """Return the messages of a prompt."""
+    messages = [Message(answer)] if isinstance(answer, str) else answer
+    return [types.PromptMessage(role=message.role, content=block_of(message.content)) for message in messages]
+
+
+def requests_of(questions: Mapping[str, Question]) -> types.InputRequests:
+    """Return questions as the requests that they are."""
+    requests: types.InputRequests = {}
+    for name, question in questions.items():
+        if isinstance(question, Form):
+            form = types.ElicitRequestFormParams(
+                message=question.message, requested_schema=dict(question.schema)
+            )
+            requests[name] = types.ElicitRequest(params=form)
+        elif isinstance(question, Roots):
+            requests[name] = types.ListRootsRequest()
+        else:
+            text = types.TextContent(type="text", text=question.prompt)
+            sampling = types.CreateMessageRequestParams(
+                messages=[types.SamplingMessage(role="user", content=text)], max_tokens=question.max_tokens
+            )
+            requests[name] = types.CreateMessageRequest(params=sampling)
+    return requests
+
+
+def answers_of(responses: types.InputResponses | None) -> dict[str, Any]:
+    """Return a client's answers as plain data."""
+    return {
+        name: response.model_dump(mode="json", by_alias=True, exclude_none=True)
+        for name, response in (responses or {}).items()
+    }
+
+
+def capabilities_lacking(
+    client: Client, questions: Mapping[str, Question]
+) -> types.ClientCapabilities | None:
+    """Return the capabilities that a client must declare to be asked; None if it declares them."""
+    lacking = {type(question) for question in questions.values()} - client.answerable
+    if not lacking:
+        return None
+    return types.ClientCapabilities(
+        elicitation=types.ElicitationCapability() if Form in lacking else None,
+        roots=types.RootsCapability() if Roots in lacking else None,
+        sampling=types.SamplingCapability() if Sampling in lacking else None,
+    )

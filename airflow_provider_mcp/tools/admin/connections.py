@@ -1,0 +1,281 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""Tools about connections."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, Field
+
+from airflow_provider_mcp.sdk import (
+    Airflow,
+    Cursor,
+    Limit,
+    Page,
+    Result,
+    ToolError,
+    fetch_page,
+    path,
+    tool,
+)
+from airflow_provider_mcp.tools.admin.reading import (
+    Deleted,
+    Pattern,
+    Preview,
+    _filled,
+    _filtered,
+    _found,
+    _missed,
+)
+from airflow_provider_mcp.tools.shared.masking import (
+    MASK,
+    holds_mask,
+    mask_json,
+    mask_secrets,
+    mask_text,
+)
+
+_ADDS_STORED = (3, 1, 7)
+"""The first Airflow whose connection test adds the stored secrets to what it is sent."""
+
+ConnId = Annotated[str, Field(description="Connection ID.")]
+
+
+class Connections(Page):
+    items_field: ClassVar[str] = "connections"
+    connections: list[dict[str, Any]]
+
+
+class StoredConnection(BaseModel):
+    connection: dict[str, Any]
+    created: bool
+
+
+class ConnectionTest(Result):
+    connection_id: str
+    status: bool
+    message: str
+
+
+_CONNECTION = ("connection_id", "conn_type", "description", "host", "port", "schema", "login")
+
+
+def _connection(airflow: Airflow, row: dict[str, Any]) -> dict[str, Any]:
+    """Return a connection without its password, and with the secrets of its other fields masked."""
+    shown = mask_secrets(airflow, {key: row.get(key) for key in _CONNECTION})
+    return _filled({**shown, "extra": mask_json(airflow, row.get("extra"))})
+
+
+async def _connection_at(airflow: Airflow, conn_id: str) -> dict[str, Any]:
+    found = await _found(airflow, path("connections/{}", conn_id))
+    if found is None:
+        raise await _missed(
+            airflow,
+            "connection",
+            conn_id,
+            "connections",
+            "connection_id",
+            "connection_id_pattern",
+            conn_id=conn_id,
+        )
+    return found
+
+
+@tool(access="read")
+async def list_connections(
+    airflow: Airflow, pattern: Pattern = None, limit: Limit = 25, cursor: Cursor = None
+) -> Connections:
+    """List connections, without passwords."""
+    page = fetch_page(
+        airflow,
+        "connections",
+        "connections",
+        params={"connection_id_pattern": pattern, "order_by": "connection_id"},
+        limit=limit,
+        cursor=cursor,
+    )
+    rows, total, offset = await _filtered("connections", page)
+    listed = Connections.of([_connection(airflow, row) for row in rows], total=total, offset=offset)
+    if rows and not any("extra" in row for row in rows):
+        listed.hint = "Airflow 2 lists connections without their extra."
+    return listed
+
+
+def _fields(
+    conn_type: str | None,
+    description: str | None,
+    host: str | None,
+    port: int | None,
+    schema: str | None,
+    login: str | None,
+    password: str | None,
+    extra: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """Return the given fields of a connection as Airflow takes them.
+
+    :raises ToolError: ``invalid_argument`` if one is the mask of a secret.
+    """
+    given = {
+        "conn_type": conn_type,
+        "description": description,
+        "host": host,
+        "port": port,
+        "schema": schema,
+        "login": login,
+        "password": password,
+    }
+    fields: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    for name, value in {**fields, "extra": extra}.items():
+        if holds_mask(value):
+            raise ToolError(
+                "invalid_argument",
+                f"{name} holds {MASK}, which stands for a secret that was masked. Nothing was changed.",
+                hint=f"Give {name} with the secret itself, or leave {name} out to keep it as it is.",
+            )
+    return fields if extra is None else {**fields, "extra": json.dumps(extra)}
+
+
+def _type_needed(found: dict[str, Any] | None, conn_id: str, fields: dict[str, Any]) -> None:
+    if found is None and "conn_type" not in fields:
+        raise ToolError(
+            "invalid_argument",
+            f"There is no connection `{conn_id}`, and a new one needs conn_type.",
+            hint="Give conn_type, or the ID of a connection that list_connections shows.",
+            conn_id=conn_id,
+        )
+    if found is not None and not fields:
+        raise ToolError(
+            "invalid_argument",
+            f"Nothing to change in the connection `{conn_id}` was given.",
+            hint="Give the fields to change.",
+            conn_id=conn_id,
+        )
+
+
+async def _preview_set_connection(
+    airflow: Airflow,
+    conn_id: str,
+    conn_type: str | None = None,
+    description: str | None = None,
+    host: str | None = None,
+    port: int | None = None,
+    schema_: str | None = None,
+    login: str | None = None,
+    password: str | None = None,
+    extra: dict[str, Any] | None = None,
+) -> Preview:
+    fields = _fields(conn_type, description, host, port, schema_, login, password, extra)
+    found = await _found(airflow, path("connections/{}", conn_id))
+    _type_needed(found, conn_id, fields)
+    after = _connection(airflow, {"connection_id": conn_id, **(found or {}), **fields})
+    if "password" in fields:
+        after["password"] = MASK
+    return Preview(
+        action="change a connection: the fields given replace what is there"
+        if found
+        else "create a connection",
+        before=_connection(airflow, found) if found else None,
+        after=after,
+    )
+
+
+@tool(access="destructive", idempotent=True, preview=_preview_set_connection)
+async def set_connection(
+    airflow: Airflow,
+    conn_id: ConnId,
+    conn_type: Annotated[str | None, Field(description="Required for a new one.")] = None,
+    description: Annotated[str | None, Field(description="Description.")] = None,
+    host: Annotated[str | None, Field(description="Host.")] = None,
+    port: Annotated[int | None, Field(ge=0, le=65535, description="Port.")] = None,
+    schema_: Annotated[str | None, Field(alias="schema", description="Schema.")] = None,
+    login: Annotated[str | None, Field(description="Login.")] = None,
+    password: Annotated[str | None, Field(description="Password.")] = None,
+    extra: Annotated[dict[str, Any] | None, Field(description="Replaces the whole extra.")] = None,
+) -> StoredConnection:
+    """Create a connection or change the fields that are given."""
+    fields = _fields(conn_type, description, host, port, schema_, login, password, extra)
+    route = path("connections/{}", conn_id)
+    found = await _found(airflow, route)
+    _type_needed(found, conn_id, fields)
+    body = {"connection_id": conn_id, "conn_type": (found or {}).get("conn_type"), **fields}
+    if found is None:
+        row = (await airflow.post("connections", json=body)).json()
+    else:
+        row = (await airflow.patch(route, json=body)).json()
+    return StoredConnection(connection=_connection(airflow, row), created=found is None)
+
+
+async def _preview_delete_connection(airflow: Airflow, conn_id: str) -> Preview:
+    return Preview(
+        action="delete a connection, with its password",
+        before=_connection(airflow, await _connection_at(airflow, conn_id)),
+    )
+
+
+@tool(access="destructive", preview=_preview_delete_connection)
+async def delete_connection(airflow: Airflow, conn_id: ConnId) -> Deleted:
+    """Delete a connection."""
+    await _connection_at(airflow, conn_id)
+    await airflow.delete(path("connections/{}", conn_id))
+    return Deleted(deleted=conn_id)
+
+
+async def _preview_test_connection(airflow: Airflow, conn_id: str) -> Preview:
+    return Preview(
+        action="connect to what the connection names, from Airflow's web process",
+        before=_connection(airflow, await _connection_at(airflow, conn_id)),
+    )
+
+
+@tool(access="write", idempotent=True, preview=_preview_test_connection)
+async def test_connection(airflow: Airflow, conn_id: ConnId) -> ConnectionTest:
+    """Test whether a connection connects."""
+    found = await _connection_at(airflow, conn_id)
+    body: dict[str, Any] = {"connection_id": conn_id, "conn_type": found["conn_type"]}
+    version = airflow.site.version
+    bare = tuple(int(number) for number in re.findall(r"\d+", version)[:3]) < _ADDS_STORED
+    if bare:
+        # Airflow 2 does not tell whether there is a password; with a login there should be.
+        guarded = found.get("password", found.get("login")) or MASK in (found.get("extra") or "")
+        if guarded:
+            raise ToolError(
+                "unsupported",
+                f"The API of Airflow {version} tests without stored secrets, which `{conn_id}` needs.",
+                hint="Use the Test button of Airflow's page of the connection.",
+                conn_id=conn_id,
+            )
+        body |= _filled({key: found.get(key) for key in ("host", "port", "schema", "login", "extra")})
+    try:
+        answer = (await airflow.post("connections/test", json=body)).json()
+    except ToolError as refused:
+        if refused.code != "permission_denied" or "disabled" not in refused.message:
+            raise
+        raise ToolError(
+            "unsupported",
+            "Testing connections is switched off in this Airflow.",
+            hint="An administrator can set [core] test_connection = Enabled.",
+            conn_id=conn_id,
+        ) from None
+    return ConnectionTest(
+        connection_id=conn_id,
+        status=answer["status"],
+        message=mask_text(airflow, answer["message"]),
+        hint=f"Tested without a password: the API of Airflow {version} adds no stored one." if bare else None,
+    )

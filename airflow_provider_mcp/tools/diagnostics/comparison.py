@@ -1,0 +1,111 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""The tool that says how two runs differ."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from airflow_provider_mcp.sdk import Airflow, ToolError, path, tool
+from airflow_provider_mcp.tools.diagnostics.reading import (
+    Report,
+)
+from airflow_provider_mcp.tools.diagnostics.runs import Row, _last_success, _short_conf, version_of
+from airflow_provider_mcp.tools.diagnostics.statistics import (
+    changed_keys,
+    compare_tasks,
+    ratio_of,
+    run_times,
+    task_times,
+)
+from airflow_provider_mcp.tools.shared.arguments import DagId, RunId
+from airflow_provider_mcp.tools.shared.reads import Unread, read_pages
+
+COMPARED_PAGES = 3
+
+
+class RunComparison(Report):
+    runs: list[Any]
+    tasks: list[Any]
+
+
+def _shown_run(airflow: Airflow, run: Row) -> Row:
+    shown = {
+        key: run.get(key)
+        for key in ("dag_run_id", "state", "run_type", "logical_date", "start_date", "end_date")
+    }
+    shown["duration"] = run_times(run).duration
+    shown["ui_url"] = airflow.page_url(run["dag_id"], run["dag_run_id"])
+    return {key: value for key, value in shown.items() if value is not None}
+
+
+@tool(access="read")
+async def compare_dag_runs(
+    airflow: Airflow,
+    dag_id: DagId,
+    dag_run_id: RunId,
+    other_dag_run_id: Annotated[
+        str | None, Field(description="The last success before it if left out.")
+    ] = None,
+) -> RunComparison:
+    """Compare two runs of a Dag; differences are [first, second]."""
+    run = (await airflow.get(path("dags/{}/dagRuns/{}", dag_id, dag_run_id))).json()
+    if other_dag_run_id is None:
+        found = await _last_success(airflow, run)
+        if isinstance(found, Unread):
+            raise ToolError("unavailable", found.why, hint="Give other_dag_run_id.")
+        if found is None:
+            raise ToolError(
+                "not_found",
+                f"`{dag_id}` has no successful run before `{dag_run_id}`.",
+                hint="Give other_dag_run_id; list_dag_runs lists the runs.",
+                dag_id=dag_id,
+                dag_run_id=dag_run_id,
+            )
+        other = found
+    else:
+        other = (await airflow.get(path("dags/{}/dagRuns/{}", dag_id, other_dag_run_id))).json()
+    unchecked: dict[str, str] = {}
+    sides = []
+    for one in (run, other):
+        route = path("dags/{}/dagRuns/{}/taskInstances", dag_id, one["dag_run_id"])
+        rows, total = await read_pages(airflow, route, "task_instances", COMPARED_PAGES)
+        if total > len(rows):
+            unchecked[one["dag_run_id"]] = f"{len(rows)} of its {total} task instances were compared."
+        sides.append([task_times(row) for row in rows])
+    names = [{one.task_id for one in side} for side in sides]
+    first, second = sorted(names[0] - names[1]), sorted(names[1] - names[0])
+    versions = [version_of(run), version_of(other)]
+    if None in versions:
+        unchecked["dag_version"] = "Airflow keeps no Dag version of these runs."
+    differing = compare_tasks(*sides)
+    compared: Row = {
+        "dag_id": dag_id,
+        "runs": [_shown_run(airflow, run), _shown_run(airflow, other)],
+        "duration_ratio": ratio_of(run_times(run), run_times(other)),
+        "conf": _short_conf(airflow, changed_keys(run.get("conf"), other.get("conf"))) or None,
+        "dag_version": None if None in versions else versions,
+        "only_in_first": first[:50] or None,
+        "only_in_second": second[:50] or None,
+        "tasks": differing[:25],
+        "unchecked": unchecked or None,
+        "truncated": len(differing) > 25 or None,
+        "hint": f"25 of {len(differing)} differing tasks are shown." if len(differing) > 25 else None,
+    }
+    return RunComparison(**compared)

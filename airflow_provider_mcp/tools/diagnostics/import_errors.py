@@ -1,0 +1,77 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""The tool that lists import errors."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from airflow_provider_mcp.sdk import (
+    Airflow,
+    Cursor,
+    Limit,
+    Page,
+    fetch_page,
+    tool,
+)
+from airflow_provider_mcp.tools.diagnostics.health import Part
+from airflow_provider_mcp.tools.diagnostics.reading import cut
+from airflow_provider_mcp.tools.diagnostics.waiting_rules import last_line
+
+TRACE_CHARS = 3000
+
+
+class ImportErrors(Page):
+    items_field: ClassVar[str] = "import_errors"
+    import_errors: list[dict[str, Any]]
+
+
+@tool(access="read")
+async def list_import_errors(
+    airflow: Airflow,
+    pattern: Annotated[str | None, Field(description="Part of the file name (Airflow 3).")] = None,
+    limit: Limit = 25,
+    cursor: Cursor = None,
+) -> ImportErrors:
+    """List Dag files that could not be imported: the error, then the traceback's end."""
+    rows, total, offset = await fetch_page(
+        airflow,
+        "importErrors",
+        "import_errors",
+        params={"filename_pattern": pattern, "order_by": "-timestamp"},
+        limit=limit,
+        cursor=cursor,
+        newest_first=True,
+    )
+    return ImportErrors.of([_import_error(row) for row in rows], total=total, offset=offset)
+
+
+def _import_error(row: Part) -> Part:
+    trace = str(row.get("stack_trace") or "").strip()
+    if len(trace) > TRACE_CHARS:
+        trace = "…" + trace[1 - TRACE_CHARS :]
+    shown = {
+        "import_error_id": row.get("import_error_id"),
+        "filename": row.get("filename"),
+        "bundle_name": row.get("bundle_name"),
+        "timestamp": row.get("timestamp"),
+        "error": cut(last_line(trace), 500),
+        "stack_trace": trace,
+    }
+    return {key: value for key, value in shown.items() if value is not None}

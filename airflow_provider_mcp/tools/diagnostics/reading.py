@@ -1,0 +1,166 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""Bounded reads of Airflow's REST API that several tools share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ConfigDict
+
+from airflow_provider_mcp.sdk import Airflow, Result, path
+from airflow_provider_mcp.tools.diagnostics.exceptions import Failure, Occurrence, find_failure
+from airflow_provider_mcp.tools.shared.reads import Row, Unread, try_get
+
+LOG_TAIL = 2000
+"""Lines from the end of a log in which the exception is looked for."""
+
+LOG_PAGES = 5
+"""Calls for one log: handlers that page give a thousand lines a call."""
+
+LOG_SECONDS = 25
+"""A request must end within 55 s: after so long, no further log is begun."""
+
+
+class Report(Result):
+    """A result of which only the main parts are declared: a schema is paid for with each list of tools."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+@dataclass
+class LogBudget:
+    """How many logs, and how many calls for them, a tool may still read."""
+
+    reads: int
+    calls: int
+    until: float = field(default_factory=lambda: time.monotonic() + LOG_SECONDS)
+
+    @property
+    def spent(self) -> bool:
+        return self.reads <= 0 or self.calls <= 0 or time.monotonic() > self.until
+
+
+async def read_failure(airflow: Airflow, row: Row, budget: LogBudget) -> Failure | Unread | None:
+    """Return what ended a failed task instance, from the end of its log; None if that names nothing."""
+    budget.reads -= 1
+    route = path(
+        "dags/{}/dagRuns/{}/taskInstances/{}/logs/{}",
+        row["dag_id"],
+        row["dag_run_id"],
+        row["task_id"],
+        max(1, int(row.get("try_number") or 1)),
+    )
+    index = row.get("map_index")
+    query: Row = {"full_content": "true", "map_index": -1 if index is None else index}
+    tail: list[Any] = []
+    for _ in range(LOG_PAGES):
+        if budget.calls <= 0:
+            return Unread("the log is longer than what one call may read")
+        budget.calls -= 1
+        answer = await try_get(airflow, route, query)
+        if isinstance(answer, Unread):
+            return answer
+        content = answer.get("content") or []
+        lines = content if isinstance(content, list) else str(content).splitlines()
+        tail = (tail + lines[-LOG_TAIL:])[-LOG_TAIL:]
+        token = answer.get("continuation_token")
+        if not lines or not token or token == query.get("token"):
+            return find_failure(tail)
+        query = {**query, "token": token}
+    return find_failure(tail) or Unread(f"no exception in the first {LOG_PAGES} pages of the log")
+
+
+def in_turn(groups: Sequence[Sequence[Row]]) -> list[Row]:
+    """Return the rows of all groups: the first of each, then the second of each, and so on."""
+    longest = max((len(group) for group in groups), default=0)
+    return [group[at] for at in range(longest) for group in groups if at < len(group)]
+
+
+async def read_failures(
+    airflow: Airflow, rows: Sequence[Row], budget: LogBudget
+) -> tuple[list[Occurrence], list[Row], str | None]:
+    """Read the failures of task instances as far as the budget goes: ``(read, not read, why not)``."""
+    found: list[Occurrence] = []
+    left: list[Row] = []
+    why: str | None = None
+    for row in rows:
+        if budget.spent:
+            left.append(row)
+            why = why or "at most so many logs are read in one call"
+            continue
+        failure = await read_failure(airflow, row, budget)
+        if isinstance(failure, Unread):
+            left.append(row)
+            why = why or failure.why
+        else:
+            found.append(occurrence(row, failure))
+    return found, left, why
+
+
+def occurrence(row: Row, failure: Failure | None) -> Occurrence:
+    index = row.get("map_index")
+    return Occurrence(
+        row["dag_id"],
+        row["dag_run_id"],
+        row["task_id"],
+        -1 if index is None else int(index),
+        int(row.get("try_number") or 0),
+        ended(row),
+        failure,
+    )
+
+
+def ended(row: Row) -> str:
+    """Return when a task instance ended, or else began; empty if it did neither."""
+    return str(row.get("end_date") or row.get("start_date") or "")
+
+
+def group_by_task(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row["dag_id"], row["task_id"]), []).append(row)
+    return groups
+
+
+def cut(text: str, most: int) -> str:
+    """Return a text of at most ``most`` characters."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def target(row: Row | Occurrence) -> Row:
+    """Return the arguments that name a task instance."""
+    if isinstance(row, Occurrence):
+        named: Row = {"dag_id": row.dag_id, "dag_run_id": row.dag_run_id, "task_id": row.task_id}
+        index = row.map_index
+    else:
+        named = {name: row[name] for name in ("dag_id", "dag_run_id", "task_id")}
+        index = -1 if row.get("map_index") is None else int(row["map_index"])
+    if index >= 0:
+        named["map_index"] = index
+    return named
+
+
+def step(tool: str, why: str | None = None, **arguments: Any) -> Row:
+    """Return a next step: a tool call and what it is for."""
+    call: Row = {"tool": tool, "arguments": {k: v for k, v in arguments.items() if v is not None}}
+    if why:
+        call["why"] = why
+    return call
