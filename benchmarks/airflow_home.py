@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.hosts.conftest import LINE, ROOT, WORKERS, Site, airflow, create_users, environment, free_port
+from tests.live.conftest import LINE, ROOT, WORKERS, Site, airflow, create_users, environment, free_port
 
 API = "/api/v2" if LINE == 3 else "/api/v1"
 

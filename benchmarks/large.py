@@ -41,7 +41,7 @@ import httpx
 
 from benchmarks.airflow_home import API, Home, prepared
 from benchmarks.processes import resident
-from tests.hosts.conftest import LINE, Site, free_port
+from tests.live.conftest import LINE, Site, free_port
 
 DAGS, RUNS, TASKS = int(os.environ.get("LARGE_DAGS", "1000")), 100, 10
 BLOCKS = 5

@@ -39,7 +39,7 @@ import httpx
 
 from benchmarks.airflow_home import API, Home, prepared
 from benchmarks.processes import resident_of_worker
-from tests.hosts.conftest import HEALTH, LINE, ROOT, Site
+from tests.live.conftest import HEALTH, LINE, ROOT, Site
 
 BLOCKS = 5
 CALLS = 200 if LINE == 3 else 60

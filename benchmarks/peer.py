@@ -27,7 +27,7 @@ from typing import Any
 
 from benchmarks.airflow_home import API, prepared
 from benchmarks.measure import Pair, latency
-from tests.hosts.conftest import Site, free_port
+from tests.live.conftest import Site, free_port
 
 
 def pair_of(site: Site) -> Pair:

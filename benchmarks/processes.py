@@ -23,7 +23,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.hosts.conftest import Site
+from tests.live.conftest import Site
 
 
 def web_processes(site: Site) -> Iterator[Path]:

@@ -33,7 +33,7 @@ import httpx
 
 from benchmarks.airflow_home import Home, prepared
 from benchmarks.processes import open_files, resident, threads
-from tests.hosts.conftest import LINE, Site
+from tests.live.conftest import LINE, Site
 
 MINUTES = float(os.environ.get("SOAK_MINUTES", "20"))
 WARM_UP_MINUTES = min(3.0, MINUTES / 4)

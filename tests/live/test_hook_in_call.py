@@ -14,7 +14,7 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""``AirflowMCPHook`` within an MCP call, by the tools of ``tests/plugins/hook_plugin.py``."""
+"""``AirflowMCPHook`` within an MCP call, by the tools of ``tests/fixtures/plugins/hook_plugin.py``."""
 
 from __future__ import annotations
 

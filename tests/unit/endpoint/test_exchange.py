@@ -43,14 +43,14 @@ from airflow_provider_mcp.server import build
 from airflow_provider_mcp.server.catalogue import Catalogue, load_catalogue
 from airflow_provider_mcp.server.policy import Policy
 from airflow_provider_mcp.server.signing import Confirmations
-from tests.conformance import conformance_plugin
-from tests.conformance.conformance_plugin import Said, form
+from tests.fixtures.plugins import conformance_plugin
+from tests.fixtures.plugins.conformance_plugin import Said, form
 
 VERSION = "2026-07-28"
 TASKS = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
 FORMS: dict[str, Any] = {"elicitation": {}}
 STREAM = ("accept", "application/json, text/event-stream")
-PLUGIN = EntryPoint("conformance", "tests.conformance.conformance_plugin", "airflow_provider_mcp")
+PLUGIN = EntryPoint("conformance", "tests.fixtures.plugins.conformance_plugin", "airflow_provider_mcp")
 SECRET = b"0123456789abcdef" * 2
 
 

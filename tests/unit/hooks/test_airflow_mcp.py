@@ -39,7 +39,7 @@ from airflow_provider_mcp.server.policy import ConnectionUnreadable
 
 from .test_toolsets import client
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 AS_JSON = {
     "conn_type": "airflow_mcp",
     "host": "https://airflow.example.com/air",

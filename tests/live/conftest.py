@@ -232,7 +232,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An AIRFLOW_HOME with a database and, on Airflow 2, users."""
     folder = tmp_path_factory.mktemp("airflow")
     # A copy: a test may change a Dag's file.
-    for source in (ROOT / "examples" / "dags", ROOT / "tests" / "dags_diagnosis"):
+    for source in (ROOT / "examples" / "dags", ROOT / "tests" / "fixtures" / "dags"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(source, folder / "dags", dirs_exist_ok=True, ignore=ignored)
     env = environment(folder, 0)
@@ -293,7 +293,7 @@ def prefixed(home: Path, site: Site) -> Iterator[Site]:
 
 @pytest.fixture(scope="session")
 def provisioned(home: Path, site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A second web process, with the plugins of ``tests/conformance`` and ``tests/plugins``."""
+    """A second web process, with the plugins of ``tests/fixtures/plugins``."""
     packages = tmp_path_factory.mktemp("packages")
     metadata = packages / "conformance_plugin-1.dist-info"
     metadata.mkdir()
@@ -302,7 +302,7 @@ def provisioned(home: Path, site: Site, tmp_path_factory: pytest.TempPathFactory
     (metadata / "entry_points.txt").write_text("\n".join(["[airflow_provider_mcp]", *plugins]) + "\n")
     port = free_port()
     env = environment(home, port)
-    paths = [str(packages), *(str(ROOT / "tests" / part) for part in ("conformance", "plugins"))]
+    paths = [str(packages), str(ROOT / "tests" / "fixtures" / "plugins")]
     paths.append(env.get("PYTHONPATH", ""))
     env["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     jobs = tmp_path_factory.mktemp("jobs")

@@ -360,7 +360,7 @@ def test_the_typescript_sdks(provisioned: Site, sdk: str, mode: str, version: st
         "MCP_TOOL": "test_tool_with_progress",
         "MCP_ARGUMENTS": "{}",
     }
-    with (ROOT / "tests" / "clients" / "typescript.mjs").open() as script:
+    with (ROOT / "tests" / "fixtures" / "clients" / "typescript.mjs").open() as script:
         done = subprocess.run(
             [str(BINARIES / "node"), "--input-type=module"],
             stdin=script,

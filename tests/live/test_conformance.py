@@ -28,7 +28,7 @@ import pytest
 from .conftest import LINE, ROOT, Site
 from .proxy import adding_credential
 
-CONFORMANCE = ROOT / "tests" / "conformance"
+CONFORMANCE = ROOT / "tests" / "fixtures" / "conformance"
 NODE = ROOT / ".node" / "node_modules"
 SUITES = {"0.1": NODE / "conformance", "0.2": NODE / "conformance-next"}
 # What needs neither a tool nor a resource that only the suite knows.

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.skipif(LINE != 2, reason="Airflow 3 has no thread-local
 
 def test_nested_calls_leave_the_outer_request_as_it_was(home: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.hosts.nested_calls"],
+        [sys.executable, "-m", "tests.live.nested_calls"],
         cwd=ROOT,
         env=environment(home, 0),
         capture_output=True,
