@@ -44,7 +44,7 @@ from airflow_provider_mcp.remote.errors import (
 from airflow_provider_mcp.remote.masking import mask
 from airflow_provider_mcp.remote.target import NO_CREDENTIAL, Target
 from airflow_provider_mcp.sdk.airflow import Airflow, Caller, Site
-from airflow_provider_mcp.sdk.errors import ToolError
+from airflow_provider_mcp.sdk.errors import PermissionDenied, Unavailable, Unsupported
 
 CONNECT_SECONDS = 10.0
 
@@ -231,7 +231,7 @@ class Remote:
             response: httpx.Response = answered.value
             return response
         except UnsupportedOnAirflow2 as missing:
-            raise ToolError("unsupported", str(missing), instance=self.target.name) from None
+            raise Unsupported(str(missing), instance=self.target.name) from None
 
     async def _send(
         self, method: str, url: httpx.URL, content: bytes, headers: Mapping[str, str]
@@ -244,16 +244,14 @@ class Remote:
             self._asked = None
             raise lost(target, request, failure) from None
         if refuses_credential(answer) and target.way == NO_CREDENTIAL:
-            raise ToolError(
-                "permission_denied",
+            raise PermissionDenied(
                 f"{target.name} at {target.url} wants a credential, and none is given.",
                 hint="Give a token, or a username and a password.",
                 instance=target.name,
                 status=answer.status_code,
             )
         if refuses_credential(answer):
-            raise ToolError(
-                "permission_denied",
+            raise PermissionDenied(
                 f"{target.name} at {target.url} does not accept the credential ({target.way}): it is wrong, "
                 "or it has expired.",
                 hint=f"Renew the credential of {target.name}.",
@@ -266,8 +264,7 @@ class Remote:
             # Perhaps another version, or another program, is there by now.
             self._asked = None
         if moved:
-            raise ToolError(
-                "unavailable",
+            raise Unavailable(
                 f"{target.name} at {target.url} is no longer Airflow 2.",
                 hint="Try again: the call will be made in the terms of its new version.",
                 retryable=True,

@@ -27,7 +27,7 @@ import httpx
 
 from airflow_provider_mcp.remote.auth import CredentialRefused
 from airflow_provider_mcp.remote.target import Target
-from airflow_provider_mcp.sdk.errors import ToolError
+from airflow_provider_mcp.sdk.errors import PermissionDenied, ToolError, Unavailable
 
 BUSY = frozenset({502, 503, 504})
 
@@ -57,16 +57,14 @@ def wrong_answer(target: Target, answer: httpx.Response) -> ToolError:
     where, status = f"{target.name} at {target.url}", answer.status_code
     known: dict[str, Any] = {"instance": target.name, "status": status}
     if status in BUSY or status >= 500:
-        return ToolError(
-            "unavailable",
+        return Unavailable(
             f"{where} cannot answer now (HTTP {status}).",
             hint="It may be starting, or its database may not be migrated; try again in a few seconds.",
             retryable=True,
             **known,
         )
     if status in {401, 403}:
-        return ToolError(
-            "permission_denied",
+        return PermissionDenied(
             f"{where} refused the request before Airflow saw it (HTTP {status}).",
             hint="A proxy in front of Airflow wants a login: give a token that it accepts.",
             **known,
@@ -78,11 +76,11 @@ def wrong_answer(target: Target, answer: httpx.Response) -> ToolError:
         said = f"answered with a web page, not as Airflow's REST API does (HTTP {status})"
     else:
         said = f"does not answer as Airflow's REST API does (HTTP {status})"
-    return ToolError(
-        "unavailable",
+    return Unavailable(
         f"{where} {said}.",
         hint="The address must be Airflow's root with its path prefix, without /api/v2, /mcp/v1 or a page's "
         "path; behind a login proxy, give a token that the proxy accepts.",
+        retryable=False,
         **known,
     )
 
@@ -94,8 +92,7 @@ def lost(target: Target, request: httpx.Request, failure: httpx.HTTPError) -> To
     if isinstance(failure, httpx.HTTPStatusError):
         return wrong_answer(target, failure.response)
     if isinstance(failure, CredentialRefused):
-        return ToolError(
-            "permission_denied",
+        return PermissionDenied(
             f"{where}: {failure}.",
             hint=f"Mend the credential ({target.way}) of {target.name}.",
             **known,
@@ -109,11 +106,11 @@ def lost(target: Target, request: httpx.Request, failure: httpx.HTTPError) -> To
         said = f"{where} broke off the connection ({type(failure).__name__})."
     if unsent or request.method == "GET":
         hint = "Check that it runs and that the address is right; then try again."
-        return ToolError("unavailable", said, hint=hint, retryable=True, **known)
-    return ToolError(
-        "unavailable",
+        return Unavailable(said, hint=hint, **known)
+    return Unavailable(
         said,
         hint="What was asked may have been done or not: look before you try again.",
+        retryable=False,
         **known,
     )
 

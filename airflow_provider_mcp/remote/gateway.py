@@ -38,7 +38,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from airflow_provider_mcp.endpoint.exchange import answerable, elicits, takes_tasks
 from airflow_provider_mcp.remote.client import Remote
 from airflow_provider_mcp.sdk.client import Client
-from airflow_provider_mcp.sdk.errors import ToolError
+from airflow_provider_mcp.sdk.errors import InvalidArgument, ToolError, Unsupported
 from airflow_provider_mcp.server.build import build_server
 from airflow_provider_mcp.server.catalogue import Catalogue, load_catalogue
 from airflow_provider_mcp.server.identifiers import MAX_COMPLETIONS
@@ -190,9 +190,7 @@ class Fleet:
         if instance is None:
             known = ", ".join(self.instances)
             said = f"Say which instance, {where}" if name is None else f"There is no instance `{name}`"
-            raise ToolError(
-                "invalid_argument", f"{said}; there are: {known}.", instances=list(self.instances)
-            )
+            raise InvalidArgument(f"{said}; there are: {known}.", instances=list(self.instances))
         return instance
 
     async def _list_of_all(self, method: str, field: str, key: str, ctx: Any) -> list[tuple[Any, list[str]]]:
@@ -232,8 +230,7 @@ class Fleet:
             for other in self.instances.values()
         ):
             return _failed(
-                ToolError(
-                    "unsupported",
+                Unsupported(
                     f"{params.name} is not served by {instance.name} (Airflow {version}).",
                     hint="tools/list says by its `instance` which instances serve a tool.",
                     instance=instance.name,

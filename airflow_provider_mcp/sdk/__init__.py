@@ -21,7 +21,15 @@ from __future__ import annotations
 from airflow_provider_mcp.sdk.airflow import Airflow, AirflowSync, Caller
 from airflow_provider_mcp.sdk.client import Client, Form, Roots, Sampling
 from airflow_provider_mcp.sdk.content import Audio, Content, Embedded, Image, Message
-from airflow_provider_mcp.sdk.errors import ToolError
+from airflow_provider_mcp.sdk.errors import (
+    Conflict,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    ToolError,
+    Unavailable,
+    Unsupported,
+)
 from airflow_provider_mcp.sdk.guards import path
 from airflow_provider_mcp.sdk.hookspecs import hookimpl
 from airflow_provider_mcp.sdk.jobs import Job, JobStarted, JobState
@@ -42,17 +50,21 @@ __all__ = [
     "Audio",
     "Caller",
     "Client",
+    "Conflict",
     "Content",
     "Cursor",
     "Embedded",
     "Form",
     "Image",
+    "InvalidArgument",
     "Job",
     "JobStarted",
     "JobState",
     "Limit",
     "Message",
+    "NotFound",
     "Page",
+    "PermissionDenied",
     "Prompt",
     "Resource",
     "Result",
@@ -62,6 +74,8 @@ __all__ = [
     "ToolCall",
     "ToolError",
     "Toolset",
+    "Unavailable",
+    "Unsupported",
     "decode_cursor",
     "encode_cursor",
     "fetch_page",

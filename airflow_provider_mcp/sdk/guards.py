@@ -25,7 +25,7 @@ from urllib.parse import quote, unquote
 
 import httpx
 
-from airflow_provider_mcp.sdk.errors import ToolError
+from airflow_provider_mcp.sdk.errors import InvalidArgument, PermissionDenied, ReadOnly
 
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 
@@ -47,8 +47,7 @@ def address_below(root: str, url: httpx.URL | str, params: Any = None) -> httpx.
     text = str(url)
     segments = unquote(text.split("?", 1)[0]).replace("\\", "/").split("/")
     if ".." in segments or "." in segments or "://" in text.split("?", 1)[0] or text.startswith("//"):
-        raise ToolError(
-            "invalid_argument",
+        raise InvalidArgument(
             "The path leaves Airflow's REST API.",
             hint="Give a path below the API's root, built of identifiers exactly as Airflow lists them.",
         )
@@ -73,8 +72,7 @@ def refuse_write(access: str, request: httpx.Request, root: str) -> None:
             switched = False
         if switched:
             return
-    raise ToolError(
-        "read_only",
+    raise ReadOnly(
         f"{request.method} {route} would change something, and this client may only read.",
         hint="Use a tool that is allowed to write.",
     )
@@ -98,8 +96,7 @@ def refuse_policy_change(conn_ids: frozenset[str], request: httpx.Request, root:
     for conn_id in conn_ids:
         if route != f"connections/{conn_id}" and json.dumps(conn_id) not in named:
             continue
-        raise ToolError(
-            "permission_denied",
+        raise PermissionDenied(
             f"The connection {conn_id} limits what this MCP server may do: no tool may change it.",
             hint="An administrator changes it in Airflow's own pages.",
             conn_id=conn_id,
@@ -118,8 +115,7 @@ def path(template: str, *identifiers: str | int, slashes: bool = False) -> str:
         text = str(identifier)
         segments = text.split("/")
         if (len(segments) > 1 and not slashes) or any(s in {"", ".", ".."} for s in segments) or "\\" in text:
-            raise ToolError(
-                "invalid_argument",
+            raise InvalidArgument(
                 f"{text!r} cannot be an identifier.",
                 hint="Give the identifier exactly as Airflow lists it; it is never a path.",
             )

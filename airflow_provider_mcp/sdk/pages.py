@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import pydantic
 
 from airflow_provider_mcp.sdk.airflow import Airflow
-from airflow_provider_mcp.sdk.errors import ToolError
+from airflow_provider_mcp.sdk.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -105,8 +105,7 @@ def decode_cursor(cursor: str | None) -> dict[str, Any]:
     if not isinstance(position, dict) or not all(
         isinstance(v, int) and not isinstance(v, bool) and v >= 0 for v in position.values()
     ):
-        raise ToolError(
-            "invalid_argument",
+        raise InvalidArgument(
             "The cursor is not one that this tool returned.",
             hint="Pass next_cursor unchanged, or leave it out to begin again.",
         )

@@ -25,22 +25,32 @@ from typing import Any
 
 import httpx
 
-from airflow_provider_mcp.sdk.errors import ErrorCode, ToolError
+from airflow_provider_mcp.sdk.errors import (
+    Conflict,
+    InternalError,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    RateLimited,
+    ToolError,
+    Unavailable,
+    Unsupported,
+)
 
-_CODES: Mapping[int, ErrorCode] = {
-    400: "invalid_argument",
-    401: "permission_denied",
-    403: "permission_denied",
-    404: "not_found",
-    405: "unsupported",
-    409: "conflict",
-    413: "invalid_argument",
-    422: "invalid_argument",
-    429: "rate_limited",
-    501: "unsupported",
-    502: "unavailable",
-    503: "unavailable",
-    504: "unavailable",
+_KINDS: Mapping[int, type[ToolError]] = {
+    400: InvalidArgument,
+    401: PermissionDenied,
+    403: PermissionDenied,
+    404: NotFound,
+    405: Unsupported,
+    409: Conflict,
+    413: InvalidArgument,
+    422: InvalidArgument,
+    429: RateLimited,
+    501: Unsupported,
+    502: Unavailable,
+    503: Unavailable,
+    504: Unavailable,
 }
 
 _ACTIONS = {
@@ -57,32 +67,32 @@ def error_of(response: httpx.Response, root: str) -> ToolError:
     """Return the tool error that an answer of 300 or above stands for."""
     status = response.status_code
     route = response.request.url.path.removeprefix(root).lstrip("/")
-    code = _CODES.get(status, "internal" if status >= 500 or status < 400 else "invalid_argument")
+    kind = _KINDS.get(status, InternalError if status >= 500 or status < 400 else InvalidArgument)
     said = _detail(response)
     identifiers: dict[str, Any] = {"status": status}
     hint = ""
-    if code == "permission_denied":
+    if kind is PermissionDenied:
         resource = _resource(route)
         action = _ACTIONS.get(response.request.method, "edit")
         identifiers |= {"resource": resource, "action": action}
         said = f"You may not {action} {resource} ({said or 'Forbidden'})."
         hint = f"Ask an Airflow administrator for permission to {action} {resource}."
-    elif code == "internal":
+    elif kind is InternalError:
         said = f"Airflow failed to answer {response.request.method} {route} (HTTP {status})."
         hint = "The web server's log has the cause."
-    elif code in {"rate_limited", "unavailable"}:
+    elif kind in {RateLimited, Unavailable}:
         said = said or f"Airflow cannot answer now (HTTP {status})."
         hint = "Try again in a few seconds."
     elif unknown := _UNKNOWN_PARAMETERS.fullmatch(said):
-        code = "unsupported"
+        kind = Unsupported
         said = f"This Airflow cannot filter {route} by {unknown[1]}."
         hint = "Leave the filter out and choose from the whole list."
-    elif code == "not_found":
+    elif kind is NotFound:
         said = said or f"{route} was not found."
         hint = "Check the identifiers with a list tool."
     else:
         said = said or f"Airflow refused {response.request.method} {route} (HTTP {status})."
-    return ToolError(code, said, hint=hint, retryable=code in {"rate_limited", "unavailable"}, **identifiers)
+    return kind(said, hint=hint, **identifiers)
 
 
 def _detail(response: httpx.Response) -> str:

@@ -31,7 +31,7 @@ import pydantic
 from airflow_provider_mcp.sdk.airflow import Airflow, AirflowSync, Caller, serving
 from airflow_provider_mcp.sdk.client import Client
 from airflow_provider_mcp.sdk.content import Message
-from airflow_provider_mcp.sdk.errors import ToolError
+from airflow_provider_mcp.sdk.errors import InvalidArgument
 from airflow_provider_mcp.sdk.jobs import Job
 from airflow_provider_mcp.sdk.schemas import _output_schema, _Schema
 
@@ -155,8 +155,7 @@ class Tool:
                     "missing": "is required",
                 }.get(error["type"], error["msg"])
                 faults.append(f"{where}: {said}")
-            raise ToolError(
-                "invalid_argument",
+            raise InvalidArgument(
                 f"{self.name} was called with wrong arguments: {'; '.join(faults)}.",
                 hint=f"Its arguments are: {', '.join(self.arguments.model_fields) or 'none'}.",
             ) from None
@@ -169,7 +168,7 @@ class Tool:
         found = sorted(Draft202012Validator(self.input_schema).iter_errors(given), key=lambda e: e.json_path)
         if found:
             faults = "; ".join(f"{fault.json_path}: {fault.message}" for fault in found[:10])
-            raise ToolError("invalid_argument", f"{self.name} was called with wrong arguments: {faults}.")
+            raise InvalidArgument(f"{self.name} was called with wrong arguments: {faults}.")
         return given
 
 

@@ -41,7 +41,14 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from airflow_provider_mcp import __version__
 from airflow_provider_mcp.sdk.airflow import serving
 from airflow_provider_mcp.sdk.client import AnswersNeeded
-from airflow_provider_mcp.sdk.errors import ToolError
+from airflow_provider_mcp.sdk.errors import (
+    ConfirmationRequired,
+    InternalError,
+    PermissionDenied,
+    ReadOnly,
+    ToolError,
+    Unavailable,
+)
 from airflow_provider_mcp.sdk.guards import path
 from airflow_provider_mcp.sdk.jobs import Job, JobStarted
 from airflow_provider_mcp.sdk.tool import Resource, Tool, ToolCall, run_function
@@ -200,8 +207,7 @@ class _Offered:
             outcome = "ok"
         except TimeoutError:
             outcome = "unavailable"
-            failure = ToolError(
-                "unavailable",
+            failure = Unavailable(
                 f"{tool.name} took longer than {TOOL_SECONDS} s and was stopped.",
                 hint="Ask for less at once, or try again later.",
                 retryable=True,
@@ -216,8 +222,7 @@ class _Offered:
             log.warning("MCP tool %s could not reach Airflow's API: %s", tool.name, type(failure).__name__)
             outcome = "unavailable"
             result = _failed(
-                ToolError(
-                    "unavailable",
+                Unavailable(
                     "Airflow did not answer.",
                     hint="Try again in a few seconds.",
                     retryable=True,
@@ -231,7 +236,7 @@ class _Offered:
             log.exception("MCP tool %s of plugin %s failed", tool.name, tool.owner)
             outcome = "internal"
             result = _failed(
-                ToolError("internal", f"{tool.name} failed.", hint="The web server's log has the cause.")
+                InternalError(f"{tool.name} failed.", hint="The web server's log has the cause.")
             )
         finally:
             self._catalogue.called(
@@ -243,16 +248,14 @@ class _Offered:
         self, tool: Tool, arguments: dict[str, Any], visit: Visit, params: Any, protocol_version: str
     ) -> Any:
         if not self._catalogue.allowed(tool, visit.caller):
-            raise ToolError(
-                "permission_denied",
+            raise PermissionDenied(
                 f"{tool.name} is not offered to {visit.caller.name}.",
                 hint="Ask an Airflow administrator.",
             )
         token = arguments.pop(TOKEN_ARGUMENT, None)
         checked = tool.check(arguments)
         if tool.access != "read" and visit.policy.read_only:
-            refusal = ToolError(
-                "read_only",
+            refusal = ReadOnly(
                 f"{tool.name} would change something, and this MCP server is read-only.",
                 hint="Nothing was changed; an administrator can lift [mcp] read_only.",
             )
@@ -311,8 +314,7 @@ class _Offered:
                 and answered.action == "accept"
                 and (answered.content or {}).get("confirm") is True
             ):
-                raise ToolError(
-                    "confirmation_required",
+                raise ConfirmationRequired(
                     f"The user did not agree to {tool.name}; nothing was changed.",
                     hint="Ask the user what to do instead.",
                 )
@@ -329,8 +331,7 @@ class _Offered:
             return types.InputRequiredResult(
                 input_requests={"confirm": types.ElicitRequest(params=form)}, request_state=token
             )
-        question = ToolError(
-            "confirmation_required",
+        question = ConfirmationRequired(
             f"{tool.name} has not run yet: it waits for a confirmation. Nothing was changed.",
             hint="Show the preview to the user; to go on, repeat the call with confirmation_token added.",
         )
@@ -513,7 +514,7 @@ class _Offered:
         visit: Visit = ctx.request
         with _as_protocol_errors(params):
             if visit.policy.read_only and tool.access != "read":
-                raise ToolError("read_only", "This MCP server is read-only.", hint="Nothing was changed.")
+                raise ReadOnly("This MCP server is read-only.", hint="Nothing was changed.")
             await run_function(change, arguments, visit.airflow_for(tool), visit.talk)
 
     async def complete(self, ctx: Any, params: types.CompleteRequestParams) -> types.CompleteResult:

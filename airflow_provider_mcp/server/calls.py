@@ -27,7 +27,7 @@ import mcp_types as types
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from airflow_provider_mcp.sdk.client import AnswersNeeded, Client
-from airflow_provider_mcp.sdk.errors import ToolError
+from airflow_provider_mcp.sdk.errors import ToolError, Unsupported
 from airflow_provider_mcp.sdk.schemas import outline
 from airflow_provider_mcp.sdk.tool import Tool
 from airflow_provider_mcp.server.wire import (
@@ -78,8 +78,7 @@ class _Memory:
     def ask(self, client: Client, needed: AnswersNeeded, protocol_version: str) -> types.InputRequiredResult:
         lacking = capabilities_lacking(client, needed.questions)
         if lacking is not None and protocol_version not in MODERN_PROTOCOL_VERSIONS:
-            raise ToolError(
-                "unsupported",
+            raise Unsupported(
                 f"This needs an answer ({', '.join(needed.questions)}) that the client cannot be asked for.",
                 hint="Use a client of MCP 2026-07-28: before it, questions need a session.",
             )

@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_mcp.sdk.airflow import Airflow
-from airflow_provider_mcp.sdk.errors import ToolError
+from airflow_provider_mcp.sdk.errors import NotFound, ToolError
 from airflow_provider_mcp.sdk.guards import path
 
 MAX_COMPLETIONS = 100
@@ -102,4 +102,4 @@ async def suggest_close_matches(
         hint, more = "", {"did_you_mean": close}
     else:
         message += "."
-    return ToolError("not_found", message, hint=hint, **{**error.identifiers, **known, **more})
+    return NotFound(message, hint=hint, **{**error.identifiers, **known, **more})

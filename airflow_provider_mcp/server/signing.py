@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from airflow_provider_mcp.sdk.errors import ToolError
+from airflow_provider_mcp.sdk.errors import ConfirmationRequired, ToolError
 from airflow_provider_mcp.sdk.jobs import Reference
 
 
@@ -121,8 +121,7 @@ class Confirmations:
 
     @staticmethod
     def _refusal(reason: str) -> ToolError:
-        return ToolError(
-            "confirmation_required",
+        return ConfirmationRequired(
             f"{reason} Nothing was changed.",
             hint="Call again without confirmation_token for a new preview and a new token.",
         )

@@ -32,7 +32,18 @@ from urllib.parse import unquote
 import anyio.to_thread
 from pydantic import Field
 
-from airflow_provider_mcp.sdk import Airflow, Result, ToolError, Toolset, hookimpl, path, tool
+from airflow_provider_mcp.sdk import (
+    Airflow,
+    InvalidArgument,
+    NotFound,
+    Result,
+    ToolError,
+    Toolset,
+    Unsupported,
+    hookimpl,
+    path,
+    tool,
+)
 from airflow_provider_mcp.tools.shared.icons import API_ICON
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -316,8 +327,7 @@ def choose_call(
         operation takes something else, ``unsupported`` for logging in and out.
     """
     if "://" in address or address.startswith("//") or re.search(r"[?#\\\s]", address):
-        raise ToolError(
-            "invalid_argument",
+        raise InvalidArgument(
             f"{address!r} is no path of the REST API.",
             hint="Give the path alone, percent-encoded; query parameters go into params.",
         )
@@ -330,8 +340,7 @@ def choose_call(
     if operation is None:
         raise _unknown(api, method, address, fitting)
     if operation.route.startswith("auth/"):
-        raise ToolError(
-            "unsupported",
+        raise Unsupported(
             "Logging in and out is for browsers.",
             hint="You are logged in by the credential of your MCP client.",
         )
@@ -339,8 +348,7 @@ def choose_call(
     if route == operation.route:
         missing = [name for name in operation.identifiers if name not in given]
         if missing:
-            raise ToolError(
-                "invalid_argument",
+            raise InvalidArgument(
                 f"{method} {address} needs {', '.join(missing)}.",
                 hint="Fill the path in, or give them in params.",
             )
@@ -361,8 +369,7 @@ def choose_call(
     decoded = unquote(sent)
     routed = next((o for o in api.operations if o.method == method and o.pattern.fullmatch(decoded)), None)
     if routed is not operation:
-        raise ToolError(
-            "invalid_argument",
+        raise InvalidArgument(
             f"{address!r} with these identifiers is another operation.",
             hint="Give identifiers exactly as Airflow lists them.",
         )
@@ -372,8 +379,7 @@ def choose_call(
 def _unknown(api: Api, method: str, address: str, fitting: Sequence[Operation]) -> ToolError:
     if fitting:
         methods = sorted({o.method for o in fitting})
-        return ToolError(
-            "not_found",
+        return NotFound(
             f"There is no {method} {address}; there is {', '.join(methods)}.",
             hint="Use search_api to find the operation.",
             did_you_mean=[f"{m} {api.root}{fitting[0].route}" for m in methods],
@@ -381,8 +387,7 @@ def _unknown(api: Api, method: str, address: str, fitting: Sequence[Operation]) 
     routes = {api.root + o.route: o for o in api.operations if o.method == method}
     close = difflib.get_close_matches(api.root + _route(api, address), routes, MAX_SUGGESTIONS, 0.5)
     meant = f"; did you mean {' or '.join(f'`{route}`' for route in close)}?" if close else "."
-    return ToolError(
-        "not_found",
+    return NotFound(
         f"The REST API has no {method} {address}{meant}",
         hint="Use search_api to find the operation.",
         did_you_mean=close,
@@ -393,14 +398,12 @@ def _check(operation: Operation, given: Mapping[str, Any], body: Any) -> None:
     wrong = [name for name in given if name not in operation.parameters]
     if wrong:
         takes = ", ".join(operation.parameters) or "none"
-        raise ToolError(
-            "invalid_argument",
+        raise InvalidArgument(
             f"{operation.method} {operation.route} has no parameter {', '.join(wrong)}.",
             hint=f"Its parameters are: {takes}.",
         )
     if body is not None and operation.body is None:
-        raise ToolError(
-            "invalid_argument",
+        raise InvalidArgument(
             f"{operation.method} {operation.route} takes no body.",
             hint="Leave the body out.",
         )
@@ -408,7 +411,7 @@ def _check(operation: Operation, given: Mapping[str, Any], body: Any) -> None:
 
 def _value(operation: Operation, name: str, value: Any) -> Any:
     if isinstance(value, dict):
-        raise ToolError("invalid_argument", f"The parameter {name} cannot be an object.")
+        raise InvalidArgument(f"The parameter {name} cannot be an object.")
     if isinstance(value, list):
         texts = [str(item).lower() if isinstance(item, bool) else str(item) for item in value]
         return texts if operation.parameters[name].get("explode", True) else ",".join(texts)

@@ -25,12 +25,16 @@ from pydantic import BaseModel, Field
 
 from airflow_provider_mcp.sdk import (
     Airflow,
+    Conflict,
     Cursor,
+    InvalidArgument,
     Limit,
+    NotFound,
     Page,
     Result,
     ToolError,
     Toolset,
+    Unavailable,
     fetch_page,
     hookimpl,
     path,
@@ -139,7 +143,7 @@ async def find_asset(airflow: Airflow, asset: str) -> dict[str, Any]:
     :raises ToolError: ``not_found`` with close matches, or ``conflict`` if it means several.
     """
     if not asset:
-        raise ToolError("invalid_argument", "asset is empty.", hint="Give a name, a URI or an ID.")
+        raise InvalidArgument("asset is empty.", hint="Give a name, a URI or an ID.")
     exact: dict[int, dict[str, Any]] = {}
     whole = True
     for field in ("name", "uri"):
@@ -151,8 +155,7 @@ async def find_asset(airflow: Airflow, asset: str) -> dict[str, Any]:
     if exact:
         meant = [{key: row[key] for key in ("id", "name", "uri")} for row in exact.values()]
         listed = "; ".join(f"{row['id']}: `{row['name']}`, {row['uri']}" for row in meant)
-        raise ToolError(
-            "conflict",
+        raise Conflict(
             f"`{asset}` means several assets ({listed}).",
             hint="Give the ID of the one you mean.",
             asset=asset,
@@ -167,8 +170,7 @@ async def find_asset(airflow: Airflow, asset: str) -> dict[str, Any]:
         else:
             return found
     if not whole:
-        raise ToolError(
-            "invalid_argument",
+        raise InvalidArgument(
             f"Over {MOST_PAGES * 100} assets hold `{asset}` in their name or URI.",
             hint="Give the asset's whole URI, or its ID from list_assets.",
             asset=asset,
@@ -189,8 +191,7 @@ async def _missed(airflow: Airflow, asset: str) -> ToolError:
         if close:
             break
     said = f"; did you mean {' or '.join(f'`{name}`' for name in close)}?" if close else "."
-    return ToolError(
-        "not_found",
+    return NotFound(
         f"No asset `{asset}`{said}",
         hint="" if close else "list_assets shows what there is.",
         asset=asset,
@@ -251,8 +252,7 @@ async def list_asset_events(
         if failed.code != "internal":
             raise
         # Its answer wants a start date of each run that an event started.
-        raise ToolError(
-            "unavailable",
+        raise Unavailable(
             "Airflow failed to list these events, as it does while a Dag run that one started is queued.",
             hint="Try again when the run has started; if none is queued, the web server's log has the cause.",
             retryable=True,
@@ -298,14 +298,12 @@ def _one_producer(found: dict[str, Any]) -> str:
     if len(dags) == 1:
         return dags[0]
     if not dags:
-        raise ToolError(
-            "conflict",
+        raise Conflict(
             f"No Dag makes the asset `{found['name']}`. Nothing was started.",
             hint="create_asset_event records an update that was made elsewhere.",
             asset=found["name"],
         )
-    raise ToolError(
-        "conflict",
+    raise Conflict(
         f"Several Dags make the asset `{found['name']}`: {', '.join(dags)}. Nothing was started.",
         hint="Start the one you mean with trigger_dag.",
         asset=found["name"],

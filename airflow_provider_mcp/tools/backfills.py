@@ -24,8 +24,10 @@ from pydantic import Field
 
 from airflow_provider_mcp.sdk import (
     Airflow,
+    Conflict,
     Cursor,
     Limit,
+    NotFound,
     Page,
     Result,
     ToolError,
@@ -176,8 +178,7 @@ async def create_backfill(
     except ToolError as refused:
         if refused.code != "conflict":
             raise
-        raise ToolError(
-            "conflict",
+        raise Conflict(
             f"`{dag_id}` has a backfill that is not over yet. No second one was created.",
             hint="list_backfills shows it; wait for its end, or cancel it with update_backfill.",
             dag_id=dag_id,
@@ -195,8 +196,7 @@ async def _backfill(airflow: Airflow, backfill_id: int) -> dict[str, Any]:
     except ToolError as missing:
         if missing.code != "not_found":
             raise
-        raise ToolError(
-            "not_found",
+        raise NotFound(
             f"No backfill {backfill_id}.",
             hint="list_backfills shows a Dag's backfills.",
             backfill_id=backfill_id,
@@ -218,8 +218,7 @@ async def update_backfill(
     """Pause, unpause or cancel a backfill."""
     found = await _backfill(airflow, backfill_id)
     if found.get("completed_at"):
-        raise ToolError(
-            "conflict",
+        raise Conflict(
             f"The backfill {backfill_id} of `{found['dag_id']}` was over at {found['completed_at']}.",
             hint="Nothing was changed; create_backfill starts a new one.",
             backfill_id=backfill_id,

@@ -30,6 +30,7 @@ from airflow_provider_mcp.sdk import (
     Result,
     ToolError,
     Toolset,
+    Unsupported,
     fetch_page,
     hookimpl,
     path,
@@ -110,8 +111,7 @@ async def list_dags(
     except ToolError as refused:
         if refused.code != "unsupported":
             raise
-        raise ToolError(
-            "unsupported",
+        raise Unsupported(
             "Airflow 2 cannot filter Dags by owner or last_run_state.",
             hint="Leave owner out: each Dag is listed with its owners. "
             "For last_run_state, use list_dag_runs with that state.",

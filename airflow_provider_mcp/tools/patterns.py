@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_mcp.sdk import ToolError
+from airflow_provider_mcp.sdk import InvalidArgument
 
 try:
     from re import _constants as sre  # type: ignore[attr-defined]
@@ -56,19 +56,14 @@ def compile_pattern(text: str) -> Pattern:
     """
     hint = "Use a plain text or a simpler regular expression."
     if len(text) > MAX_PATTERN_CHARS:
-        raise ToolError(
-            "invalid_argument", f"The pattern is longer than {MAX_PATTERN_CHARS} characters.", hint=hint
-        )
+        raise InvalidArgument(f"The pattern is longer than {MAX_PATTERN_CHARS} characters.", hint=hint)
     try:
         parsed = parser.parse(text)
         return _build(parsed, parsed.state.flags)
     except (re.error, OverflowError, RecursionError) as wrong:
-        raise ToolError(
-            "invalid_argument", f"The pattern is not a regular expression: {wrong}.", hint=hint
-        ) from None
+        raise InvalidArgument(f"The pattern is not a regular expression: {wrong}.", hint=hint) from None
     except _Unbounded as unbounded:
-        raise ToolError(
-            "invalid_argument",
+        raise InvalidArgument(
             f"The pattern has {unbounded}, which cannot be matched in bounded time.",
             hint=hint,
         ) from None

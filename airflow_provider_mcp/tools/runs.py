@@ -29,11 +29,14 @@ from pydantic import Field
 from airflow_provider_mcp.sdk import (
     Airflow,
     Client,
+    Conflict,
     Cursor,
+    InvalidArgument,
     Job,
     JobStarted,
     JobState,
     Limit,
+    NotFound,
     Page,
     Result,
     ToolError,
@@ -160,9 +163,7 @@ async def get_dag_run(
         query: dict[str, Any] = {"order_by": "-run_after", "limit": 1}
         runs = (await airflow.get(path("dags/{}/dagRuns", dag_id), params=query)).json()["dag_runs"]
         if not runs:
-            raise ToolError(
-                "not_found", f"`{dag_id}` has no runs yet.", hint="Start one with trigger_dag.", dag_id=dag_id
-            )
+            raise NotFound(f"`{dag_id}` has no runs yet.", hint="Start one with trigger_dag.", dag_id=dag_id)
         run = runs[0]
     else:
         run = (await airflow.get(path("dags/{}/dagRuns/{}", dag_id, dag_run_id))).json()
@@ -219,8 +220,7 @@ def _check_conf(dag_id: str, params: dict[str, Any], conf: dict[str, Any]) -> st
         if fault is not None:
             faults.append(f"{name}: {'is required' if name not in conf else fault.message}")
     if faults:
-        raise ToolError(
-            "invalid_argument",
+        raise InvalidArgument(
             f"The conf does not fit the params of `{dag_id}`: {'; '.join(faults)}. No run was started.",
             hint="get_dag shows the params.",
             dag_id=dag_id,
@@ -286,8 +286,7 @@ async def trigger_dag(
     dag = (await airflow.get(path("dags/{}/details", dag_id))).json()
     known = _check_conf(dag_id, dag.get("params") or {}, conf or {})
     if dag.get("is_paused") and not unpause:
-        raise ToolError(
-            "conflict",
+        raise Conflict(
             f"`{dag_id}` is paused: the run would wait until it is unpaused. No run was started.",
             hint="Call again with unpause=true if the Dag may be unpaused.",
             dag_id=dag_id,
@@ -304,8 +303,7 @@ async def trigger_dag(
         if refused.code != "conflict":
             raise
         which = f"the ID `{dag_run_id}`" if dag_run_id else f"the logical date {logical_date}"
-        raise ToolError(
-            "conflict",
+        raise Conflict(
             f"`{dag_id}` already has a run with {which}. No second run was started.",
             hint="get_dag_run shows it; choose another ID or date for a new run.",
             dag_id=dag_id,
@@ -316,8 +314,7 @@ async def trigger_dag(
         try:
             await airflow.patch(path("dags/{}", dag_id), json={"is_paused": False})
         except ToolError as refused:
-            raise ToolError(
-                refused.code,
+            raise type(refused)(
                 f"The run `{run['dag_run_id']}` was started, but `{dag_id}` could not be unpaused "
                 f"({refused.message}): the run waits.",
                 hint=refused.hint or "Unpause the Dag, or delete the run with delete_dag_run.",
@@ -372,8 +369,7 @@ async def _preview_clear_dag_run(
     body = {"dry_run": True, "only_failed": only_failed}
     rows = (await airflow.post(f"{route}/clear", json=body)).json()["task_instances"]
     if not rows:
-        raise ToolError(
-            "conflict",
+        raise Conflict(
             f"`{dag_run_id}` of `{dag_id}` has no {'failed ' if only_failed else ''}task instances to clear.",
             hint="get_dag_run counts them by state.",
             dag_id=dag_id,
@@ -408,8 +404,7 @@ async def _preview_set_dag_run_state(
 ) -> dict[str, Any]:
     run = (await airflow.get(path("dags/{}/dagRuns/{}", dag_id, dag_run_id))).json()
     if run["state"] == state:
-        raise ToolError(
-            "conflict",
+        raise Conflict(
             f"`{dag_run_id}` of `{dag_id}` is already {state}.",
             dag_id=dag_id,
             dag_run_id=dag_run_id,
@@ -444,8 +439,7 @@ class DeletedRun(Result):
 async def _preview_delete_dag_run(airflow: Airflow, dag_id: str, dag_run_id: str) -> dict[str, Any]:
     run = (await airflow.get(path("dags/{}/dagRuns/{}", dag_id, dag_run_id))).json()
     if run["state"] == "running":
-        raise ToolError(
-            "conflict",
+        raise Conflict(
             f"`{dag_run_id}` of `{dag_id}` is running.",
             hint="End it with set_dag_run_state first.",
             dag_id=dag_id,

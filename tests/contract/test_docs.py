@@ -41,8 +41,7 @@ from airflow_provider_mcp.get_provider_info import get_provider_info
 from airflow_provider_mcp.sdk import errors as sdk_errors
 from airflow_provider_mcp.sdk import hookspecs
 from airflow_provider_mcp.server.catalogue import load_catalogue
-
-from ..documentation import PAGES, ROOT, Block, collect_blocks, named_block
+from tests.documentation import PAGES, ROOT, Block, collect_blocks, named_block
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -29,7 +29,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from .conftest import HEALTH, LINE, START_SECONDS, TLS, Site, airflow, environment, free_port
+from tests.live.conftest import HEALTH, LINE, START_SECONDS, TLS, Site, airflow, environment, free_port
 
 SECRET = "hunter2-never-shown"
 """In every secret that these tests store; no answer may hold it."""

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import LINE, ROOT, environment
+from tests.live.conftest import LINE, ROOT, environment
 
 pytestmark = pytest.mark.skipif(LINE != 2, reason="Airflow 3 has no thread-local session or login")
 

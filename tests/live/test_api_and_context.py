@@ -27,8 +27,7 @@ import pytest
 
 from airflow_provider_mcp.server.catalogue import load_catalogue
 from airflow_provider_mcp.tools.api import Api, Operation, choose_call, read_document
-
-from .conftest import LINE, TLS, Site
+from tests.live.conftest import LINE, TLS, Site
 
 ROOT = "/api/v2/" if LINE == 3 else "/api/v1/"
 SECRET = "s3cr3t-of-the-test"

@@ -25,8 +25,8 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import LINE, ROOT, Site
-from .proxy import adding_credential
+from tests.live.conftest import LINE, ROOT, Site
+from tests.live.proxy import adding_credential
 
 CONFORMANCE = ROOT / "tests" / "fixtures" / "conformance"
 NODE = ROOT / ".node" / "node_modules"

@@ -26,7 +26,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import LINE, Site, airflow
+from tests.live.conftest import LINE, Site, airflow
 
 WAIT_SECONDS = 420
 

@@ -31,7 +31,7 @@ import pytest
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from .conftest import HEALTH, LINE, ROOT, Site
+from tests.live.conftest import HEALTH, LINE, ROOT, Site
 
 TOOLS = {
     "list_dags",

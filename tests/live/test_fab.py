@@ -23,7 +23,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .conftest import LINE, Site, airflow, create_users, environment, free_port
+from tests.live.conftest import LINE, Site, airflow, create_users, environment, free_port
 
 pytestmark = pytest.mark.skipif(LINE != 3, reason="Airflow 2 has FAB's users in every test")
 

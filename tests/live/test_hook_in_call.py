@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from .conftest import LINE, Site, airflow
+from tests.live.conftest import LINE, Site, airflow
 
 ALLOWED = {"admin": "200", "viewer": "permission_denied"}
 

@@ -22,30 +22,16 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from .conftest import LINE, ROOT, Site
+from tests.live.conftest import LINE, ROOT, Site
+from tests.live.messages import PATIENCE, TASKS, VERSION, events, modern, streaming
 
-VERSION = "2026-07-28"
-TASKS = "io.modelcontextprotocol/tasks"
 BINARIES = ROOT / ".node" / "node_modules" / ".bin"
-PATIENCE = 120
-
-
-def modern(method: str, *, capabilities: dict[str, Any] | None = None, **params: Any) -> dict[str, Any]:
-    """Return a request of 2026-07-28."""
-    meta = {
-        "io.modelcontextprotocol/protocolVersion": VERSION,
-        "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
-        "io.modelcontextprotocol/clientCapabilities": capabilities or {},
-        **params.pop("_meta", {}),
-    }
-    return {"jsonrpc": "2.0", "id": 7, "method": method, "params": {**params, "_meta": meta}}
 
 
 def send(
@@ -74,29 +60,6 @@ def call(site: Site, tool: str, user: str = "admin", **arguments: Any) -> dict[s
 def task(site: Site, method: str, task_id: str, user: str = "admin") -> tuple[int, dict[str, Any]]:
     message = modern(method, capabilities={"extensions": {TASKS: {}}}, taskId=task_id)
     return send(site, message, user)
-
-
-def events(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
-    for line in lines:
-        if line.startswith("data: "):
-            yield json.loads(line.removeprefix("data: "))
-
-
-def streaming(site: Site, tool: str, token: str | None, **arguments: Any) -> Any:
-    """Open a call; return the context manager of its streamed answer."""
-    params: dict[str, Any] = {"name": tool, "arguments": arguments}
-    if token:
-        params["_meta"] = {"progressToken": token}
-    return httpx.stream(
-        "POST",
-        site.url,
-        json={"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params},
-        headers={
-            "Authorization": site.authorization("admin"),
-            "Accept": "application/json, text/event-stream",
-        },
-        timeout=PATIENCE,
-    )
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import LINE, airflow, environment
+from tests.live.conftest import LINE, airflow, environment
 
 
 @pytest.mark.parametrize("lazy", ["True", "False"])

@@ -32,8 +32,8 @@ import pytest
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from .conftest import LINE, TLS, Site, environment, free_port
-from .test_protocol import events, streaming
+from tests.live.conftest import LINE, TLS, Site, environment, free_port
+from tests.live.messages import events, streaming
 
 RUN = "of-the-tests"
 API = "v2" if LINE == 3 else "v1"

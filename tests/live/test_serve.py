@@ -38,8 +38,8 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import TextContent, TextResourceContents
 
-from .conftest import LINE, ROOT, START_SECONDS, Site, airflow, environment, free_port
-from .test_protocol import TASKS, VERSION, modern
+from tests.live.conftest import LINE, ROOT, START_SECONDS, Site, airflow, environment, free_port
+from tests.live.messages import TASKS, VERSION, modern
 
 CLI = ("-m", "airflow_provider_mcp.cli")
 USER = {"AIRFLOW_MCP_USERNAME": "admin", "AIRFLOW_MCP_PASSWORD": "admin"}

@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING, Any
 
 import flask
 
+from airflow_provider_mcp.sdk.errors import Unsupported
+
 if TYPE_CHECKING:
     from airflow_provider_mcp.hosts.airflow2.serving import _Served
 
@@ -80,7 +82,6 @@ def _inward(app: Any, load_user: Callable[[], Any], script_name: str) -> Any:
 
     from airflow_provider_mcp.hosts.airflow2.rest import UnsupportedOnAirflow2, V1Request, held_by, serve_v2
     from airflow_provider_mcp.sdk.airflow import INNER_HOST, NATIVE
-    from airflow_provider_mcp.sdk.errors import ToolError
 
     def call(environ: dict[str, Any], start_response: Any) -> Any:
         environ[_CALLER_KEY] = load_user
@@ -141,6 +142,6 @@ def _inward(app: Any, load_user: Callable[[], Any], script_name: str) -> Any:
                 # A thread of its own: in this one, the call would use the outer call's database session.
                 return await anyio.to_thread.run_sync(run_and_release, request)
             except UnsupportedOnAirflow2 as missing:
-                raise ToolError("unsupported", str(missing)) from None
+                raise Unsupported(str(missing)) from None
 
     return Inward()

@@ -26,6 +26,9 @@ from pydantic import Field
 
 from airflow_provider_mcp.sdk import (
     Airflow,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
     Result,
     ToolError,
     path,
@@ -47,8 +50,7 @@ class Config(Result):
 
 def _not_exposed(airflow: Airflow, refused: ToolError) -> ToolError:
     section = "webserver" if airflow.site.version.startswith("2.") else "api"
-    return ToolError(
-        "permission_denied",
+    return PermissionDenied(
         "This Airflow does not show its configuration.",
         hint=f"An administrator can set [{section}] expose_config = True.",
         **refused.identifiers,
@@ -71,7 +73,7 @@ async def get_config(
 ) -> Config:
     """Get Airflow's configuration: an option, a section or all of it."""
     if option is not None and section is None:
-        raise ToolError("invalid_argument", "option needs section.", hint="Give section too.")
+        raise InvalidArgument("option needs section.", hint="Give section too.")
     try:
         if section is None:
             answer = (await airflow.get("config")).json()
@@ -108,8 +110,7 @@ async def _missed_option(airflow: Airflow, section: str, option: str | None) -> 
         asked, names, message = section, list(sections), f"No section [{section}]"
     close = difflib.get_close_matches(asked, names, 3, 0.6)
     said = f"; did you mean {' or '.join(f'`{name}`' for name in close)}?" if close else "."
-    return ToolError(
-        "not_found",
+    return NotFound(
         message + said,
         hint="" if close else "Leave option, or section too, out to see what there is.",
         did_you_mean=close,

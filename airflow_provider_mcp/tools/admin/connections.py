@@ -27,10 +27,12 @@ from pydantic import BaseModel, Field
 from airflow_provider_mcp.sdk import (
     Airflow,
     Cursor,
+    InvalidArgument,
     Limit,
     Page,
     Result,
     ToolError,
+    Unsupported,
     fetch_page,
     path,
     tool,
@@ -144,8 +146,7 @@ def _fields(
     fields: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     for name, value in {**fields, "extra": extra}.items():
         if holds_mask(value):
-            raise ToolError(
-                "invalid_argument",
+            raise InvalidArgument(
                 f"{name} holds {MASK}, which stands for a secret that was masked. Nothing was changed.",
                 hint=f"Give {name} with the secret itself, or leave {name} out to keep it as it is.",
             )
@@ -154,15 +155,13 @@ def _fields(
 
 def _type_needed(found: dict[str, Any] | None, conn_id: str, fields: dict[str, Any]) -> None:
     if found is None and "conn_type" not in fields:
-        raise ToolError(
-            "invalid_argument",
+        raise InvalidArgument(
             f"There is no connection `{conn_id}`, and a new one needs conn_type.",
             hint="Give conn_type, or the ID of a connection that list_connections shows.",
             conn_id=conn_id,
         )
     if found is not None and not fields:
-        raise ToolError(
-            "invalid_argument",
+        raise InvalidArgument(
             f"Nothing to change in the connection `{conn_id}` was given.",
             hint="Give the fields to change.",
             conn_id=conn_id,
@@ -255,8 +254,7 @@ async def test_connection(airflow: Airflow, conn_id: ConnId) -> ConnectionTest:
         # Airflow 2 does not tell whether there is a password; with a login there should be.
         guarded = found.get("password", found.get("login")) or MASK in (found.get("extra") or "")
         if guarded:
-            raise ToolError(
-                "unsupported",
+            raise Unsupported(
                 f"The API of Airflow {version} tests without stored secrets, which `{conn_id}` needs.",
                 hint="Use the Test button of Airflow's page of the connection.",
                 conn_id=conn_id,
@@ -267,8 +265,7 @@ async def test_connection(airflow: Airflow, conn_id: ConnId) -> ConnectionTest:
     except ToolError as refused:
         if refused.code != "permission_denied" or "disabled" not in refused.message:
             raise
-        raise ToolError(
-            "unsupported",
+        raise Unsupported(
             "Testing connections is switched off in this Airflow.",
             hint="An administrator can set [core] test_connection = Enabled.",
             conn_id=conn_id,

@@ -25,9 +25,11 @@ from pydantic import BaseModel, Field
 from airflow_provider_mcp.sdk import (
     Airflow,
     Cursor,
+    InvalidArgument,
     Limit,
     Page,
     ToolError,
+    Unsupported,
     fetch_page,
     path,
     tool,
@@ -83,8 +85,7 @@ async def list_pools(airflow: Airflow, limit: Limit = 25, cursor: Cursor = None)
     except ToolError as failed:
         if failed.code != "internal" or not airflow.site.version.startswith("2."):
             raise
-        raise ToolError(
-            "unsupported",
+        raise Unsupported(
             "Airflow 2 failed to list its pools, as its API does if one of them has no limit (slots -1).",
             hint="Give such a pool a number of slots on Airflow's page of pools.",
         ) from None
@@ -161,8 +162,7 @@ async def _preview_delete_pool(airflow: Airflow, name: str) -> Preview:
 
 async def _pool_to_delete(airflow: Airflow, name: str) -> dict[str, Any]:
     if name == DEFAULT_POOL:
-        raise ToolError(
-            "invalid_argument",
+        raise InvalidArgument(
             f"Airflow needs the pool `{DEFAULT_POOL}`: it cannot be deleted.",
             hint="Change its slots with set_pool.",
             pool=name,

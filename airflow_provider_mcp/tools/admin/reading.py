@@ -25,8 +25,10 @@ from pydantic import BaseModel, Field
 
 from airflow_provider_mcp.sdk import (
     Airflow,
+    NotFound,
     Result,
     ToolError,
+    Unsupported,
 )
 
 MAX_LISTED = 100
@@ -72,8 +74,7 @@ async def _missed(
         if close:
             break
     said = f"; did you mean {' or '.join(f'`{name}`' for name in close)}?" if close else "."
-    return ToolError(
-        "not_found",
+    return NotFound(
         f"No {kind} `{asked}`{said}",
         hint="" if close else f"list_{route} shows what there is.",
         did_you_mean=close,
@@ -99,8 +100,7 @@ async def _filtered(route: str, page: Any) -> Any:
     except ToolError as unserved:
         if unserved.code != "unsupported":
             raise
-        raise ToolError(
-            "unsupported",
+        raise Unsupported(
             f"Airflow 2 cannot filter {route} by a pattern.",
             hint="Leave pattern out and choose from the whole list.",
         ) from None

@@ -26,10 +26,10 @@ from pydantic import BaseModel, Field
 from airflow_provider_mcp.sdk import (
     Airflow,
     Cursor,
+    InvalidArgument,
     Limit,
     Page,
     Result,
-    ToolError,
     fetch_page,
     path,
     tool,
@@ -132,8 +132,7 @@ def _as_text(value: Any) -> str:
     :raises ToolError: ``invalid_argument`` if it is the mask of a secret, which would replace the secret.
     """
     if holds_mask(value):
-        raise ToolError(
-            "invalid_argument",
+        raise InvalidArgument(
             f"The value holds {MASK}, which stands for a secret that was masked. Nothing was changed.",
             hint="Give the whole value, with the secret itself.",
         )

@@ -22,7 +22,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from airflow_provider_mcp.sdk import Airflow, ToolError, path, tool
+from airflow_provider_mcp.sdk import Airflow, NotFound, Unavailable, path, tool
 from airflow_provider_mcp.tools.diagnostics.reading import (
     Report,
 )
@@ -69,10 +69,9 @@ async def compare_dag_runs(
     if other_dag_run_id is None:
         found = await _last_success(airflow, run)
         if isinstance(found, Unread):
-            raise ToolError("unavailable", found.why, hint="Give other_dag_run_id.")
+            raise Unavailable(found.why, hint="Give other_dag_run_id.")
         if found is None:
-            raise ToolError(
-                "not_found",
+            raise NotFound(
                 f"`{dag_id}` has no successful run before `{dag_run_id}`.",
                 hint="Give other_dag_run_id; list_dag_runs lists the runs.",
                 dag_id=dag_id,

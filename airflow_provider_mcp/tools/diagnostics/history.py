@@ -25,7 +25,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from airflow_provider_mcp.sdk import Airflow, ToolError, tool
+from airflow_provider_mcp.sdk import Airflow, InvalidArgument, tool
 from airflow_provider_mcp.tools.diagnostics.exceptions import Cluster, Occurrence, classify, cluster
 from airflow_provider_mcp.tools.diagnostics.reading import (
     LogBudget,
@@ -80,11 +80,11 @@ def window(since: str, now: datetime) -> tuple[datetime, datetime]:
         else:
             begin = datetime.fromisoformat(since.strip().replace("Z", "+00:00"))
     except (ValueError, OverflowError):
-        raise ToolError("invalid_argument", f"since is no time: {cut(since, 50)}.", hint=hint) from None
+        raise InvalidArgument(f"since is no time: {cut(since, 50)}.", hint=hint) from None
     if begin.tzinfo is None:
         begin = begin.replace(tzinfo=timezone.utc)
     if not timedelta(0) < now - begin <= MAX_WINDOW:
-        raise ToolError("invalid_argument", f"since is out of range: {cut(since, 50)}.", hint=hint)
+        raise InvalidArgument(f"since is out of range: {cut(since, 50)}.", hint=hint)
     return begin, begin - (now - begin)
 
 

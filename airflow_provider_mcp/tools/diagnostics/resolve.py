@@ -25,7 +25,8 @@ from pydantic import Field
 
 from airflow_provider_mcp.sdk import (
     Airflow,
-    ToolError,
+    InvalidArgument,
+    NotFound,
     path,
     tool,
 )
@@ -54,14 +55,12 @@ async def resolve_url(
     try:
         page = read_url(url, roots)
     except ForeignUrlError:
-        raise ToolError(
-            "invalid_argument",
+        raise InvalidArgument(
             "The address is not one of this Airflow.",
             hint=f"This Airflow's pages are below {' or '.join(dict.fromkeys(roots))}.",
         ) from None
     except UnknownPageError:
-        raise ToolError(
-            "invalid_argument",
+        raise InvalidArgument(
             "The address is of this Airflow, but of no page that is known.",
             hint="Give the address of a Dag, a run, a task instance or a list.",
         ) from None
@@ -71,8 +70,7 @@ async def resolve_url(
         query: Part = {"logical_date_gte": when, "logical_date_lte": when, "limit": 1}
         rows = (await airflow.get(path("dags/{}/dagRuns", page.dag_id), params=query)).json()["dag_runs"]
         if not rows:
-            raise ToolError(
-                "not_found",
+            raise NotFound(
                 f"`{page.dag_id}` has no run with the logical date {when}.",
                 hint="list_dag_runs lists the runs.",
                 dag_id=page.dag_id,

@@ -26,7 +26,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from airflow_provider_mcp.sdk import Airflow, ToolError, path, tool
+from airflow_provider_mcp.sdk import Airflow, NotFound, path, tool
 from airflow_provider_mcp.tools.diagnostics.exceptions import Cluster, Occurrence, add_code, classify, cluster
 from airflow_provider_mcp.tools.diagnostics.reading import (
     LogBudget,
@@ -89,8 +89,7 @@ async def _find_run(airflow: Airflow, dag_id: str, dag_run_id: str) -> Row:
     query: Row = {"state": "failed", "order_by": "-run_after", "limit": 1}
     rows = (await airflow.get(path("dags/{}/dagRuns", dag_id), params=query)).json()["dag_runs"]
     if not rows:
-        raise ToolError(
-            "not_found",
+        raise NotFound(
             f"`{dag_id}` has no failed run.",
             hint="explain_waiting says why a Dag or a run does not run.",
             dag_id=dag_id,

@@ -24,7 +24,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from airflow_provider_mcp.sdk import Airflow, ToolError, path, tool
+from airflow_provider_mcp.sdk import Airflow, InvalidArgument, NotFound, ToolError, path, tool
 from airflow_provider_mcp.tools.diagnostics.reading import Report, step, target
 from airflow_provider_mcp.tools.diagnostics.waiting_rules import NOT_STARTED, Facts, conclude, explain
 from airflow_provider_mcp.tools.shared.arguments import DagId
@@ -94,8 +94,7 @@ async def _find_instance(
         # States that only some versions know cannot be asked for.
         rows = (await airflow.get(route, params={"limit": 100})).json()["task_instances"]
     if task_id is not None and not rows:
-        raise ToolError(
-            "not_found",
+        raise NotFound(
             f"`{run['dag_run_id']}` of `{run['dag_id']}` has no task `{task_id}`.",
             hint="list_task_instances lists its tasks.",
             dag_id=run["dag_id"],
@@ -263,7 +262,7 @@ async def explain_waiting(
 ) -> Waiting:
     """Say why a Dag, a run or a task does not run, with the evidence of each check."""
     if task_id is not None and dag_run_id is None:
-        raise ToolError("invalid_argument", "task_id needs dag_run_id.", hint="Give dag_run_id too.")
+        raise InvalidArgument("task_id needs dag_run_id.", hint="Give dag_run_id too.")
     facts, others = await _collect(airflow, dag_id, dag_run_id, task_id)
     checks = explain(facts)
     run, instance = facts.run or {}, facts.instance or {}

@@ -24,6 +24,7 @@ from pydantic import Field
 
 from airflow_provider_mcp.sdk import (
     Airflow,
+    Conflict,
     Result,
     ToolError,
     path,
@@ -101,8 +102,7 @@ async def _preview_clear(
     rows = answer.json()["task_instances"]
     await _refuse_unknown(airflow, dag_id, dag_run_id, task_ids, rows)
     if not rows:
-        raise ToolError(
-            "conflict",
+        raise Conflict(
             f"No task instance in `{dag_run_id}` of `{dag_id}` fits: nothing to clear.",
             hint="list_task_instances shows those of the run with their states.",
             dag_id=dag_id,
@@ -163,8 +163,7 @@ async def _preview_set_state(
         rows += [row for row in answer.json()["task_instances"] if row.get("state") != state]
     await _refuse_unknown(airflow, dag_id, dag_run_id, task_ids, rows)
     if not rows:
-        raise ToolError(
-            "conflict",
+        raise Conflict(
             f"{', '.join(task_ids)} in `{dag_run_id}` of `{dag_id}` are already {state}.",
             dag_id=dag_id,
             dag_run_id=dag_run_id,

@@ -25,6 +25,7 @@ from pydantic import Field
 from airflow_provider_mcp.sdk import (
     Airflow,
     Cursor,
+    InvalidArgument,
     Limit,
     Page,
     Result,
@@ -59,7 +60,7 @@ async def list_hitl(
 ) -> Hitls:
     """List task instances that wait for a human's answer."""
     if dag_run_id is not None and dag_id is None:
-        raise ToolError("invalid_argument", "dag_run_id needs dag_id.", hint="Give dag_id too.")
+        raise InvalidArgument("dag_run_id needs dag_id.", hint="Give dag_id too.")
     rows, total, offset = await fetch_page(
         airflow,
         path("dags/{}/dagRuns/{}/hitlDetails", dag_id or "~", dag_run_id or "~"),

@@ -25,10 +25,10 @@ from pydantic import Field
 from airflow_provider_mcp.sdk import (
     Airflow,
     Cursor,
+    InvalidArgument,
     Limit,
     Page,
     Result,
-    ToolError,
     fetch_page,
     path,
     tool,
@@ -100,7 +100,7 @@ async def list_task_instances(
 ) -> TaskInstances:
     """List task instances, latest start first (in no order on Airflow 2)."""
     if dag_run_id is not None and dag_id is None:
-        raise ToolError("invalid_argument", "dag_run_id needs dag_id.", hint="Give dag_id too.")
+        raise InvalidArgument("dag_run_id needs dag_id.", hint="Give dag_id too.")
     params = {
         "task_id": task_id,
         "state": state,

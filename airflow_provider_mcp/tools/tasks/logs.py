@@ -32,8 +32,9 @@ from pydantic import Field, PrivateAttr
 from airflow_provider_mcp.sdk import (
     Airflow,
     Client,
+    NotFound,
     Page,
-    ToolError,
+    Unavailable,
     decode_cursor,
     encode_cursor,
     tool,
@@ -214,10 +215,10 @@ class _Window:
         if self._pattern is None:
             return True
         if time.monotonic() > self._until:
-            raise ToolError(
-                "unavailable",
+            raise Unavailable(
                 f"The search took longer than {LOG_SECONDS} s and was stopped.",
                 hint="Use a plain text or a simpler regular expression, or no grep.",
+                retryable=False,
             )
         error = _traceback(held.get("error_detail"))
         texts = (str(held.get("event", "")), *((error,) if error else ()))
@@ -281,8 +282,7 @@ async def get_task_logs(
     latest = int(found.get("try_number") or 0)
     asked = try_number or latest
     if asked < 1 or asked > latest:
-        raise ToolError(
-            "not_found",
+        raise NotFound(
             f"`{task_id}` has had {latest} tries in `{dag_run_id}`: there is no log of try {max(asked, 1)}.",
             hint="It has not started yet." if latest == 0 else f"Ask for a try from 1 to {latest}.",
             dag_id=dag_id,

@@ -36,8 +36,7 @@ from airflow_provider_mcp.remote import client as remote_client
 from airflow_provider_mcp.sdk.airflow import AirflowSync
 from airflow_provider_mcp.sdk.tool import run_function
 from airflow_provider_mcp.server.policy import ConnectionUnreadable
-
-from .test_toolsets import client
+from airflow_provider_mcp.testing import open_airflow
 
 ROOT = Path(__file__).resolve().parents[3]
 AS_JSON = {
@@ -76,7 +75,9 @@ def in_call(use: Callable[[], Any], status: int = 200) -> Any:
     """Call ``use`` in a worker thread of an MCP call, whose Airflow answers everything with ``status``."""
 
     async def run() -> Any:
-        return await run_function(use, {}, client(lambda _: httpx.Response(status, json={"path": "there"})))
+        return await run_function(
+            use, {}, open_airflow(lambda _: httpx.Response(status, json={"path": "there"}))
+        )
 
     return anyio.run(run)
 

@@ -24,7 +24,7 @@ from typing import Any
 
 import httpx
 
-from .test_toolsets import client
+from airflow_provider_mcp.testing import open_airflow
 
 LINE = version("apache-airflow").split(".")[0]
 
@@ -53,6 +53,6 @@ def test_a_secrets_name_masks_the_whole_value() -> None:
 
 
 def test_both_clients_reach_it() -> None:
-    airflow = client(lambda _: httpx.Response(200))
+    airflow = open_airflow(lambda _: httpx.Response(200))
     assert airflow.redact({"password": "x"}) == {"password": "***"}
     assert airflow.for_thread().redact("x", "password") == "***"

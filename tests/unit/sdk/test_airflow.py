@@ -28,19 +28,19 @@ import anyio.to_thread
 import httpx
 import pytest
 
+from airflow_provider_mcp.sdk import NotFound
 from airflow_provider_mcp.sdk.airflow import Airflow, served_airflow, serving
 from airflow_provider_mcp.sdk.errors import ToolError
 from airflow_provider_mcp.sdk.tool import run_function
 from airflow_provider_mcp.server.identifiers import suggest_close_matches
-
-from .test_toolsets import client
+from airflow_provider_mcp.testing import open_airflow
 
 
 def send(
     method: str, route: str, access: str = "read", status: int = 200, answer: Any = None, **options: Any
 ) -> Any:
     async def run() -> httpx.Response:
-        airflow = client(lambda _: httpx.Response(status, json=answer or {}), access)
+        airflow = open_airflow(lambda _: httpx.Response(status, json=answer or {}), access)
         return await airflow.request(method, route, **options)
 
     return anyio.run(run)
@@ -136,8 +136,8 @@ class Names:
 
     def suggest(self, arguments: dict[str, Any], **identifiers: Any) -> ToolError:
         async def run() -> ToolError:
-            error = ToolError("not_found", "not there", **identifiers)
-            return await suggest_close_matches(client(self.handle), error, arguments)
+            error = NotFound("not there", **identifiers)
+            return await suggest_close_matches(open_airflow(self.handle), error, arguments)
 
         return anyio.run(run)
 
@@ -179,7 +179,7 @@ def test_what_is_there_is_not_suggested_instead() -> None:
 )
 def test_a_refusal_in_plain_text_is_told_and_a_page_is_not(body: str, said: str) -> None:
     async def run() -> None:
-        await client(lambda _: httpx.Response(403, text=body)).get("connections")
+        await open_airflow(lambda _: httpx.Response(403, text=body)).get("connections")
 
     with pytest.raises(ToolError) as raised:
         anyio.run(run)
@@ -200,7 +200,7 @@ def test_no_tool_changes_the_connection_that_limits_it(method: str, route: str, 
     sent: list[httpx.Request] = []
 
     async def run() -> None:
-        airflow = client(lambda request: sent.append(request) or httpx.Response(200, json={}), "write")
+        airflow = open_airflow(lambda request: sent.append(request) or httpx.Response(200, json={}), "write")
         airflow.site = replace(airflow.site, policy_conn_ids=frozenset({"a", "mcp_default"}))
         await airflow.get("connections/mcp_default")
         await airflow.post("connections/test", json={"connection_id": "mcp_default"})
@@ -227,7 +227,7 @@ def test_a_call_into_airflow_is_not_a_part_of_the_mcp_call() -> None:
     seen: list[Any] = []
 
     async def run() -> None:
-        airflow = client(lambda _: seen.append(served_airflow()) or httpx.Response(200, json={}))
+        airflow = open_airflow(lambda _: seen.append(served_airflow()) or httpx.Response(200, json={}))
         with serving(airflow):
             await airflow.get("dags")
             await anyio.to_thread.run_sync(lambda: airflow.for_thread().get("dags"))
@@ -241,7 +241,7 @@ def test_a_call_into_airflow_is_not_a_part_of_the_mcp_call() -> None:
 
 def test_calls_at_once_have_clients_of_their_own() -> None:
     async def run() -> None:
-        both = [client(lambda _: httpx.Response(200)) for _ in range(2)]
+        both = [open_airflow(lambda _: httpx.Response(200)) for _ in range(2)]
         inside = [anyio.Event() for _ in both]
 
         def look() -> Airflow | None:
@@ -277,7 +277,7 @@ def test_each_call_stands_for_itself(in_thread: bool, caplog: pytest.LogCaptureF
         return httpx.Response(307 if moved else 200, json={}, headers=headers)
 
     async def run() -> None:
-        airflow = client(answer)
+        airflow = open_airflow(answer)
         options = {"auth": ("other", "user"), "follow_redirects": True}
         get = functools.partial(airflow.get, **options)
         if in_thread:
@@ -307,7 +307,7 @@ def test_addresses_are_below_the_root(route: str, params: Any, target: bytes) ->
     seen: list[bytes] = []
 
     async def run() -> None:
-        airflow = client(lambda request: seen.append(request.url.raw_path) or httpx.Response(200))
+        airflow = open_airflow(lambda request: seen.append(request.url.raw_path) or httpx.Response(200))
         await airflow.get(route, params=params)
         await anyio.to_thread.run_sync(lambda: airflow.for_thread().get(route, params=params))
 
@@ -328,7 +328,7 @@ def test_an_answer_that_breaks_off_is_closed(status: int) -> None:
             closed.append(True)
 
     async def run() -> None:
-        await client(lambda _: httpx.Response(status, stream=Broken())).get("dags")
+        await open_airflow(lambda _: httpx.Response(status, stream=Broken())).get("dags")
 
     with pytest.raises(httpx.ReadError):
         anyio.run(run)

@@ -46,10 +46,6 @@ async def greet(
     return Greeting(text=f"{name} " * times)
 
 
-def client(handler: Any, access: Any = "read") -> Airflow:
-    return open_airflow(handler, access)
-
-
 @pytest.mark.parametrize("identifier", ["..", ".", "", "a/b", "../connections", "a\\b"])
 def test_path_refuses_what_is_no_identifier(identifier: str) -> None:
     with pytest.raises(ToolError) as refused:
@@ -150,7 +146,7 @@ def test_pages_of_a_growing_list_show_each_row_once() -> None:
         cursor = None
         while True:
             page, total, offset = await fetch_page(
-                client(handler), "runs", "runs", limit=40, cursor=cursor, newest_first=True
+                open_airflow(handler), "runs", "runs", limit=40, cursor=cursor, newest_first=True
             )
             seen += [row["id"] for row in page]
             rows.append(f"new{len(rows)}")
@@ -188,7 +184,7 @@ class Growing:
             cursor: str | None = None
             while True:
                 rows, total, offset = await fetch_page(
-                    client(self.handle),
+                    open_airflow(self.handle),
                     "runs",
                     "dag_runs",
                     limit=limit,

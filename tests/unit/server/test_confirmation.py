@@ -37,8 +37,7 @@ from airflow_provider_mcp.server.policy import Policy
 from airflow_provider_mcp.server.request import Visit
 from airflow_provider_mcp.server.signing import Confirmations
 from airflow_provider_mcp.testing import open_airflow
-
-from .fake_airflow import FakeAirflow
+from tests.unit.fake_airflow import FakeAirflow
 
 RUN = {
     "dag_id": "a",

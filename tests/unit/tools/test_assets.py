@@ -24,8 +24,7 @@ import httpx
 import pytest
 
 from airflow_provider_mcp.tools import assets, backfills
-
-from .test_tools_admin import SENT, Answer, failing, run
+from tests.unit.answers import SENT, Answer, failing, run
 
 
 def asset(number: int, name: str, uri: str | None = None, **more: Any) -> dict[str, Any]:

@@ -25,8 +25,7 @@ import httpx
 
 from airflow_provider_mcp.server.shaping import shape_result
 from airflow_provider_mcp.tools import dags
-
-from .fake_airflow import FakeAirflow
+from tests.unit.fake_airflow import FakeAirflow
 
 DAG = {
     "dag_id": "sales_daily",

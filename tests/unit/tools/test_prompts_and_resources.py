@@ -25,8 +25,7 @@ import pytest
 from airflow_provider_mcp.testing import call_tool, open_airflow
 from airflow_provider_mcp.tools.prompts import register_prompts
 from airflow_provider_mcp.tools.resources import register_resources
-
-from .fake_airflow import FakeAirflow
+from tests.unit.fake_airflow import FakeAirflow
 
 # CONTRACT section 5, all toolsets: prompts may name nothing else.
 TOOLS = set(

@@ -25,8 +25,7 @@ import pytest
 
 from airflow_provider_mcp.tools import runs
 from airflow_provider_mcp.tools.shared.arguments import TaskState
-
-from .fake_airflow import FakeAirflow
+from tests.unit.fake_airflow import FakeAirflow
 
 RUN = {
     "dag_id": "a",

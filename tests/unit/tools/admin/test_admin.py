@@ -18,66 +18,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
-import anyio
 import httpx
 import pytest
 
-from airflow_provider_mcp.sdk.errors import ToolError
-from airflow_provider_mcp.sdk.tool import bind_tool, run_function
+from airflow_provider_mcp.sdk.tool import bind_tool
 from airflow_provider_mcp.server.calls import describe_tool
 from airflow_provider_mcp.tools.admin import audit_log, connections, info, pools, variables
 from airflow_provider_mcp.tools.admin import config as admin_config
-
-from .test_toolsets import client
-
-SENT: list[tuple[str, str, Any]] = []
-Answer = tuple[int, Any]
-MISSING: Answer = (404, {"detail": "was not found"})
-
-
-def run(
-    function: Any,
-    answers: dict[str, Answer | Callable[[httpx.Request], Answer]],
-    *,
-    version: str = "3.3.2",
-    access: str = "write",
-    **arguments: Any,
-) -> Any:
-    """Run a tool against answers by method and path; what is not among them is not found."""
-    SENT.clear()
-
-    def handle(request: httpx.Request) -> httpx.Response:
-        route = request.url.raw_path.decode().split("?")[0].removeprefix("/api/v2/")
-        body = json.loads(request.content) if request.content else None
-        SENT.append((request.method, route, body))
-        answer = answers.get(f"{request.method} {route}", MISSING)
-        status, value = answer(request) if callable(answer) else answer
-        return httpx.Response(status, json=value)
-
-    async def go() -> Any:
-        airflow = client(handle, access)
-        airflow.site = replace(
-            airflow.site, version=version, hides_option=lambda _, option: option == "fernet_key"
-        )
-        return await run_function(function, arguments, airflow)
-
-    return anyio.run(go)
-
-
-def failing(function: Any, answers: Any, **arguments: Any) -> ToolError:
-    with pytest.raises(ToolError) as raised:
-        run(function, answers, **arguments)
-    return raised.value
-
-
-def listing(route: str, rows: list[Any]) -> Answer:
-    return 200, {route: rows, "total_entries": len(rows)}
-
+from tests.unit.answers import MISSING, SENT, Answer, failing, listing, run
 
 # ---- Airflow itself ----------------------------------------------------------------------------------
 

@@ -26,11 +26,10 @@ from typing import Any
 import httpx
 import pytest
 
+from airflow_provider_mcp.testing import open_airflow
 from airflow_provider_mcp.tools.shared.masking import holds_mask, mask_json, mask_secrets, mask_text
 
-from .test_toolsets import client
-
-AIRFLOW = client(lambda _: httpx.Response(200))
+AIRFLOW = open_airflow(lambda _: httpx.Response(200))
 
 
 @pytest.mark.parametrize(

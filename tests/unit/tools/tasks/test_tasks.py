@@ -27,8 +27,7 @@ import pytest
 from airflow_provider_mcp.server.shaping import shape_result
 from airflow_provider_mcp.testing import call_tool, open_airflow
 from airflow_provider_mcp.tools.tasks import changes, hitl, instances, logs, xcom
-
-from .fake_airflow import FakeAirflow
+from tests.unit.fake_airflow import FakeAirflow
 
 TASK = "dags/a/dagRuns/r/taskInstances/t"
 INSTANCE = {
