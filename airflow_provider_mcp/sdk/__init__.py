@@ -33,6 +33,7 @@ from airflow_provider_mcp.sdk.errors import (
 from airflow_provider_mcp.sdk.guards import path
 from airflow_provider_mcp.sdk.hookspecs import hookimpl
 from airflow_provider_mcp.sdk.jobs import Job, JobStarted, JobState
+from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
 from airflow_provider_mcp.sdk.pages import (
     Cursor,
     Limit,
@@ -45,6 +46,7 @@ from airflow_provider_mcp.sdk.pages import (
 from airflow_provider_mcp.sdk.tool import Prompt, Resource, Tool, ToolCall, Toolset, tool
 
 __all__ = [
+    "JSON",
     "Airflow",
     "AirflowSync",
     "Audio",
@@ -57,6 +59,7 @@ __all__ = [
     "Form",
     "Image",
     "InvalidArgument",
+    "JSONObject",
     "Job",
     "JobStarted",
     "JobState",
