@@ -40,15 +40,16 @@ import pytest
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from airflow_provider_mcp.endpoint.exchange import Visit, exchange
+from airflow_provider_mcp.endpoint.exchange import exchange
 from airflow_provider_mcp.remote.masking import mask
-from airflow_provider_mcp.sdk.airflow import INNER_HOST, Airflow, Caller, Site
+from airflow_provider_mcp.sdk.airflow import INNER_HOST, Airflow, Caller, Site, served_airflow
 from airflow_provider_mcp.sdk.hookspecs import PROJECT, hookimpl
-from airflow_provider_mcp.sdk.tool import Tool, Toolset, bind_tool, run_function
+from airflow_provider_mcp.sdk.tool import Toolset, bind_tool, run_function
 from airflow_provider_mcp.server.build import build_server
 from airflow_provider_mcp.server.calls import describe_tool
 from airflow_provider_mcp.server.catalogue import BUILT_IN, load_catalogue
 from airflow_provider_mcp.server.policy import Policy
+from airflow_provider_mcp.server.request import Identity
 from airflow_provider_mcp.server.signing import Confirmations
 
 __all__ = [
@@ -71,6 +72,9 @@ ROOT = "/api/v2/"
 PAGES = "http://airflow.example.com"
 MAX_TOKENS = 300
 """What one definition may cost by :func:`estimate_tokens`: a model pays for it with every request."""
+
+_BY_SERVER = "airflow_provider_mcp.by_server"
+"""The request extension of what the server asks by itself."""
 
 _LOOK_UPS = re.compile(r"dags|dags/[^/]+(/tasks|/dagRuns(/[^/]+)?)?")
 
@@ -190,11 +194,17 @@ def open_airflow(
 
     :param access: A ``read`` client refuses to write, as the one that a tool with access ``read`` gets.
     """
-    return Airflow(
+    return _open(Airflow, answer, access, version, caller or Caller("1", "ada"))
+
+
+def _open(
+    kind: type[Airflow], answer: Answer, access: Literal["read", "write"], version: str, caller: Caller
+) -> Airflow:
+    return kind(
         transport=httpx.MockTransport(answer),
         base_url=f"http://{INNER_HOST}{ROOT}",
         site=Site(version=version, page_roots=(PAGES,), page_url=_page_url, redact=mask),
-        caller=caller or Caller("1", "ada"),
+        caller=caller,
         access=access,
     )
 
@@ -259,15 +269,13 @@ def _find(plugin: object) -> EntryPoint | _Loaded:
     return _Loaded(getattr(plugin, "__name__", "under_test"), plugin)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Visit(Visit):
-    """A request in which what the server asks by itself is told from what a tool asks."""
+class _AskingAirflow(Airflow):
+    """A client that tells what the server asks by itself from what a tool asks."""
 
-    recording: Recording
-
-    def airflow_for(self, tool: Tool) -> Airflow:
-        opened = super().airflow_for(tool)
-        return open_airflow(self.recording, opened.access, version=opened.site.version, caller=opened.caller)
+    async def send(self, request: httpx.Request, *, stream: bool = False, **options: Any) -> httpx.Response:
+        if served_airflow() is None:
+            request.extensions = {**request.extensions, _BY_SERVER: True}
+        return await super().send(request, stream=stream, **options)
 
 
 @dataclass
@@ -330,19 +338,21 @@ class ToolTester:
     @asynccontextmanager
     async def connect(self, mode: Literal["auto", "legacy"] = "auto") -> AsyncIterator[Client]:
         """Open a client of the MCP SDK: ``auto`` speaks 2026-07-28, ``legacy`` 2025-11-25."""
-        visit = _Visit(
-            recording=self.recording,
-            caller=self.caller,
-            policy=self.policy,
-            open_airflow=lambda access: open_airflow(
-                self.recording.for_server, access, version=self.airflow_version, caller=self.caller
-            ),
+
+        def answer_rest(request: httpx.Request) -> httpx.Response:
+            by_server = _BY_SERVER in request.extensions
+            return self.recording.for_server(request) if by_server else self.recording(request)
+
+        identity = Identity(
+            self.caller,
+            lambda access: _open(_AskingAirflow, answer_rest, access, self.airflow_version, self.caller),
         )
 
         async def answer(request: httpx2.Request) -> httpx2.Response:
             if request.method != "POST":
                 return httpx2.Response(405, headers={"Allow": "POST"})
-            reply = await exchange(self._server, request.headers.multi_items(), await request.aread(), visit)
+            headers, body = request.headers.multi_items(), await request.aread()
+            reply = await exchange(self._server, headers, body, identity, self.policy)
             assert reply is not None, "without a way to stream, the answer comes as a whole"
             return httpx2.Response(reply.status, headers=dict(reply.headers), content=reply.body)
 

@@ -26,7 +26,9 @@ import anyio
 
 if TYPE_CHECKING:
     from airflow_provider_mcp.endpoint.door import Reply
-    from airflow_provider_mcp.endpoint.exchange import Visit
+    from airflow_provider_mcp.server.extensions import AirflowServer
+    from airflow_provider_mcp.server.policy import Policy
+    from airflow_provider_mcp.server.request import Identity
 
 
 UNWATCHED_SECONDS = 0.5
@@ -55,7 +57,13 @@ async def read_body(receive: Any, most: int) -> bytes | None:
 
 
 async def exchange(
-    server: Any, raw_headers: list[tuple[str, str]], body: bytes, visit: Visit, receive: Any, send: Any
+    server: AirflowServer,
+    raw_headers: list[tuple[str, str]],
+    body: bytes,
+    identity: Identity,
+    policy: Policy,
+    receive: Any,
+    send: Any,
 ) -> Reply | None:
     """Answer one authenticated POST, and stop the work when the client goes away.
 
@@ -84,7 +92,7 @@ async def exchange(
         # To watch costs about as much as a short call, which is over before anyone can think better of it.
         later = asyncio.get_running_loop().call_later(UNWATCHED_SECONDS, watch)
         try:
-            reply = await endpoint.exchange(server, raw_headers, body, visit, emit)
+            reply = await endpoint.exchange(server, raw_headers, body, identity, policy, emit)
         finally:
             later.cancel()
             if watching is not None:

@@ -27,7 +27,6 @@ from urllib.parse import urlsplit
 import mcp_types as types
 
 from airflow_provider_mcp.server.policy import Policy
-from airflow_provider_mcp.server.request import Visit as Visit
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 

@@ -22,13 +22,11 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, overload
 
 import anyio
 import mcp_types as types
 from mcp.server.connection import Connection, allowed_log_levels
-from mcp.server.lowlevel import Server
 from mcp.server.runner import modern_error_data, serve_one
 from mcp.shared.exceptions import NoBackChannelError
 from mcp.shared.inbound import (
@@ -54,8 +52,10 @@ from pydantic import ValidationError
 
 from airflow_provider_mcp.endpoint.door import Reply, _json, _rpc_error
 from airflow_provider_mcp.sdk.client import Client, Form, Roots, Sampling
-from airflow_provider_mcp.server.extensions import TASKS_EXTENSION
-from airflow_provider_mcp.server.request import Visit as Visit
+from airflow_provider_mcp.sdk.errors import PermissionDenied
+from airflow_provider_mcp.server.extensions import TASKS_EXTENSION, AirflowServer
+from airflow_provider_mcp.server.policy import Policy
+from airflow_provider_mcp.server.request import Identity, Request
 
 log = logging.getLogger(__name__)
 
@@ -79,17 +79,29 @@ STREAM_HEADERS = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"
 
 
 @overload
-async def exchange(server: Server[Any], raw_headers: Headers, body: bytes, visit: Visit) -> Reply: ...
+async def exchange(
+    server: AirflowServer, raw_headers: Headers, body: bytes, identity: Identity, policy: Policy
+) -> Reply: ...
 
 
 @overload
 async def exchange(
-    server: Server[Any], raw_headers: Headers, body: bytes, visit: Visit, emit: Emit
+    server: AirflowServer,
+    raw_headers: Headers,
+    body: bytes,
+    identity: Identity,
+    policy: Policy,
+    emit: Emit | None = None,
 ) -> Reply | None: ...
 
 
 async def exchange(
-    server: Server[Any], raw_headers: Headers, body: bytes, visit: Visit, emit: Emit | None = None
+    server: AirflowServer,
+    raw_headers: Headers,
+    body: bytes,
+    identity: Identity,
+    policy: Policy,
+    emit: Emit | None = None,
 ) -> Reply | None:
     """Answer one authenticated POST.
 
@@ -118,7 +130,7 @@ async def exchange(
 
     raw_headers = [(name.lower(), value.strip(" \t")) for name, value in raw_headers]
     headers = dict(raw_headers)
-    route = _route(message, raw_headers, headers, server)
+    route = _route(message, raw_headers, headers)
     if isinstance(route, InboundLadderRejection):
         status = ERROR_CODE_HTTP_STATUS.get(route.code, 400)
         return _rpc_error(status, route.code, route.message, request_id=request.id, data=route.data)
@@ -128,23 +140,24 @@ async def exchange(
     )
     stream = _Stream(emit if "text/event-stream" in headers.get("accept", "").lower() else None)
     meta = _meta(message)
-    visit = replace(
-        visit,
-        client=_client_name(route.client_info) or headers.get("user-agent"),
-        elicits=modern and elicits(route.client_capabilities),
-        talk=Client(
-            answerable=answerable(route.client_capabilities) if modern else frozenset(),
-            takes_jobs=modern and takes_tasks(route.client_capabilities),
-            progress_token=progress_token_from_params(request.params),
-            log_levels=frozenset(allowed_log_levels(route.protocol_version, meta)),
-            notify=stream.notify if stream.emit is not None else None,
-        ),
+    client = Client(
+        name=_client_name(route.client_info) or headers.get("user-agent"),
+        answerable=answerable(route.client_capabilities) if modern else frozenset(),
+        takes_jobs=modern and takes_tasks(route.client_capabilities),
+        progress_token=progress_token_from_params(request.params),
+        log_levels=frozenset(allowed_log_levels(route.protocol_version, meta)),
+        notify=stream.notify if stream.emit is not None else None,
     )
-    params = request.params
-    if request.method == "initialize" and params and isinstance(params.get("protocolVersion"), str):
+    authenticated = Request(identity, policy, server.catalogue, client)
+    params = request.params or {}
+    if modern and request.method == "tools/call":
+        mismatch = await _check_argument_headers(authenticated, params, headers)
+        if mismatch is not None:
+            return _rpc_error(400, mismatch.code, mismatch.message, request_id=request.id, data=mismatch.data)
+    if request.method == "initialize" and isinstance(params.get("protocolVersion"), str):
         # What is agreed on here, where the SDK would also agree on what came before streamable HTTP.
         params = {**params, "protocolVersion": route.protocol_version}
-    context = _Context(request.id, ServerMessageMetadata(request_context=visit), headers)
+    context = _Context(request.id, ServerMessageMetadata(request_context=authenticated), headers)
     error: types.ErrorData | None = types.ErrorData(
         code=types.INTERNAL_ERROR, message="The request timed out."
     )
@@ -152,7 +165,7 @@ async def exchange(
     with _continued_trace(meta, headers), anyio.move_on_after(REQUEST_SECONDS):
         try:
             result = await serve_one(
-                server, context, request.method, params, connection=connection, lifespan_state={}
+                server, context, request.method, params, connection=connection, lifespan_state=None
             )
             error = None
         except Exception as failure:
@@ -222,7 +235,6 @@ def _route(
     message: dict[str, Any],
     raw_headers: list[tuple[str, str]],
     headers: Mapping[str, str],
-    server: Server[Any],
 ) -> InboundModernRoute | InboundLadderRejection:
     """Tell the protocol's era, by header or by envelope, and check what that era asks for."""
     params = message.get("params")
@@ -249,15 +261,6 @@ def _route(
                 types.HEADER_MISMATCH,
                 f"{MCP_NAME_HEADER} header does not match the request body's 'taskId' parameter",
             )
-        if isinstance(route, InboundModernRoute) and message["method"] == "tools/call":
-            schema = (
-                server.get_tool_input_schema(str(params.get("name")))
-                if server.get_tool_input_schema
-                else None
-            )
-            arguments = params.get("arguments")
-            if schema is not None and isinstance(arguments, dict):
-                return validate_mcp_param_headers(schema, arguments, headers) or route
         return route
     if named is not None and named not in _OLD_VERSIONS:
         rejection = unsupported_protocol_version_rejection(named, (*_OLD_VERSIONS, *MODERN_PROTOCOL_VERSIONS))
@@ -270,6 +273,20 @@ def _route(
         version = asked if asked in _OLD_VERSIONS else _OLD_VERSIONS[-1]
         info, capabilities = params.get("clientInfo"), params.get("capabilities") or {}
     return InboundModernRoute(version, info, capabilities)
+
+
+async def _check_argument_headers(
+    request: Request, params: Mapping[str, Any], headers: Mapping[str, str]
+) -> InboundLadderRejection | None:
+    """Return the refusal of a call whose headers do not repeat the arguments that the tool's schema names."""
+    name, arguments = params.get("name"), params.get("arguments")
+    if not isinstance(name, str) or not isinstance(arguments, dict):
+        return None
+    try:
+        tool = await request.find(name)
+    except PermissionDenied:
+        return None
+    return None if tool is None else validate_mcp_param_headers(tool.input_schema, arguments, headers)
 
 
 def _client_name(info: Any) -> str | None:

@@ -31,20 +31,20 @@ from urllib.parse import quote, unquote
 import anyio
 import anyio.to_thread
 import mcp_types as types
-from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from airflow_provider_mcp.endpoint.exchange import answerable, elicits, takes_tasks
+from airflow_provider_mcp.endpoint.exchange import answerable, takes_tasks
 from airflow_provider_mcp.remote.client import Remote
 from airflow_provider_mcp.sdk.client import Client
 from airflow_provider_mcp.sdk.errors import InvalidArgument, ToolError, Unsupported
 from airflow_provider_mcp.server.build import build_server
 from airflow_provider_mcp.server.catalogue import Catalogue, load_catalogue
+from airflow_provider_mcp.server.extensions import AirflowServer
 from airflow_provider_mcp.server.identifiers import MAX_COMPLETIONS
 from airflow_provider_mcp.server.jobs import UNKNOWN_TASK
 from airflow_provider_mcp.server.policy import Policy, PolicySource
-from airflow_provider_mcp.server.request import Visit
+from airflow_provider_mcp.server.request import Identity, Request
 from airflow_provider_mcp.server.signing import Confirmations
 
 INSTANCE = "instance"
@@ -87,9 +87,9 @@ class Fleet:
             raise ValueError("two instances have the same name")
         self._secret = secrets.token_bytes(32) if secret is None else secret
         self.first = instances[0]
-        self._servers: dict[tuple[str, str], Server[Any]] = {}
+        self._servers: dict[tuple[str, str], AirflowServer] = {}
         self.server = self._server(self.first, UNSEEN)
-        # Outermost: what stands behind it may look at the visit.
+        # Outermost: what stands behind it may look at the request.
         self.server.middleware.insert(0, self._enter)
         if len(instances) == 1:
             handlers = {method: self._to_first(method) for method in ("tools/list", "tools/call")}
@@ -114,7 +114,7 @@ class Fleet:
             assert entry is not None, f"the server of one instance answers {method}"  # noqa: S101
             self.server.add_request_handler(method, entry.params_type, handler)
 
-    def _server(self, instance: Instance, version: str) -> Server[Any]:
+    def _server(self, instance: Instance, version: str) -> AirflowServer:
         """Return a server of one instance at one version: what is listed depends on both."""
         # A confirmation given for one instance must not act on another.
         key = hmac.new(self._secret, instance.name.encode(), hashlib.sha256).digest()
@@ -125,7 +125,7 @@ class Fleet:
         """Return what there is for an Airflow of this version."""
         return catalogue_of(version)
 
-    async def _server_of(self, instance: Instance) -> Server[Any]:
+    async def _server_of(self, instance: Instance) -> AirflowServer:
         """Return the server of an instance; one that cannot be asked is taken for what it last was."""
         try:
             version = await instance.remote.version()
@@ -139,43 +139,42 @@ class Fleet:
     # ---- one request, one instance -------------------------------------------------------------------
 
     async def _enter(self, ctx: Any, call_next: Any) -> Any:
-        """Give the request the visit that an embedded server's host would have given it."""
-        return await call_next(replace(ctx, request=await self._visit(ctx, self.first)))
+        """Give the request the request that an embedded server's host would have given it."""
+        request = await self._request(ctx, self.first, self.server.catalogue)
+        return await call_next(replace(ctx, request=request))
 
-    async def _visit(self, ctx: Any, instance: Instance) -> Visit:
-        remote, policy = instance.remote, await instance.policy()
-        if isinstance(ctx.request, Visit):
+    async def _request(self, ctx: Any, instance: Instance, catalogue: Catalogue) -> Request:
+        """Return the request as an instance takes it."""
+        identity = Identity(instance.remote.caller, instance.remote.open_airflow)
+        policy = await instance.policy()
+        if isinstance(ctx.request, Request):
             # What is known of the client stays.
-            return replace(ctx.request, caller=remote.caller, policy=policy, open_airflow=remote.open_airflow)
+            return replace(ctx.request, identity=identity, policy=policy, catalogue=catalogue)
         session = ctx.session
         declared = session.client_capabilities
         can = {} if declared is None else declared.model_dump(mode="json", by_alias=True, exclude_none=True)
         modern = session.protocol_version in MODERN_PROTOCOL_VERSIONS
-        return Visit(
-            remote.caller,
-            policy,
-            remote.open_airflow,
-            client=getattr(getattr(session.client_params, "client_info", None), "name", None),
-            elicits=modern and elicits(can),
-            talk=Client(
-                answerable=answerable(can) if modern else frozenset(),
-                takes_jobs=modern and takes_tasks(can),
-                # Whether the client asked for progress, and by which token, the session knows.
-                progress_token=0,
-                notify=functools.partial(_report_progress, session),
-            ),
+        client = Client(
+            name=getattr(getattr(session.client_params, "client_info", None), "name", None),
+            answerable=answerable(can) if modern else frozenset(),
+            takes_jobs=modern and takes_tasks(can),
+            # Whether the client asked for progress, and by which token, the session knows.
+            progress_token=0,
+            notify=functools.partial(_report_progress, session),
         )
+        return Request(identity, policy, catalogue, client)
 
     async def _delegate(self, instance: Instance, method: str, ctx: Any, params: Any) -> Any:
         return await self._handle(await self._server_of(instance), instance, method, ctx, params)
 
     async def _handle(
-        self, server: Server[Any], instance: Instance, method: str, ctx: Any, params: Any
+        self, server: AirflowServer, instance: Instance, method: str, ctx: Any, params: Any
     ) -> Any:
         entry = server.get_request_handler(method)
         if entry is None:
             raise MCPError(types.METHOD_NOT_FOUND, f"Method not found: {method}")
-        return await entry.handler(replace(ctx, request=await self._visit(ctx, instance)), params)
+        request = await self._request(ctx, instance, server.catalogue)
+        return await entry.handler(replace(ctx, request=request), params)
 
     def _to_first(self, method: str) -> Any:
         return functools.partial(self._delegate, self.first, method)

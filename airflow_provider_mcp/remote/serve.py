@@ -28,7 +28,7 @@ from airflow_provider_mcp.endpoint.door import Reply
 from airflow_provider_mcp.remote.gateway import Fleet
 from airflow_provider_mcp.remote.target import is_loopback
 from airflow_provider_mcp.server.policy import Policy
-from airflow_provider_mcp.server.request import Visit
+from airflow_provider_mcp.server.request import Identity
 
 
 def own_origins(host: str, port: int) -> set[str | None]:
@@ -92,8 +92,10 @@ class HttpEndpoint:
         if len(body) > self._door.max_request_bytes:
             return door.too_large(self._door)
         first = self._fleet.first
-        visit = Visit(first.remote.caller, await first.policy(), first.remote.open_airflow)
-        return await asgi.exchange(self._fleet.server, raw_headers, body, visit, receive, send)
+        identity = Identity(first.remote.caller, first.remote.open_airflow)
+        return await asgi.exchange(
+            self._fleet.server, raw_headers, body, identity, await first.policy(), receive, send
+        )
 
 
 async def serve_stdio(fleet: Fleet, standard_output: TextIO) -> None:

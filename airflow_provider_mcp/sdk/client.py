@@ -69,6 +69,7 @@ class Client:
     ``Client()`` is one that takes nothing, ``Client(answers={...})`` one that has answered: for tests and
     for calls from other code.
 
+    :param name: What it calls itself.
     :param answers: What it has answered, by the names that :meth:`ask` was given.
     :param answerable: The kinds of questions that it declares to answer.
     :param takes_jobs: Whether a tool may return a :class:`~airflow_provider_mcp.jobs.JobStarted` to it.
@@ -80,6 +81,7 @@ class Client:
     progress_token: str | int | None = None
     log_levels: frozenset[str] = frozenset()
     notify: Notify | None = None
+    name: str | None = None
 
     async def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
         """Report progress, if the client asked for it. ``done`` grows from report to report."""

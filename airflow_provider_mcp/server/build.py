@@ -33,14 +33,13 @@ from urllib.parse import unquote
 import anyio
 import httpx
 import mcp_types as types
-from mcp.server.lowlevel import Server
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp.shared.exceptions import MCPDeprecationWarning, MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from airflow_provider_mcp import __version__
 from airflow_provider_mcp.sdk.airflow import serving
-from airflow_provider_mcp.sdk.client import AnswersNeeded
+from airflow_provider_mcp.sdk.client import AnswersNeeded, Form
 from airflow_provider_mcp.sdk.errors import (
     ConfirmationRequired,
     InternalError,
@@ -62,7 +61,7 @@ from airflow_provider_mcp.server.calls import (
     describe_tool,
 )
 from airflow_provider_mcp.server.catalogue import Catalogue
-from airflow_provider_mcp.server.extensions import TASKS_EXTENSION, _StatelessServer, _tasks_needed
+from airflow_provider_mcp.server.extensions import TASKS_EXTENSION, AirflowServer, _tasks_needed
 from airflow_provider_mcp.server.identifiers import MAX_COMPLETIONS, suggest_close_matches
 from airflow_provider_mcp.server.jobs import (
     UNKNOWN_TASK,
@@ -71,7 +70,7 @@ from airflow_provider_mcp.server.jobs import (
     _as_protocol_errors,
     _describe_job,
 )
-from airflow_provider_mcp.server.request import Visit, _offers_but_for_mode
+from airflow_provider_mcp.server.request import Request
 from airflow_provider_mcp.server.resources import _uri_pattern
 from airflow_provider_mcp.server.shaping import shape_result
 from airflow_provider_mcp.server.signing import Confirmations, JobId, JobIds
@@ -103,19 +102,19 @@ INSTRUCTIONS = (
 )
 
 
-def build_server(catalogue: Catalogue, confirmations: Confirmations) -> Server[Any]:
+def build_server(catalogue: Catalogue, confirmations: Confirmations) -> AirflowServer:
     """Return the one low-level server of this process; it keeps nothing between requests."""
     offered = _Offered(catalogue, confirmations)
     with warnings.catch_warnings():
         # What 2026-07-28 deprecates is what the clients of 2025 ask for.
         warnings.simplefilter("ignore", MCPDeprecationWarning)
-        server = _StatelessServer(
+        server = AirflowServer(
+            catalogue,
             "apache-airflow",
             version=__version__,
             title="Apache Airflow",
             instructions=INSTRUCTIONS,
             icons=[types.Icon(src=ICON, mime_type="image/svg+xml", sizes=["any"])],
-            get_tool_input_schema=lambda name: getattr(catalogue.tools.get(name), "input_schema", None),
             on_list_tools=offered.list_tools,
             on_call_tool=offered.call_tool,
             on_list_resources=offered.list_resources,
@@ -139,8 +138,8 @@ def build_server(catalogue: Catalogue, confirmations: Confirmations) -> Server[A
 
 
 def _caller_id(ctx: Any) -> str:
-    visit: Visit = ctx.request
-    return visit.caller.id
+    request: Request = ctx.request
+    return request.caller.id
 
 
 class _Offered:
@@ -152,20 +151,12 @@ class _Offered:
         self._job_ids = JobIds(confirmations.derive_key("job"))
 
     async def list_tools(self, ctx: Any, _: Any) -> types.ListToolsResult:
-        visit: Visit = ctx.request
+        request: Request = ctx.request
         tools = [
-            describe_tool(tool, confirms=visit.policy.needs_confirmation(tool.access))
-            for tool in self._tools(visit)
+            describe_tool(tool, confirms=request.policy.needs_confirmation(tool.access))
+            for tool in await request.tools()
         ]
         return types.ListToolsResult(tools=tools)
-
-    def _tools(self, visit: Visit) -> list[Tool]:
-        """Return the tools that a caller is offered."""
-        return [
-            tool
-            for tool in self._catalogue.tools.values()
-            if visit.policy.offers(tool) and self._catalogue.allowed(tool, visit.caller)
-        ]
 
     async def add_toolsets(self, ctx: Any, call_next: Callable[[Any], Any]) -> Any:
         """Tell the toolsets to who asks what this server is: a middleware of the SDK.
@@ -176,7 +167,7 @@ class _Offered:
         if ctx.method not in {"initialize", "server/discover"}:
             return result
         toolsets: dict[str, dict[str, Any]] = {}
-        for tool in self._tools(ctx.request):
+        for tool in await ctx.request.tools():
             told = toolsets.setdefault(tool.toolset, self._toolset(tool.toolset))
             told["tools"].append(tool.name)
         return {**result, "_meta": {**result.get("_meta", {}), TOOLSETS_KEY: list(toolsets.values())}}
@@ -191,19 +182,21 @@ class _Offered:
         return told
 
     async def call_tool(self, ctx: Any, params: types.CallToolRequestParams) -> Any:
-        visit: Visit = ctx.request
-        tool = self._catalogue.tools.get(params.name)
-        # What only the read-only mode forbids is known, and refused with a preview.
-        if tool is None or not _offers_but_for_mode(visit.policy, tool):
+        request: Request = ctx.request
+        try:
+            tool = await request.find(params.name)
+        except PermissionDenied as vetoed:
+            return _failed(vetoed)
+        if tool is None:
             raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {params.name}")
-        if tool.job is not None and tool.job.required and not visit.talk.takes_jobs:
+        if tool.job is not None and tool.job.required and not request.client.takes_jobs:
             raise _tasks_needed(f"{tool.name} answers with a task, which the client does not take.")
         began = time.monotonic()
         outcome = "cancelled"
         arguments = dict(params.arguments or {})
         try:
             with anyio.fail_after(TOOL_SECONDS):
-                result = await self._run(tool, arguments, visit, params, ctx.protocol_version)
+                result = await self._run(tool, arguments, request, params, ctx.protocol_version)
             outcome = "ok"
         except TimeoutError:
             outcome = "unavailable"
@@ -216,7 +209,7 @@ class _Offered:
         except ToolError as failure:
             outcome = failure.code
             if failure.code == "not_found":
-                failure = await suggest_close_matches(visit.open_airflow("read"), failure, arguments)
+                failure = await suggest_close_matches(request.reads(), failure, arguments)
             result = _failed(failure)
         except httpx.HTTPError as failure:
             log.warning("MCP tool %s could not reach Airflow's API: %s", tool.name, type(failure).__name__)
@@ -240,51 +233,48 @@ class _Offered:
             )
         finally:
             self._catalogue.called(
-                ToolCall(tool.name, visit.caller.name, visit.client, outcome, time.monotonic() - began)
+                ToolCall(
+                    tool.name, request.caller.name, request.client.name, outcome, time.monotonic() - began
+                )
             )
         return result
 
     async def _run(
-        self, tool: Tool, arguments: dict[str, Any], visit: Visit, params: Any, protocol_version: str
+        self, tool: Tool, arguments: dict[str, Any], request: Request, params: Any, protocol_version: str
     ) -> Any:
-        if not self._catalogue.allowed(tool, visit.caller):
-            raise PermissionDenied(
-                f"{tool.name} is not offered to {visit.caller.name}.",
-                hint="Ask an Airflow administrator.",
-            )
         token = arguments.pop(TOKEN_ARGUMENT, None)
         checked = tool.check(arguments)
-        if tool.access != "read" and visit.policy.read_only:
+        if tool.access != "read" and not request.may_write:
             refusal = ReadOnly(
                 f"{tool.name} would change something, and this MCP server is read-only.",
                 hint="Nothing was changed; an administrator can lift [mcp] read_only.",
             )
-            refusal.shown = {"preview": (await self._preview(tool, checked, visit))[0]}
+            refusal.shown = {"preview": (await self._preview(tool, checked, request))[0]}
             raise refusal
         memory = _Memory.of(params)
-        if visit.policy.needs_confirmation(tool.access) and not memory.confirmed:
-            asked = await self._confirm(tool, arguments, checked, token, visit, params)
+        if request.policy.needs_confirmation(tool.access) and not memory.confirmed:
+            asked = await self._confirm(tool, arguments, checked, token, request, params)
             if asked is not None:
                 return asked
             memory = replace(memory, confirmed=True)
-        client = replace(visit.talk, answers=memory.answers)
+        client = replace(request.client, answers=memory.answers)
         try:
-            answer = await run_function(tool.function, checked, visit.airflow_for(tool), client)
+            answer = await run_function(tool.function, checked, request.airflow(tool), client)
         except AnswersNeeded as needed:
             return memory.ask(client, needed, protocol_version)
         if isinstance(answer, JobStarted):
-            return self._job_started(tool, answer, visit)
-        return result_of(answer, visit.policy.max_result_chars)
+            return self._job_started(tool, answer, request)
+        return result_of(answer, request.policy.max_result_chars)
 
     async def _preview(
-        self, tool: Tool, checked: Mapping[str, Any], visit: Visit
+        self, tool: Tool, checked: Mapping[str, Any], request: Request
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return what a call would do, as it is shown and as a confirmation is bound to it.
 
         What is shown is cut to fit, what is bound is not. What is under ``now`` is shown and not bound: it
         may go on while the user decides.
         """
-        airflow = visit.open_airflow("read")
+        airflow = request.reads()
         if tool.preview is None:
             given = {
                 name: airflow.redact(value, name) for name, value in checked.items() if value is not None
@@ -294,7 +284,7 @@ class _Offered:
         told = await run_function(tool.preview, checked, airflow)
         whole = shape_result(told, sys.maxsize).data
         bound = {key: value for key, value in whole.items() if key != "now"}
-        return shape_result(told, visit.policy.max_result_chars // 2).data, bound
+        return shape_result(told, request.policy.max_result_chars // 2).data, bound
 
     async def _confirm(
         self,
@@ -302,11 +292,11 @@ class _Offered:
         arguments: Mapping[str, Any],
         checked: Mapping[str, Any],
         token: Any,
-        visit: Visit,
+        request: Request,
         params: types.CallToolRequestParams,
     ) -> types.InputRequiredResult | None:
         """Return None if this call is confirmed; ask, or raise, if it is not."""
-        preview, bound = await self._preview(tool, checked, visit)
+        preview, bound = await self._preview(tool, checked, request)
         answered = (params.input_responses or {}).get("confirm")
         if answered is not None and params.request_state:
             if not (
@@ -320,10 +310,10 @@ class _Offered:
                 )
             token = params.request_state
         if token is not None:
-            self._confirmations.redeem(str(token), visit.caller.id, tool.name, arguments, bound)
+            self._confirmations.redeem(str(token), request.caller.id, tool.name, arguments, bound)
             return None
-        token = self._confirmations.issue(visit.caller.id, tool.name, arguments, bound)
-        if visit.elicits:
+        token = self._confirmations.issue(request.caller.id, tool.name, arguments, bound)
+        if request.client.can_answer(Form):
             form = types.ElicitRequestFormParams(
                 message=f"{tool.title}: {json.dumps(preview, ensure_ascii=False, indent=1)}",
                 requested_schema=_CONFIRM_FORM,
@@ -367,10 +357,10 @@ class _Offered:
     async def read_resource(
         self, ctx: Any, params: types.ReadResourceRequestParams
     ) -> types.ReadResourceResult:
-        visit: Visit = ctx.request
+        request: Request = ctx.request
         uri = str(params.uri)
         resource, given = self._find_resource(uri)
-        airflow = visit.open_airflow("read")
+        airflow = request.reads()
         try:
             with serving(airflow):
                 content = await resource.read(airflow, **given)
@@ -379,9 +369,9 @@ class _Offered:
                 types.INVALID_PARAMS, failure.as_text(), data={"uri": uri, **failure.as_dict()}
             ) from None
         if isinstance(content, str):
-            content = cut(content, visit.policy.max_result_chars)
+            content = cut(content, request.policy.max_result_chars)
         elif not isinstance(content, bytes):
-            content = shape_result(content, visit.policy.max_result_chars).text
+            content = shape_result(content, request.policy.max_result_chars).text
         return types.ReadResourceResult(contents=[resource_of(uri, resource.mime_type, content)])
 
     def _find_resource(self, uri: str) -> tuple[Resource, dict[str, str]]:
@@ -417,7 +407,7 @@ class _Offered:
     async def get_prompt(
         self, ctx: Any, params: types.GetPromptRequestParams
     ) -> types.GetPromptResult | types.InputRequiredResult:
-        visit: Visit = ctx.request
+        request: Request = ctx.request
         prompt = self._catalogue.prompts.get(params.name)
         if prompt is None:
             raise MCPError(types.INVALID_PARAMS, f"Unknown prompt: {params.name}")
@@ -428,9 +418,9 @@ class _Offered:
         if faults:
             raise MCPError(types.INVALID_PARAMS, f"The prompt {params.name}: {'; '.join(faults)}.")
         memory = _Memory.of(params)
-        client = replace(visit.talk, answers=memory.answers)
+        client = replace(request.client, answers=memory.answers)
         try:
-            answer = await run_function(prompt.function, given, visit.open_airflow("read"), client)
+            answer = await run_function(prompt.function, given, request.reads(), client)
         except AnswersNeeded as needed:
             return memory.ask(client, needed, ctx.protocol_version)
         except ToolError as failure:
@@ -441,45 +431,42 @@ class _Offered:
         """Accept a level of the 2025 protocols, which is for a session: without one, each is sent."""
         return types.EmptyResult()
 
-    def _job_started(self, tool: Tool, started: JobStarted, visit: Visit) -> dict[str, Any]:
+    def _job_started(self, tool: Tool, started: JobStarted, request: Request) -> dict[str, Any]:
         assert tool.job is not None, f"{tool.name} started a job but declares none"  # noqa: S101
         job_id = JobId(tool.name, started.reference, int(time.time()))
         described = _describe_job(
-            self._job_ids.make(job_id, visit.caller.id), job_id, tool.job, "working", started.message
+            self._job_ids.make(job_id, request.caller.id), job_id, tool.job, "working", started.message
         )
         return {"resultType": "task", **described}
 
-    def _find_job(self, ctx: Any, params: TaskParams) -> tuple[Tool, Job, JobId]:
+    async def _find_job(self, ctx: Any, params: TaskParams) -> tuple[Tool, Job, JobId]:
         """Return the job that a request is about, if the caller may have started it.
 
         :raises MCPError: The client takes no tasks, or there is no such task for this caller.
         """
-        visit: Visit = ctx.request
+        request: Request = ctx.request
         if ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
             raise MCPError(types.METHOD_NOT_FOUND, "Method not found", data=ctx.method)
-        if not visit.talk.takes_jobs:
+        if not request.client.takes_jobs:
             raise _tasks_needed(f"{ctx.method} is for clients that declare {TASKS_EXTENSION}.")
-        job_id = self._job_ids.read(params.task_id, visit.caller.id)
-        tool = self._catalogue.tools.get(job_id.tool) if job_id else None
-        if (
-            job_id is None
-            or tool is None
-            or tool.job is None
-            or not _offers_but_for_mode(visit.policy, tool)
-            or not self._catalogue.allowed(tool, visit.caller)
-        ):
+        job_id = self._job_ids.read(params.task_id, request.caller.id)
+        try:
+            tool = await request.find(job_id.tool) if job_id else None
+        except PermissionDenied:
+            tool = None
+        if job_id is None or tool is None or tool.job is None:
             raise MCPError(types.INVALID_PARAMS, UNKNOWN_TASK, data={"taskId": params.task_id})
         return tool, tool.job, job_id
 
     async def get_job(self, ctx: Any, params: TaskParams) -> dict[str, Any]:
         """Answer ``tasks/get``."""
-        visit: Visit = ctx.request
-        _, job, job_id = self._find_job(ctx, params)
+        request: Request = ctx.request
+        _, job, job_id = await self._find_job(ctx, params)
         with _as_protocol_errors(params):
-            state = await run_function(job.get, job_id.reference, visit.open_airflow("read"), visit.talk)
+            state = await run_function(job.get, job_id.reference, request.reads(), request.client)
         more: dict[str, Any] = {}
         if state.status == "completed":
-            more["result"] = result_of(state.result, visit.policy.max_result_chars, is_error=state.failed)
+            more["result"] = result_of(state.result, request.policy.max_result_chars, is_error=state.failed)
         elif state.status == "failed":
             more["error"] = {"code": types.INTERNAL_ERROR, "message": state.error or "The work broke off."}
         elif state.status == "input_required":
@@ -490,7 +477,7 @@ class _Offered:
 
     async def answer_job(self, ctx: Any, params: TaskUpdateParams) -> dict[str, Any]:
         """Answer ``tasks/update``."""
-        tool, job, job_id = self._find_job(ctx, params)
+        tool, job, job_id = await self._find_job(ctx, params)
         if job.answer is not None:
             await self._change_job(
                 tool, job.answer, {**job_id.reference, "answers": params.input_responses}, ctx, params
@@ -499,7 +486,7 @@ class _Offered:
 
     async def cancel_job(self, ctx: Any, params: TaskParams) -> dict[str, Any]:
         """Answer ``tasks/cancel``."""
-        tool, job, job_id = self._find_job(ctx, params)
+        tool, job, job_id = await self._find_job(ctx, params)
         await self._change_job(tool, job.cancel, job_id.reference, ctx, params)
         return {"resultType": "complete"}
 
@@ -511,19 +498,19 @@ class _Offered:
         ctx: Any,
         params: TaskParams,
     ) -> None:
-        visit: Visit = ctx.request
+        request: Request = ctx.request
         with _as_protocol_errors(params):
-            if visit.policy.read_only and tool.access != "read":
+            if tool.access != "read" and not request.may_write:
                 raise ReadOnly("This MCP server is read-only.", hint="Nothing was changed.")
-            await run_function(change, arguments, visit.airflow_for(tool), visit.talk)
+            await run_function(change, arguments, request.airflow(tool), request.client)
 
     async def complete(self, ctx: Any, params: types.CompleteRequestParams) -> types.CompleteResult:
         """Complete a dag_id, a dag_run_id or a task_id, for prompts and resource templates alike."""
-        visit: Visit = ctx.request
+        request: Request = ctx.request
         name, begun = params.argument.name, params.argument.value
         chosen = (params.context.arguments if params.context else None) or {}
         dag_id = chosen.get("dag_id", "")
-        airflow = visit.open_airflow("read")
+        airflow = request.reads()
         query: dict[str, Any] = {"limit": MAX_COMPLETIONS}
         try:
             if name == "dag_id":

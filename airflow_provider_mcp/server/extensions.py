@@ -25,6 +25,7 @@ from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
+from airflow_provider_mcp.server.catalogue import Catalogue
 from airflow_provider_mcp.server.wire import (
     _capability_needed,
 )
@@ -32,8 +33,12 @@ from airflow_provider_mcp.server.wire import (
 TASKS_EXTENSION = "io.modelcontextprotocol/tasks"
 
 
-class _StatelessServer(Server[Any]):
-    """A server that says what it can do without a session."""
+class AirflowServer(Server[None]):
+    """The MCP server of one Airflow, which says what it can do without a session."""
+
+    def __init__(self, catalogue: Catalogue, *options: Any, **named: Any) -> None:
+        super().__init__(*options, **named)
+        self.catalogue = catalogue
 
     def get_capabilities(
         self, *options: Any, protocol_version: str | None = None, **named: Any

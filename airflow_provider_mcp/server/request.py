@@ -14,37 +14,104 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""One authenticated request: who calls, what is allowed, and the way to Airflow."""
+"""One authenticated request: who calls, what they may see and do, and the way to Airflow.
+
+Policy, scopes, vetoes of plugins, and tools that depend on the caller meet here and nowhere else.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, TypeAlias
+
+from mcp.server.context import ServerRequestContext
 
 from airflow_provider_mcp.sdk.airflow import Airflow, Caller
 from airflow_provider_mcp.sdk.client import Client
+from airflow_provider_mcp.sdk.errors import PermissionDenied
 from airflow_provider_mcp.sdk.tool import Tool
+from airflow_provider_mcp.server.catalogue import Catalogue
 from airflow_provider_mcp.server.policy import Policy
+
+OpenAirflow: TypeAlias = Callable[[Literal["read", "write"]], Airflow]
+
+WRITE_SCOPE = "airflow:write"
 
 
 @dataclass(frozen=True)
-class Visit:
-    """One authenticated request: who calls, what is allowed, and the way to Airflow."""
+class Identity:
+    """Who sent a request, as the host authenticated them, and the way to Airflow as them.
+
+    :param scopes: What their token is limited to; None for a credential without such a limit.
+    """
 
     caller: Caller
+    open_airflow: OpenAirflow
+    scopes: frozenset[str] | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """One authenticated request, made once and whole."""
+
+    identity: Identity
     policy: Policy
-    open_airflow: Callable[[Literal["read", "write"]], Airflow]
-    client: str | None = None
-    elicits: bool = False
-    talk: Client = field(default_factory=Client)
+    catalogue: Catalogue
+    client: Client = field(default_factory=Client)
 
-    def airflow_for(self, tool: Tool) -> Airflow:
-        """Return the client for a tool: read tools and a read-only policy get one that only reads."""
-        reading = tool.access == "read" or self.policy.read_only
-        return self.open_airflow("read" if reading else "write")
+    @property
+    def caller(self) -> Caller:
+        """Who calls."""
+        return self.identity.caller
+
+    @property
+    def may_write(self) -> bool:
+        """Whether the server and the caller's token allow more than reading."""
+        scopes = self.identity.scopes
+        return not self.policy.read_only and (scopes is None or WRITE_SCOPE in scopes)
+
+    async def tools(self) -> list[Tool]:
+        """Return the tools that the caller is offered."""
+        switched_on, may_write = self._switched_on, self.may_write
+        return [
+            tool
+            for tool in self.catalogue.tools.values()
+            if switched_on.offers(tool)
+            and (may_write or tool.access == "read")
+            and self.catalogue.allowed(tool, self.caller)
+        ]
+
+    async def find(self, name: str) -> Tool | None:
+        """Return the tool of this name; None if this server has none for the caller.
+
+        A tool is found though only reading is allowed: its preview may be shown.
+
+        :raises PermissionDenied: A plugin vetoes it for this caller.
+        """
+        tool = self.catalogue.tools.get(name)
+        if tool is None or not self._switched_on.offers(tool):
+            return None
+        if not self.catalogue.allowed(tool, self.caller):
+            raise PermissionDenied(
+                f"{tool.name} is not offered to {self.caller.name}.", hint="Ask an Airflow administrator."
+            )
+        return tool
+
+    def reads(self) -> Airflow:
+        """Return a client that only reads."""
+        return self.identity.open_airflow("read")
+
+    def airflow(self, tool: Tool) -> Airflow:
+        """Return the client for a tool: one that only reads unless the tool may write, here and now."""
+        writes = tool.access != "read" and self.may_write
+        return self.identity.open_airflow("write" if writes else "read")
+
+    @property
+    def _switched_on(self) -> Policy:
+        """The policy as far as it says which tools there are, not whether they may write."""
+        return replace(self.policy, read_only=False)
 
 
-def _offers_but_for_mode(policy: Policy, tool: Tool) -> bool:
-    """Say whether the tool is offered, or would be if the server were not read-only."""
-    return policy.offers(tool) or (policy.read_only and replace(policy, read_only=False).offers(tool))
+Context: TypeAlias = ServerRequestContext[None, Request]
+"""What the SDK hands to each handler."""

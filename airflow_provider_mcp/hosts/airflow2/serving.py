@@ -103,6 +103,7 @@ class _Served:
         from airflow_provider_mcp.endpoint import door
         from airflow_provider_mcp.endpoint import exchange as endpoint
         from airflow_provider_mcp.endpoint.door import Reply
+        from airflow_provider_mcp.server.request import Identity
 
         request = flask.request
         policy = self.policy_source.current()
@@ -112,8 +113,8 @@ class _Served:
         refused = door.refuse_at_the_door(request.method, headers, policy, own)
         if refused is not None:
             return refused
-        identity = self.authenticate()
-        if identity is None:
+        known = self.authenticate()
+        if known is None:
             return door.unauthenticated()
         refused = door.refuse_body(headers, policy)
         if refused is not None:
@@ -121,18 +122,19 @@ class _Served:
         body = _read_body(request.environ, request.content_length, policy.max_request_bytes + 1)
         if len(body) > policy.max_request_bytes:
             return door.too_large(policy)
-        caller, load_user = identity
+        caller, load_user = known
         script_name = request.environ.get("SCRIPT_NAME", "")
         base_url = _base_url()
         page_roots = (base_url, f"{request.scheme}://{request.host}{urlsplit(base_url).path}")
-        visit = endpoint.Visit(
-            caller=caller,
-            policy=policy,
-            open_airflow=lambda access: self.open_airflow(caller, load_user, script_name, access, page_roots),
+        identity = Identity(
+            caller,
+            lambda access: self.open_airflow(caller, load_user, script_name, access, page_roots),
         )
         loop = self._loops.pop() if self._loops else asyncio.new_event_loop()
         exchange = _Exchange(loop, self._loops.append, functools.partial(_is_gone, request.environ))
-        reply = exchange.begin(endpoint.exchange(self.server, raw_headers, body, visit, exchange.emit))
+        reply = exchange.begin(
+            endpoint.exchange(self.server, raw_headers, body, identity, policy, exchange.emit)
+        )
         if reply is None:
             return Reply(200, headers=endpoint.STREAM_HEADERS, stream=exchange)
         return reply

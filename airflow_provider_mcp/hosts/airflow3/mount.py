@@ -87,8 +87,8 @@ class Endpoint(fastapi.FastAPI):  # type: ignore[misc]
     async def _answer(self, scope: Any, receive: Any, send: Any) -> Reply | None:
         """Answer a request; return what is left to send."""
         from airflow_provider_mcp.endpoint import door
-        from airflow_provider_mcp.endpoint import exchange as endpoint
         from airflow_provider_mcp.endpoint.door import Reply
+        from airflow_provider_mcp.server.request import Identity
 
         served = self._served
         assert served is not None, "it was built before"  # noqa: S101
@@ -101,10 +101,10 @@ class Endpoint(fastapi.FastAPI):  # type: ignore[misc]
         if refused is not None:
             return refused
         authorization = headers.get("authorization", "")
-        identity = await served.authenticate(authorization)
-        if identity is None:
+        known = await served.authenticate(authorization)
+        if known is None:
             return door.unauthenticated()
-        caller, user = identity
+        caller, user = known
         refused = door.refuse_body(headers, policy)
         if refused is not None:
             return refused
@@ -115,12 +115,9 @@ class Endpoint(fastapi.FastAPI):  # type: ignore[misc]
             return door.too_large(policy)
         reached = f"{scope['scheme']}://{headers.get('host', '')}{urlsplit(served.base_url).path}"
         page_roots = (served.base_url or reached, reached)
-        visit = endpoint.Visit(
-            caller=caller,
-            policy=policy,
+        identity = Identity(
+            caller,
             # The mount leaves `app` as the app that holds the mount: Airflow's own.
-            open_airflow=lambda access: served.open_airflow(
-                scope["app"], authorization, user, caller, access, page_roots
-            ),
+            lambda access: served.open_airflow(scope["app"], authorization, user, caller, access, page_roots),
         )
-        return await asgi.exchange(served.server, raw_headers, body, visit, receive, send)
+        return await asgi.exchange(served.server, raw_headers, body, identity, policy, receive, send)

@@ -35,13 +35,14 @@ from opentelemetry.trace import get_current_span
 
 from airflow_provider_mcp.endpoint import exchange as endpoint
 from airflow_provider_mcp.endpoint.door import Reply, own_origins
-from airflow_provider_mcp.endpoint.exchange import Visit, exchange
+from airflow_provider_mcp.endpoint.exchange import exchange
 from airflow_provider_mcp.sdk import Client, Prompt, Toolset, tool
 from airflow_provider_mcp.sdk.airflow import Airflow, Caller
 from airflow_provider_mcp.sdk.tool import bind_tool
 from airflow_provider_mcp.server import build
 from airflow_provider_mcp.server.catalogue import Catalogue, load_catalogue
 from airflow_provider_mcp.server.policy import Policy
+from airflow_provider_mcp.server.request import Identity
 from airflow_provider_mcp.server.signing import Confirmations
 from tests.fixtures.plugins import conformance_plugin
 from tests.fixtures.plugins.conformance_plugin import Said, form
@@ -72,8 +73,9 @@ def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def visit(user: str = "1", **policy: Any) -> Visit:
-    return Visit(Caller(user, "ada"), Policy(**policy), lambda _: cast(Airflow, None))
+def sender(user: str = "1", **policy: Any) -> tuple[Identity, Policy]:
+    """Return who sends a request, and the policy it is under."""
+    return Identity(Caller(user, "ada"), lambda _: cast(Airflow, None)), Policy(**policy)
 
 
 def request(
@@ -96,11 +98,11 @@ def ask(
     method: str,
     capabilities: dict[str, Any] | None = None,
     *,
-    by: Visit | None = None,
+    by: tuple[Identity, Policy] | None = None,
     **params: Any,
 ) -> tuple[int, dict[str, Any]]:
     headers, body = request(method, capabilities, **params)
-    reply = anyio.run(exchange, served, headers, body, by or visit())
+    reply = anyio.run(exchange, served, headers, body, *(by or sender()))
     assert isinstance(reply, Reply)
     return reply.status, json.loads(reply.body)
 
@@ -124,7 +126,7 @@ def stream(
         streamed.append(json.loads(data.split(b"data: ", 1)[1]))
 
     headers, body = request(method, **params)
-    reply = anyio.run(exchange, served, [*headers, *accept], body, visit(), emit)
+    reply = anyio.run(exchange, served, [*headers, *accept], body, *sender(), emit)
     return reply, streamed
 
 
@@ -187,7 +189,7 @@ def test_the_watcher_hears_of_a_client_that_went_away(
     headers, body = request("tools/call", name="wait_until_gone", arguments={"note": "n"})
 
     async def go_away() -> None:
-        work = asyncio.ensure_future(exchange(served, headers, body, visit()))
+        work = asyncio.ensure_future(exchange(served, headers, body, *sender()))
         await asyncio.sleep(0.05)
         work.cancel()
         await asyncio.wait([work])
@@ -245,7 +247,7 @@ def test_the_state_of_a_call_is_its_users_and_its_arguments(served: Server[Any])
     state = call(served, name, FORMS)["requestState"]
     answer = {"confirm": {"action": "accept", "content": {"ok": True}}}
     changes: list[dict[str, Any]] = [
-        {"by": visit("2")},
+        {"by": sender("2")},
         {"requestState": state + "x"},
         {"arguments": {"more": 1}},
     ]
@@ -279,7 +281,7 @@ def test_who_cannot_be_asked_is_told(served: Server[Any]) -> None:
     assert (status, refused["error"]["code"]) == (400, -32021)
     assert refused["error"]["data"] == {"requiredCapabilities": {"sampling": {}}}
     old = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "test_missing_capability"}}
-    reply = anyio.run(exchange, served, [], json.dumps(old).encode(), visit())
+    reply = anyio.run(exchange, served, [], json.dumps(old).encode(), *sender())
     assert reply is not None
     result = json.loads(reply.body)["result"]
     assert result["structuredContent"]["error"]["code"] == "unsupported"
@@ -291,14 +293,16 @@ def test_a_job_is_the_users_that_started_it(served: Server[Any]) -> None:
     assert (started["resultType"], started["status"]) == ("task", "working")
     assert ask(served, "tasks/get", TASKS, taskId=task_id)[1]["result"]["status"] == "working"
     for refused in (
-        ask(served, "tasks/get", TASKS, taskId=task_id, by=visit("2")),
+        ask(served, "tasks/get", TASKS, taskId=task_id, by=sender("2")),
         ask(served, "tasks/get", TASKS, taskId="nothing"),
-        ask(served, "tasks/get", TASKS, taskId=task_id, by=visit(disabled_tools=frozenset({"slow_compute"}))),
-        ask(served, "tasks/cancel", TASKS, taskId=task_id, by=visit(toolsets=frozenset({"runs"}))),
-        ask(served, "tasks/cancel", TASKS, taskId=task_id, by=visit(read_only=True)),
+        ask(
+            served, "tasks/get", TASKS, taskId=task_id, by=sender(disabled_tools=frozenset({"slow_compute"}))
+        ),
+        ask(served, "tasks/cancel", TASKS, taskId=task_id, by=sender(toolsets=frozenset({"runs"}))),
+        ask(served, "tasks/cancel", TASKS, taskId=task_id, by=sender(read_only=True)),
     ):
         assert (refused[0], refused[1]["error"]["code"]) == (400, -32602)
-    assert ask(served, "tasks/get", TASKS, taskId=task_id, by=visit(read_only=True))[0] == 200
+    assert ask(served, "tasks/get", TASKS, taskId=task_id, by=sender(read_only=True))[0] == 200
     assert ask(served, "tasks/cancel", TASKS, taskId=task_id)[1]["result"]["resultType"] == "complete"
     assert ask(served, "tasks/get", TASKS, taskId=task_id)[1]["result"]["status"] == "cancelled"
 
@@ -316,7 +320,7 @@ def test_a_task_header_must_name_the_task(served: Server[Any]) -> None:
     task_id = call(served, "slow_compute", TASKS, arguments={"seconds": 60})["taskId"]
     headers, body = request("tasks/get", TASKS, taskId=task_id)
     for changed in (headers[:-1], [*headers[:-1], ("Mcp-Name", "other")]):
-        reply = anyio.run(exchange, served, changed, body, visit())
+        reply = anyio.run(exchange, served, changed, body, *sender())
         assert reply is not None
         assert reply.status == 400
         assert json.loads(reply.body)["error"]["code"] == -32020
@@ -360,7 +364,7 @@ def test_a_trace_goes_on(catalogue: Catalogue, where: str) -> None:
     trace = "0af7651916cd43dd8448eb211c80319c"
     parent = {"traceparent": f"00-{trace}-b7ad6b7169203331-01"}
     headers, body = request("tools/call", name="get_trace", meta=parent if where == "meta" else {})
-    anyio.run(exchange, served, [*headers, *(parent.items() if where == "header" else [])], body, visit())
+    anyio.run(exchange, served, [*headers, *(parent.items() if where == "header" else [])], body, *sender())
     assert seen == [trace]
     assert get_current_span().get_span_context().trace_id == 0
 
@@ -387,7 +391,7 @@ def test_the_spans_of_a_request_are_children_of_the_callers(
 ) -> None:
     parent = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
     headers, body = request("tools/list", meta=parent if where == "meta" else {})
-    anyio.run(exchange, served, [*headers, *(parent.items() if where == "header" else [])], body, visit())
+    anyio.run(exchange, served, [*headers, *(parent.items() if where == "header" else [])], body, *sender())
     (span,) = spans.get_finished_spans()
     assert span.parent is not None
     assert f"{span.context.trace_id:032x}-{span.parent.span_id:016x}" in parent["traceparent"]
@@ -414,7 +418,7 @@ def test_clients_for_tests_answer_what_they_are_given() -> None:
     assert Toolset("t", "d", []).tools == []
 
 
-def told_toolsets(served: Server[Any], method: str, by: Visit) -> dict[str, dict[str, Any]]:
+def told_toolsets(served: Server[Any], method: str, by: tuple[Identity, Policy]) -> dict[str, dict[str, Any]]:
     params = {
         "protocolVersion": "2025-11-25",
         "capabilities": {},
@@ -422,7 +426,7 @@ def told_toolsets(served: Server[Any], method: str, by: Visit) -> dict[str, dict
     }
     message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
     if method == "initialize":
-        reply = anyio.run(exchange, served, [], json.dumps(message).encode(), by)
+        reply = anyio.run(exchange, served, [], json.dumps(message).encode(), *by)
         assert isinstance(reply, Reply)
         result = json.loads(reply.body)["result"]
     else:
@@ -434,7 +438,7 @@ def told_toolsets(served: Server[Any], method: str, by: Visit) -> dict[str, dict
 def test_the_toolsets_that_a_caller_is_offered_are_told(
     served: Server[Any], catalogue: Catalogue, method: str
 ) -> None:
-    told = told_toolsets(served, method, visit())
+    told = told_toolsets(served, method, sender())
     assert set(told) == set(catalogue.toolsets)
     assert told["backfills"]["tools"] == ["list_backfills", "create_backfill", "update_backfill"]
     assert told["backfills"]["description"] == "Run Dags for past dates."
@@ -444,7 +448,7 @@ def test_the_toolsets_that_a_caller_is_offered_are_told(
     # A toolset of a stranger need not have one.
     assert "icons" not in told["conformance"]
     # What the policy hides is not told.
-    narrowed = told_toolsets(served, method, visit(read_only=True, toolsets=frozenset({"backfills"})))
+    narrowed = told_toolsets(served, method, sender(read_only=True, toolsets=frozenset({"backfills"})))
     assert list(narrowed) == ["backfills"]
     assert narrowed["backfills"]["tools"] == ["list_backfills"]
 

@@ -40,7 +40,7 @@ from airflow_provider_mcp.server.build import build_server
 from airflow_provider_mcp.server.catalogue import load_catalogue
 from airflow_provider_mcp.server.jobs import UNKNOWN_TASK
 from airflow_provider_mcp.server.policy import Policy, PolicySource
-from airflow_provider_mcp.server.request import Visit
+from airflow_provider_mcp.server.request import Identity, Request
 
 MODES = ("auto", "legacy")
 
@@ -335,13 +335,15 @@ def test_who_made_something_answers_for_it(monkeypatch: pytest.MonkeyPatch) -> N
         fleet = Fleet(instances)
         entry = fleet.server.get_request_handler("tasks/get")
         assert entry is not None
-        visit = anyio.run(fleet._visit, Context(with_request), instances[0])
-        return anyio.run(entry.handler, Context(visit), types.RequestParams())
+        request = anyio.run(fleet._request, Context(with_request), instances[0], fleet.server.catalogue)
+        return anyio.run(entry.handler, Context(request), types.RequestParams())
 
     monkeypatch.setattr(gateway, "build_server", with_jobs)
     a, b = instance("a", Pretended("3.3.2")), instance("b", Pretended("3.3.2"), read_only=True)
     c = instance("c", Pretended("3.3.2"))
-    with_request = Visit(a.remote.caller, Policy(), a.remote.open_airflow)
+    with_request = Request(
+        Identity(a.remote.caller, a.remote.open_airflow), Policy(), load_catalogue("3.3.2")
+    )
     said = UNKNOWN_TASK
     assert get_job(a, b) == "found"
     with pytest.raises(MCPError, match=UNKNOWN_TASK):

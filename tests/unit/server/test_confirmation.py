@@ -34,7 +34,7 @@ from airflow_provider_mcp.sdk.tool import Toolset, tool
 from airflow_provider_mcp.server.build import build_server
 from airflow_provider_mcp.server.catalogue import Catalogue, load_catalogue
 from airflow_provider_mcp.server.policy import Policy
-from airflow_provider_mcp.server.request import Visit
+from airflow_provider_mcp.server.request import Identity
 from airflow_provider_mcp.server.signing import Confirmations
 from airflow_provider_mcp.testing import open_airflow
 from tests.unit.fake_airflow import FakeAirflow
@@ -102,15 +102,11 @@ class World:
         headers = [("mcp-protocol-version", version), ("mcp-method", method)]
         if "name" in params:
             headers.append(("mcp-name", params["name"]))
-        visit = Visit(
-            caller=caller,
-            policy=self.policy,
-            open_airflow=lambda access: open_airflow(self.airflow, access),
-        )
+        identity = Identity(caller, lambda access: open_airflow(self.airflow, access))
 
         async def run() -> Any:
             body = json.dumps(message).encode()
-            return await exchange(self.replicas[replica], headers, body, visit)
+            return await exchange(self.replicas[replica], headers, body, identity, self.policy)
 
         answer = json.loads(anyio.run(run).body)
         assert not self.airflow.unexpected
