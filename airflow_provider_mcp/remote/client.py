@@ -21,7 +21,6 @@ Nothing here imports Airflow: ``airflow-mcp serve --url`` runs where none is con
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -214,24 +213,20 @@ class Remote:
         return httpx.Response(answer.status_code, headers=headers, content=answer.content)
 
     async def _answer_by_v1(self, outer: httpx.Request, root: str) -> httpx.Response:
-        from airflow_provider_mcp.hosts.airflow2.rest import UnsupportedOnAirflow2, held_by, serve_v2
+        from airflow_provider_mcp.hosts.airflow2.rest import serve_v2
 
-        steps = serve_v2(outer, root)
+        steps = serve_v2(outer, root, f"{self.target.url}/api/v1/")
         try:
             step = next(steps)
             while True:
-                url = httpx.URL(
-                    f"{self.target.url}/api/v1/{step.path}", params=httpx.QueryParams(tuple(step.query))
-                )
-                content = b"" if step.body is None else json.dumps(step.body).encode()
-                asked = {} if step.body is None else {"Content-Type": "application/json"}
-                answer = await self._send(step.method, url, content, asked)
-                step = steps.send((answer, held_by(answer)))
-        except StopIteration as answered:
-            response: httpx.Response = answered.value
+                content_type = step.headers.get("content-type")
+                headers = {"Content-Type": content_type} if content_type else {}
+                step = steps.send(await self._send(step.method, step.url, step.content, headers))
+        except StopIteration as end:
+            response: httpx.Response = end.value
             return response
-        except UnsupportedOnAirflow2 as missing:
-            raise Unsupported(str(missing), instance=self.target.name) from None
+        except Unsupported as missing:
+            raise Unsupported(missing.message, instance=self.target.name) from None
 
     async def _send(
         self, method: str, url: httpx.URL, content: bytes, headers: Mapping[str, str]

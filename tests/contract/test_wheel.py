@@ -67,7 +67,10 @@ def test_the_wheel_registers_the_provider_and_the_plugin(wheel: zipfile.ZipFile)
 
 def test_the_wheel_holds_the_code_and_leaves_airflow_alone(wheel: zipfile.ZipFile) -> None:
     names = set(wheel.namelist())
-    assert {"airflow_provider_mcp/sdk/__init__.py", "airflow_provider_mcp/hosts/airflow2/rest.py"} <= names
+    assert {
+        "airflow_provider_mcp/sdk/__init__.py",
+        "airflow_provider_mcp/hosts/airflow2/rest/routes.py",
+    } <= names
     assert "airflow/providers/mcp/plugin.py" in names
     # These would replace Airflow's own files.
     assert not names & {"airflow/__init__.py", "airflow/providers/__init__.py"}

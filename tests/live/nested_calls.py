@@ -32,7 +32,7 @@ from airflow.www.app import create_app
 from airflow.www.extensions.init_auth_manager import get_auth_manager
 from sqlalchemy import event
 
-from airflow_provider_mcp.hosts.airflow2 import rest
+from airflow_provider_mcp.hosts.airflow2.rest import routes
 from airflow_provider_mcp.sdk.airflow import Airflow
 from airflow_provider_mcp.sdk.errors import ToolError
 
@@ -170,7 +170,7 @@ def main() -> None:
     app.add_url_rule("/api/v1/test/raises", view_func=raises)
     # The table passes on what it knows; the failing route is put in its place.
 
-    rest._TABLE = (("GET", "test/raises", rest._get(None)), *rest._TABLE)
+    routes.ROUTES = (("GET", "test/raises", routes.pass_on), *routes.ROUTES)
     facts: dict[str, Any] = {"one": one_outer_request(app), "eight": eight_at_once(app)}
     facts["inner_saw_outer_g"] = seen
     facts["permission_queries_of_inner_calls"] = read_permissions

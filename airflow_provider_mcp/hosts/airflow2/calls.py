@@ -19,13 +19,10 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import flask
-
-from airflow_provider_mcp.sdk.errors import Unsupported
 
 if TYPE_CHECKING:
     from airflow_provider_mcp.hosts.airflow2.serving import _Served
@@ -80,7 +77,7 @@ def _inward(app: Any, load_user: Callable[[], Any], script_name: str) -> Any:
     import anyio.to_thread
     import httpx
 
-    from airflow_provider_mcp.hosts.airflow2.rest import UnsupportedOnAirflow2, V1Request, held_by, serve_v2
+    from airflow_provider_mcp.hosts.airflow2.rest import serve_v2
     from airflow_provider_mcp.sdk.airflow import INNER_HOST, NATIVE
 
     def call(environ: dict[str, Any], start_response: Any) -> Any:
@@ -92,30 +89,23 @@ def _inward(app: Any, load_user: Callable[[], Any], script_name: str) -> Any:
     # `app.wsgi_app` is the outermost app, Airflow's dispatcher included: the path carries the prefix.
     wsgi = httpx.WSGITransport(call, raise_app_exceptions=False)
 
-    def send(request: V1Request) -> tuple[httpx.Response, Any]:
-        """Send one v1 request; return the answer and what it holds (JSON or text)."""
-        url = httpx.URL(
-            f"http://{INNER_HOST}{script_name}/api/v1/{request.path}",
-            params=httpx.QueryParams(tuple(request.query)),
-        )
-        content = b"" if request.body is None else json.dumps(request.body).encode()
-        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
-        if request.body is not None:
-            headers["Content-Type"] = "application/json"
-        inner = httpx.Request(request.method, url, headers=headers, content=content)
+    v1_url = f"http://{INNER_HOST}{script_name}/api/v1/"
+
+    def send(inner: httpx.Request) -> httpx.Response:
+        inner.headers["Accept-Encoding"] = "identity"
         # Without a context of its own, the call would have the login of the request that is being served.
         with app.app_context():
             answer = wsgi.handle_request(inner)
             answer.request = inner
             answer.read()
-        return answer, held_by(answer)
+        return answer
 
     def run(outer: httpx.Request) -> httpx.Response:
         served: _Served = app.extensions["airflow_provider_mcp"]
         document = outer.extensions.get(NATIVE) and outer.url.path == "/api/v2/openapi.json"
         if document and served.document is not None:
             return httpx.Response(200, content=served.document, headers={"Content-Type": "application/json"})
-        steps = serve_v2(outer, "/api/v2/")
+        steps = serve_v2(outer, "/api/v2/", v1_url)
         try:
             step = next(steps)
             while True:
@@ -138,10 +128,7 @@ def _inward(app: Any, load_user: Callable[[], Any], script_name: str) -> Any:
     class Inward(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
             await request.aread()
-            try:
-                # A thread of its own: in this one, the call would use the outer call's database session.
-                return await anyio.to_thread.run_sync(run_and_release, request)
-            except UnsupportedOnAirflow2 as missing:
-                raise Unsupported(str(missing)) from None
+            # A thread of its own: in this one, the call would use the outer call's database session.
+            return await anyio.to_thread.run_sync(run_and_release, request)
 
     return Inward()

@@ -20,24 +20,60 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
+import httpx
 import pytest
 
-from airflow_provider_mcp.hosts.airflow2.rest import UnsupportedOnAirflow2, log_lines, to_v1
+from airflow_provider_mcp.hosts.airflow2.rest import serve_v2
+from airflow_provider_mcp.hosts.airflow2.rest.logs import split_log
+from airflow_provider_mcp.hosts.airflow2.rest.requests import V1Request, V2Request
+from airflow_provider_mcp.hosts.airflow2.rest.routes import translate
+from airflow_provider_mcp.sdk.errors import Unsupported
 
 
-def answer(request: Any, value: Any) -> Any:
-    return request.answer(200, {}, value)
+class Rewrite:
+    """A v2 request whose v1 requests a test answers one by one."""
+
+    def __init__(self, method: str, path: str, query: Any = (), body: Any = None) -> None:
+        self.steps = translate(V2Request(method, path, query, body))
+        self.request: V1Request = next(self.steps)
+        self.asked = [self.request]
+
+    def reply(self, content: Any) -> V1Request:
+        """Answer v1's request; return the next."""
+        self.request = self.steps.send(content)
+        self.asked.append(self.request)
+        return self.request
+
+    def finish(self, content: Any) -> Any:
+        """Answer the last of v1's requests; return the v2 answer."""
+        with pytest.raises(StopIteration) as end:
+            self.steps.send(content)
+        return end.value.value
+
+    def run(self, send: Callable[[V1Request], Any]) -> Any:
+        """Answer each request as ``send`` does; return the v2 answer."""
+        while True:
+            try:
+                self.reply(send(self.request))
+            except StopIteration as end:
+                return end.value
+
+
+def first(method: str, path: str, query: Any = (), body: Any = None) -> V1Request:
+    """Return the first request to v1."""
+    return Rewrite(method, path, query, body).request
 
 
 def test_run_filters_and_answers() -> None:
     query = [("order_by", "-run_after"), ("logical_date_gte", "2026")]
-    request = to_v1("GET", "dags/a/dagRuns", query, None)
-    assert request.query == [("order_by", "-execution_date"), ("execution_date_gte", "2026")]
+    listing = Rewrite("GET", "dags/a/dagRuns", query)
+    assert listing.request.query == [("order_by", "-execution_date"), ("execution_date_gte", "2026")]
     # Runs of several Dags have the same date, which would order them in no way.
-    assert to_v1("GET", "dags/~/dagRuns", query, None).query[0] == ("order_by", "-id")
+    assert first("GET", "dags/~/dagRuns", query).query[0] == ("order_by", "-id")
     row = {
         "dag_run_id": "r",
         "execution_date": "2026-01-01T00:00:00+00:00",
@@ -45,7 +81,7 @@ def test_run_filters_and_answers() -> None:
         "end_date": "2026-01-01T00:01:30+00:00",
         "external_trigger": True,
     }
-    run = answer(request, {"dag_runs": [row], "total_entries": 9})["dag_runs"][0]
+    run = listing.finish({"dag_runs": [row], "total_entries": 9})["dag_runs"][0]
     assert run["logical_date"] == run["run_after"] == "2026-01-01T00:00:00+00:00"
     assert run["duration"] == 90
     assert "external_trigger" not in run
@@ -60,41 +96,38 @@ def test_run_filters_and_answers() -> None:
     ],
 )
 def test_a_filter_that_is_not_there_is_never_ignored(path: str, query: Any) -> None:
-    with pytest.raises(UnsupportedOnAirflow2, match=query[0][0]):
-        to_v1("GET", path, query, None)
+    with pytest.raises(Unsupported, match=query[0][0]):
+        first("GET", path, query)
 
 
 @pytest.mark.parametrize("path", ["jobs", "backfills", "dags/a/dagVersions", "no/such", "../x"])
 def test_an_operation_that_is_not_there_is_refused(path: str) -> None:
-    with pytest.raises(UnsupportedOnAirflow2):
-        to_v1("GET", path, [], None)
+    with pytest.raises(Unsupported):
+        first("GET", path)
 
 
 def test_trigger_leaves_nulls_out() -> None:
-    request = to_v1("POST", "dags/a/dagRuns", [], {"logical_date": None, "conf": {}, "note": "n"})
+    request = first("POST", "dags/a/dagRuns", [], {"logical_date": None, "conf": {}, "note": "n"})
     assert request.body == {"conf": {}, "note": "n"}
 
 
 def test_source_takes_two_steps() -> None:
-    first = to_v1("GET", "dagSources/a%20b", [], None)
-    assert first.path == "dags/a%20b"
-    assert first.then is not None
-    second = first.then({"file_token": "t.k/x"})
-    assert second.path == "dagSources/t.k%2Fx"
-    assert answer(second, {"content": "code"}) == {"content": "code", "dag_id": "a b", "version_number": None}
+    source = Rewrite("GET", "dagSources/a%20b")
+    assert source.request.path == "dags/a%20b"
+    assert source.reply({"file_token": "t.k/x"}).path == "dagSources/t.k%2Fx"
+    assert source.finish({"content": "code"}) == {"content": "code", "dag_id": "a b", "version_number": None}
 
 
 def test_state_and_note_of_a_run_are_two_calls_on_airflow_2() -> None:
-    first = to_v1("PATCH", "dags/a/dagRuns/r", [], {"state": "failed", "note": "why"})
-    assert (first.path, first.body) == ("dags/a/dagRuns/r", {"state": "failed"})
-    assert first.then is not None
-    second = first.then({})
+    change = Rewrite("PATCH", "dags/a/dagRuns/r", [], {"state": "failed", "note": "why"})
+    assert (change.request.path, change.request.body) == ("dags/a/dagRuns/r", {"state": "failed"})
+    second = change.reply({})
     assert (second.path, second.body) == ("dags/a/dagRuns/r/setNote", {"note": "why"})
 
 
 def test_task_instances_by_task_use_the_batch_listing() -> None:
     query = [("task_id", "t"), ("state", "failed"), ("limit", "5"), ("offset", "10")]
-    request = to_v1("GET", "dags/a/dagRuns/~/taskInstances", query, None)
+    request = first("GET", "dags/a/dagRuns/~/taskInstances", query)
     assert request.method == "POST"
     assert request.body == {
         "task_ids": ["t"],
@@ -103,13 +136,6 @@ def test_task_instances_by_task_use_the_batch_listing() -> None:
         "page_offset": 10,
         "dag_ids": ["a"],
     }
-
-
-def serve(request: Any, send: Any) -> Any:
-    """Answer each step as Airflow 2 would; return the v2 answer."""
-    while request.then is not None:
-        request = request.then(send(request))
-    return request.answer(200, {}, send(request))
 
 
 def datasets(count: int, missing: frozenset[int] = frozenset()) -> Any:
@@ -121,8 +147,6 @@ def datasets(count: int, missing: frozenset[int] = frozenset()) -> Any:
     ]
 
     def send(request: Any) -> Any:
-        if request.path == "version":
-            return {"version": "2.11.2"}
         if request.path == "datasets":
             query = dict(request.query)
             found = [row for row in rows if query.get("uri_pattern", "") in row["uri"]]
@@ -140,11 +164,11 @@ def datasets(count: int, missing: frozenset[int] = frozenset()) -> Any:
 
 
 def test_names_of_assets() -> None:
-    request = to_v1("GET", "assets", [("name_pattern", "x"), ("order_by", "-name")], None)
+    request = first("GET", "assets", [("name_pattern", "x"), ("order_by", "-name")])
     assert (request.path, request.query) == ("datasets", [("uri_pattern", "x"), ("order_by", "-uri")])
     row = {"id": 1, "uri": "s3://x", "consuming_dags": [], "producing_tasks": []}
-    listed = to_v1("GET", "assets", [("only_active", "true")], None)
-    asset = answer(listed, {"datasets": [row], "total_entries": 1})["assets"][0]
+    listing = Rewrite("GET", "assets", [("only_active", "true")])
+    asset = listing.finish({"datasets": [row], "total_entries": 1})["assets"][0]
     assert asset["name"] == "s3://x"
     assert "consuming_dags" not in asset
 
@@ -153,67 +177,68 @@ def test_names_of_assets() -> None:
 @pytest.mark.parametrize("offset", [0, 10, 500])
 def test_filtered_assets_are_counted(count: int, offset: int) -> None:
     query = [("uri_pattern", "even"), ("limit", "10"), ("offset", str(offset))]
-    told = serve(to_v1("GET", "assets", query, None), datasets(count))
-    assert told["total_entries"] == count // 2
-    assert len(told["assets"]) == min(10, max(0, count // 2 - offset))
+    listing = Rewrite("GET", "assets", query)
+    answer = listing.run(datasets(count))
+    assert answer["total_entries"] == count // 2
+    assert "total_is_at_least" not in answer
+    assert len(listing.asked) <= 3
+    assert len(answer["assets"]) == min(10, max(0, count // 2 - offset))
 
 
 def test_two_patterns_of_assets_are_one_too_many() -> None:
-    with pytest.raises(UnsupportedOnAirflow2, match="one pattern"):
-        to_v1("GET", "assets", [("name_pattern", "a"), ("uri_pattern", "b")], None)
+    with pytest.raises(Unsupported, match="one pattern"):
+        first("GET", "assets", [("name_pattern", "a"), ("uri_pattern", "b")])
 
 
 def test_assets_of_several_dags() -> None:
-    request = to_v1("GET", "assets", [("dag_ids", "a"), ("dag_ids", "b")], None)
+    request = first("GET", "assets", [("dag_ids", "a"), ("dag_ids", "b")])
     assert request.query == [("dag_ids", "a,b")]
 
 
 @pytest.mark.parametrize("missing", [frozenset(), frozenset(range(1, 350))])
 def test_an_asset_by_its_id(missing: frozenset[int]) -> None:
     send = datasets(500, missing)
-    assert serve(to_v1("GET", "assets/444", [], None), send)["name"] == "x://even/444"
-    event = serve(to_v1("POST", "assets/events", [], {"asset_id": 444, "extra": None}), send)
+    assert Rewrite("GET", "assets/444").run(send)["name"] == "x://even/444"
+    event = Rewrite("POST", "assets/events", [], {"asset_id": 444, "extra": None}).run(send)
     assert event["uri"] == "x://even/444"
 
 
 def test_an_event_of_an_unknown_asset_is_left_to_airflow_to_refuse() -> None:
-    request = to_v1("POST", "assets/events", [], {"asset_id": 77, "extra": {"a": 1}})
-    assert request.then is not None
-    request = request.then({"datasets": []})
-    assert request.body == {"dataset_uri": "77", "extra": {"a": 1}}
+    event = Rewrite("POST", "assets/events", [], {"asset_id": 77, "extra": {"a": 1}})
+    assert event.reply({"datasets": []}).body == {"dataset_uri": "77", "extra": {"a": 1}}
 
 
 def test_runs_that_an_asset_event_started_have_airflow_3s_names() -> None:
-    request = to_v1("GET", "assets/events", [("asset_id", "1")], None)
+    listing = Rewrite("GET", "assets/events", [("asset_id", "1")])
     row = {"id": 1, "dataset_uri": "x://a", "created_dagruns": [{"dag_id": "d", "dag_run_id": "r"}]}
-    (event,) = answer(request, {"dataset_events": [row], "total_entries": 1})["asset_events"]
+    (event,) = listing.finish({"dataset_events": [row], "total_entries": 1})["asset_events"]
     assert (event["name"], event["created_dagruns"][0]["run_id"]) == ("x://a", "r")
 
 
 def test_pools() -> None:
-    assert to_v1("GET", "pools", [("order_by", "name")], None).query == [("order_by", "name")]
+    assert first("GET", "pools", [("order_by", "name")]).query == [("order_by", "name")]
     query = [("update_mask", "slots"), ("update_mask", "include_deferred")]
-    request = to_v1("PATCH", "pools/a", query, {"pool": "a", "slots": 1, "description": None})
+    request = first("PATCH", "pools/a", query, {"pool": "a", "slots": 1, "description": None})
     assert request.query == [("update_mask", "slots,include_deferred")]
     assert request.body == {"name": "a", "slots": 1}
     for method, path in (("POST", "pools"), ("PATCH", "pools/a")):
-        with pytest.raises(UnsupportedOnAirflow2, match="without a limit"):
-            to_v1(method, path, [], {"name": "a", "slots": -1})
+        with pytest.raises(Unsupported, match="without a limit"):
+            first(method, path, [], {"name": "a", "slots": -1})
 
 
 def test_keys_of_variables_may_hold_slashes() -> None:
     for method in ("GET", "PATCH", "DELETE"):
-        assert to_v1(method, "variables/a/b", [], {}).path == "variables/a/b"
-    with pytest.raises(UnsupportedOnAirflow2):
-        to_v1("GET", "pools/a/b", [], None)
+        assert first(method, "variables/a/b", [], {}).path == "variables/a/b"
+    with pytest.raises(Unsupported):
+        first("GET", "pools/a/b")
 
 
 @pytest.mark.parametrize("field", ["password", "extra"])
 def test_a_masked_secret_is_never_stored(field: str) -> None:
-    with pytest.raises(UnsupportedOnAirflow2, match="masked"):
-        to_v1("PATCH", "connections/a", [], {field: '{"password": "***"}'})
+    with pytest.raises(Unsupported, match="masked"):
+        first("PATCH", "connections/a", [], {field: '{"password": "***"}'})
     body = {field: "x", "host": None}
-    assert to_v1("PATCH", "connections/a", [], body).body == {field: "x"}
+    assert first("PATCH", "connections/a", [], body).body == {field: "x"}
 
 
 def test_a_text_log_becomes_lines() -> None:
@@ -221,8 +246,8 @@ def test_a_text_log_becomes_lines() -> None:
         "[2026-11-24T12:00:00.000+0000] {a.py:3} ERROR - it failed\n"
         "Traceback (most recent call last):\nKeyError: 'x'"
     )
-    request = to_v1("GET", "dags/a/dagRuns/r/taskInstances/t/logs/1", [], None)
-    logs = answer(request, {"content": str([("host", text)]), "continuation_token": "t"})
+    log = Rewrite("GET", "dags/a/dagRuns/r/taskInstances/t/logs/1")
+    logs = log.finish({"content": str([("host", text)]), "continuation_token": "t"})
     assert logs["continuation_token"] == "t"
     assert logs["content"][0] == {
         "timestamp": "2026-11-24T12:00:00.000+00:00",
@@ -244,7 +269,8 @@ def test_task_instances_by_batch() -> None:
         "order_by": "-end_date",
         "pool": None,
     }
-    request = to_v1("POST", "dags/~/dagRuns/~/taskInstances/list", [], body)
+    listing = Rewrite("POST", "dags/~/dagRuns/~/taskInstances/list", [], body)
+    request = listing.request
     assert (request.method, request.path) == ("POST", "dags/~/dagRuns/~/taskInstances/list")
     assert request.body == {
         "dag_ids": ["a"],
@@ -255,11 +281,11 @@ def test_task_instances_by_batch() -> None:
         "page_offset": 0,
     }
     row = {"dag_run_id": "r", "task_id": "t", "execution_date": "2026", "sla_miss": None}
-    listed = answer(request, {"task_instances": [row], "total_entries": 9})
+    listed = listing.finish({"task_instances": [row], "total_entries": 9})
     assert listed["total_entries"] == 9
     assert listed["task_instances"][0]["logical_date"] == "2026"
-    with pytest.raises(UnsupportedOnAirflow2, match="map_index"):
-        to_v1("POST", "dags/~/dagRuns/~/taskInstances/list", [], {"map_index": [1]})
+    with pytest.raises(Unsupported, match="map_index"):
+        first("POST", "dags/~/dagRuns/~/taskInstances/list", [], {"map_index": [1]})
 
 
 @pytest.mark.parametrize(
@@ -268,8 +294,8 @@ def test_task_instances_by_batch() -> None:
 )
 def test_a_log_that_has_ended_has_no_more_pages(held: Any, kept: bool) -> None:
     payload = base64.urlsafe_b64encode(json.dumps(held).encode()).decode().rstrip("=")
-    request = to_v1("GET", "dags/a/dagRuns/r/taskInstances/t/logs/1", [], None)
-    logs = answer(request, {"content": "x", "continuation_token": f"{payload}.signature"})
+    log = Rewrite("GET", "dags/a/dagRuns/r/taskInstances/t/logs/1")
+    logs = log.finish({"content": "x", "continuation_token": f"{payload}.signature"})
     assert logs["continuation_token"] == (f"{payload}.signature" if kept else None)
 
 
@@ -277,19 +303,16 @@ def test_no_line_of_a_large_log_is_lost() -> None:
     text = "\n".join(
         f"[2026-11-24T12:00:00.000+0000] {{a.py:{n}}} INFO - row {n} [x] {{y}}" for n in range(60_000)
     )
-    assert [line["event"] for line in log_lines(text)][-1] == "row 59999 [x] {y}"
-    assert len(log_lines(text)) == 60_000
+    assert [line["event"] for line in split_log(text)][-1] == "row 59999 [x] {y}"
+    assert len(split_log(text)) == 60_000
 
 
-def run_steps(request: Any, *answers: Any) -> tuple[list[tuple[str, str, Any]], Any]:
-    """Follow a request through its steps; return what is asked, and the answer."""
-    asked = []
-    for given in answers:
-        asked.append((request.method, request.path, request.body))
-        if request.then is None:
-            return asked, answer(request, given)
-        request = request.then(given)
-    raise AssertionError(f"one more answer is needed: {request}")
+def run_steps(rewrite: Rewrite, *contents: Any) -> tuple[list[tuple[str, str, Any]], Any]:
+    """Answer each request by the next of ``contents``; return what was asked, and the v2 answer."""
+    for content in contents[:-1]:
+        rewrite.reply(content)
+    answer = rewrite.finish(contents[-1])
+    return [(request.method, request.path, request.body) for request in rewrite.asked], answer
 
 
 ROW = {"task_id": "t", "dag_id": "a", "run_id": "r", "map_index": 0, "state": "failed", "try_number": 2}
@@ -299,8 +322,8 @@ LIST = "dags/~/dagRuns/~/taskInstances/list"
 def test_a_dry_run_tells_the_instances_as_they_are() -> None:
     body = {"dag_run_id": "r", "task_ids": ["t"], "dry_run": True, "only_failed": True}
     named = {"task_instances": [{"task_id": "t", "dag_run_id": "r"}]}
-    asked, told = run_steps(
-        to_v1("POST", "dags/a%20b/clearTaskInstances", [], body), named, {"task_instances": [ROW]}
+    asked, answer = run_steps(
+        Rewrite("POST", "dags/a%20b/clearTaskInstances", [], body), named, {"task_instances": [ROW]}
     )
     assert asked[0][2]["reset_dag_runs"] is True
     assert asked[1][:2] == ("POST", LIST)
@@ -311,38 +334,36 @@ def test_a_dry_run_tells_the_instances_as_they_are() -> None:
         "state": ["failed", "upstream_failed"],
         "page_limit": 1,
     }
-    assert told["total_entries"] == 1
-    assert told["task_instances"][0]["try_number"] == 2
-    asked, told = run_steps(
-        to_v1("POST", "dags/a/clearTaskInstances", [], body), {"task_instances": []}, {"version": "2"}
-    )
-    assert told == {"task_instances": [], "total_entries": 0}
+    assert answer["total_entries"] == 1
+    assert answer["task_instances"][0]["try_number"] == 2
+    asked, answer = run_steps(Rewrite("POST", "dags/a/clearTaskInstances", [], body), {"task_instances": []})
+    assert answer == {"task_instances": [], "total_entries": 0}
 
 
 def test_clearing_in_earnest_is_one_step() -> None:
     body = {"dag_run_id": "r", "task_ids": ["t"], "dry_run": False, "only_failed": False}
-    asked, told = run_steps(
-        to_v1("POST", "dags/a/clearTaskInstances", [], body), {"task_instances": [{"task_id": "t"}]}
+    asked, answer = run_steps(
+        Rewrite("POST", "dags/a/clearTaskInstances", [], body), {"task_instances": [{"task_id": "t"}]}
     )
     assert asked == [("POST", "dags/a/clearTaskInstances", {**body, "reset_dag_runs": True})]
-    assert told["total_entries"] == 1
+    assert answer["total_entries"] == 1
 
 
 @pytest.mark.parametrize("only_failed", [True, False])
 def test_clearing_a_run(only_failed: bool) -> None:
-    request = to_v1("POST", "dags/a/dagRuns/r/clear", [], {"dry_run": True, "only_failed": only_failed})
-    asked, told = run_steps(request, {"task_instances": [{"task_id": "t"}]}, {"task_instances": [ROW]})
+    clear = Rewrite("POST", "dags/a/dagRuns/r/clear", [], {"dry_run": True, "only_failed": only_failed})
+    asked, answer = run_steps(clear, {"task_instances": [{"task_id": "t"}]}, {"task_instances": [ROW]})
     assert asked[0][1] == ("dags/a/clearTaskInstances" if only_failed else "dags/a/dagRuns/r/clear")
     assert ("state" in asked[1][2]) == only_failed
-    assert told["task_instances"][0]["state"] == "failed"
-    request = to_v1("POST", "dags/a/dagRuns/r/clear", [], {"dry_run": False, "only_failed": only_failed})
-    assert request.body["dry_run"] is False
-    assert request.then is None
+    assert answer["task_instances"][0]["state"] == "failed"
+    clear = Rewrite("POST", "dags/a/dagRuns/r/clear", [], {"dry_run": False, "only_failed": only_failed})
+    assert clear.request.body["dry_run"] is False
+    clear.finish({"task_instances": []})
 
 
 def test_single_map_indexes_cannot_be_cleared() -> None:
-    with pytest.raises(UnsupportedOnAirflow2, match="map indexes"):
-        to_v1("POST", "dags/a/clearTaskInstances", [], {"task_ids": [["t", 1]]})
+    with pytest.raises(Unsupported, match="map indexes"):
+        first("POST", "dags/a/clearTaskInstances", [], {"task_ids": [["t", 1]]})
 
 
 PATCH = "dags/a/dagRuns/r/taskInstances/t"
@@ -350,37 +371,38 @@ PATCH = "dags/a/dagRuns/r/taskInstances/t"
 
 def test_the_dry_run_of_a_state_is_what_is_not_in_it_yet() -> None:
     rows = [ROW, {**ROW, "map_index": 1, "state": "success"}, {**ROW, "map_index": 2, "state": None}]
-    asked, told = run_steps(
-        to_v1("PATCH", f"{PATCH}/dry_run", [], {"new_state": "success"}), {"task_instances": rows}
+    asked, answer = run_steps(
+        Rewrite("PATCH", f"{PATCH}/dry_run", [], {"new_state": "success"}), {"task_instances": rows}
     )
     assert asked[0][:2] == ("POST", LIST)
-    assert [row["map_index"] for row in told["task_instances"]] == [0, 2]
-    request = to_v1("PATCH", f"{PATCH}/dry_run", [], {"new_state": "success"})
-    with pytest.raises(UnsupportedOnAirflow2, match="5000"):
-        answer(request, {"task_instances": rows, "total_entries": 5001})
+    assert [row["map_index"] for row in answer["task_instances"]] == [0, 2]
+    dry_run = Rewrite("PATCH", f"{PATCH}/dry_run", [], {"new_state": "success"})
+    with pytest.raises(Unsupported, match="5000"):
+        dry_run.reply({"task_instances": rows, "total_entries": 5001})
 
 
 def test_a_state_is_set_at_once_or_one_map_index_after_the_other() -> None:
     one = {**ROW, "map_index": -1}
-    request = to_v1("PATCH", PATCH, [], {"new_state": "success"})
-    asked, told = run_steps(request, {"task_instances": [one]}, {"task_instances": [{"task_id": "t"}]})
+    body = {"new_state": "success"}
+    asked, answer = run_steps(
+        Rewrite("PATCH", PATCH, [], body), {"task_instances": [one]}, {"task_instances": [{"task_id": "t"}]}
+    )
     assert asked[1][1] == "dags/a/updateTaskInstancesState"
     assert (asked[1][2]["dry_run"], asked[1][2]["new_state"]) == (False, "success")
     rows = [ROW, {**ROW, "map_index": 1, "state": "success"}, {**ROW, "map_index": 2}]
-    asked, told = run_steps(request, {"task_instances": rows}, {}, {})
+    asked, answer = run_steps(Rewrite("PATCH", PATCH, [], body), {"task_instances": rows}, {}, {})
     assert [path for _, path, _ in asked[1:]] == [f"{PATCH}/0", f"{PATCH}/2"]
     assert {body["new_state"] for _, _, body in asked[1:]} == {"success"}
-    assert told["total_entries"] == 2
+    assert answer["total_entries"] == 2
     many = [{**ROW, "map_index": number} for number in range(201)]
-    assert request.then is not None
-    with pytest.raises(UnsupportedOnAirflow2, match="201"):
-        request.then({"task_instances": many})
+    with pytest.raises(Unsupported, match="201"):
+        Rewrite("PATCH", PATCH, [], body).reply({"task_instances": many})
 
 
 def test_links_have_a_name_of_their_own() -> None:
-    request = to_v1("GET", f"{PATCH}/links", [("map_index", "3")], None)
-    assert request.query == [("map_index", "3")]
-    assert answer(request, {"Docs": "http://d"})["extra_links"] == {"Docs": "http://d"}
+    links = Rewrite("GET", f"{PATCH}/links", [("map_index", "3")])
+    assert links.request.query == [("map_index", "3")]
+    assert links.finish({"Docs": "http://d"})["extra_links"] == {"Docs": "http://d"}
 
 
 @pytest.mark.parametrize(
@@ -393,11 +415,76 @@ def test_links_have_a_name_of_their_own() -> None:
 def test_a_state_that_airflow_2_does_not_have_is_refused(
     method: str, path: str, query: list[tuple[str, str]], body: Any
 ) -> None:
-    with pytest.raises(UnsupportedOnAirflow2, match="awaiting_input"):
-        to_v1(method, path, query, body)
+    with pytest.raises(Unsupported, match="awaiting_input"):
+        first(method, path, query, body)
 
 
 def test_every_state_that_airflow_2_has_is_passed_on() -> None:
     for state in ("none", "deferred", "shutdown", "upstream_failed"):
-        request = to_v1("GET", "dags/a/dagRuns/r/taskInstances", [("state", state)], None)
+        request = first("GET", "dags/a/dagRuns/r/taskInstances", [("state", state)])
         assert request.query == [("state", state)]
+
+
+def test_a_filtered_list_of_assets_takes_three_calls_at_most_and_says_what_it_did_not_count() -> None:
+    listing = Rewrite("GET", "assets", [("uri_pattern", "even"), ("limit", "25")])
+    answer = listing.run(datasets(20_000))
+    assert len(listing.asked) == 3
+    assert (answer["total_entries"], answer["total_is_at_least"]) == (225, True)
+    page = Rewrite("GET", "assets", [("uri_pattern", "even"), ("limit", "25")])
+    small = page.run(datasets(40))
+    assert (len(page.asked), small["total_entries"]) == (2, 20)
+
+
+MISSING = {"task_instances": [], "dag_runs": [], "total_entries": 0}
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "looked_for"),
+    [
+        ("dags/a/dagRuns/latest/taskInstances", [], "dags/a/dagRuns/latest"),
+        ("dags/a/dagRuns/latest/taskInstances", [("task_id", "t")], "dags/a/dagRuns/latest"),
+        ("dags/a/dagRuns/~/taskInstances", [], "dags/a"),
+        ("dags/a/dagRuns", [], "dags/a"),
+    ],
+)
+def test_an_empty_list_asks_whether_what_it_is_about_exists(path: str, query: Any, looked_for: str) -> None:
+    listing = Rewrite("GET", path, query)
+    request = listing.reply(MISSING)
+    assert (request.method, request.path) == ("GET", looked_for)
+    assert listing.finish({})["total_entries"] == 0
+
+
+def test_an_empty_list_of_all_dags_is_one_call() -> None:
+    for path in ("dags/~/dagRuns/~/taskInstances", "dags/~/dagRuns"):
+        assert Rewrite("GET", path).finish(MISSING)["total_entries"] == 0
+
+
+def test_what_v1_does_not_find_is_the_answer() -> None:
+    outer = httpx.Request("GET", "http://a/api/v2/dags/a/dagRuns/latest/taskInstances")
+    steps = serve_v2(outer, "/api/v2/", "http://a/api/v1/")
+    assert str(next(steps).url) == "http://a/api/v1/dags/a/dagRuns/latest/taskInstances"
+    steps.send(httpx.Response(200, json=MISSING))
+    with pytest.raises(StopIteration) as end:
+        steps.send(httpx.Response(404, json={"title": "DAGRun not found"}))
+    answer = end.value.value
+    assert (answer.status_code, answer.json()) == (404, {"title": "DAGRun not found"})
+
+
+@pytest.mark.parametrize(
+    ("time", "sent"),
+    [
+        ("2026-11-01", "2026-11-01T00:00:00+00:00"),
+        ("2026-11-01T12:00:00", "2026-11-01T12:00:00+00:00"),
+        ("2026-11-01T12:00:00Z", "2026-11-01T12:00:00Z"),
+        ("2026-11-01T12:00:00+02:00", "2026-11-01T12:00:00+02:00"),
+        ("yesterday", "yesterday"),
+    ],
+)
+def test_a_time_without_an_offset_is_utc(time: str, sent: str) -> None:
+    runs = first("GET", "dags/a/dagRuns", [("logical_date_gte", time)])
+    assert runs.query == [("execution_date_gte", sent)]
+    assert first("GET", "eventLogs", [("after", time)]).query == [("after", sent)]
+    path = "dags/~/dagRuns/~/taskInstances/list"
+    assert first("POST", path, [], {"start_date_gte": time}).body == {"start_date_gte": sent}
+    trigger = first("POST", "dags/a/dagRuns", [], {"logical_date": time})
+    assert trigger.body == {"logical_date": sent}

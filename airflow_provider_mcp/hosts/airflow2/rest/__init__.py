@@ -1,0 +1,29 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""Airflow 2's REST API in Airflow 3's terms.
+
+``routes`` is the table of the v2 operations that Airflow 2 can serve. Each has a rewrite: a generator that
+yields requests to v1, is sent the content of each answer, and returns the content of the v2 answer.
+``serve`` runs it.
+"""
+
+from __future__ import annotations
+
+from airflow_provider_mcp.hosts.airflow2.rest.page_url import page_url
+from airflow_provider_mcp.hosts.airflow2.rest.serve import serve_v2
+
+__all__ = ["page_url", "serve_v2"]
