@@ -21,8 +21,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 
-from airflow_provider_mcp.hosts.airflow2.rest.requests import Row, V2Request
+from airflow_provider_mcp.hosts.airflow2.rest.requests import V2Request
 from airflow_provider_mcp.sdk.errors import Unsupported
+from airflow_provider_mcp.sdk.json_types import JSONObject
 
 Filters = Mapping[str, "str | None"]
 """From a name in v2 to the name in v1; None: v1 needs it not, and it is dropped."""
@@ -77,7 +78,7 @@ def _convert(call: V2Request, name: str, value: str) -> str:
     return value
 
 
-def rename_fields(fields: Row, filters: Filters) -> Row:
+def rename_fields(fields: JSONObject, filters: Filters) -> JSONObject:
     """Return the filters of a body in v1's terms.
 
     :raises Unsupported: There is one that is not in ``filters``.

@@ -22,10 +22,10 @@ import ast
 import base64
 import json
 import re
-from typing import Any
 
 from airflow_provider_mcp.hosts.airflow2.rest.filters import rename_query
-from airflow_provider_mcp.hosts.airflow2.rest.requests import Rewriting, Row, V2Request, get
+from airflow_provider_mcp.hosts.airflow2.rest.requests import Rewriting, V2Request, get
+from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
 
 _LINE = re.compile(
     r"\[(?P<time>\d{4}-\d\d-\d\dT[\d:.]+(?:[+-]\d\d:?\d\d|Z)?)\] \{(?P<logger>[^}]{1,200})\} "
@@ -52,7 +52,7 @@ def _join_hosts(text: str) -> str:
     return text if hosts is None else "\n".join(str(host[1]) for host in hosts)
 
 
-def _is_last(token: Any) -> bool:
+def _is_last(token: JSON) -> bool:
     """Return whether a continuation token, which v1 always gives, says that the log has ended.
 
     Asking once more would read the whole log again only to skip it.
@@ -65,9 +65,9 @@ def _is_last(token: Any) -> bool:
     return isinstance(position, dict) and position.get("end_of_log") is True
 
 
-def split_log(text: str) -> list[Row]:
+def split_log(text: str) -> list[JSONObject]:
     """Return a text log as structured lines: ``event`` and, at the start of a record, time, level, logger."""
-    lines: list[Row] = []
+    lines: list[JSONObject] = []
     for line in text.splitlines():
         record = _LINE.fullmatch(line)
         if not record:

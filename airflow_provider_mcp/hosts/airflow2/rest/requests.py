@@ -20,12 +20,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import unquote
 
-Query = Sequence[tuple[str, str]]
+from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
 
-Row = dict[str, Any]
+Query = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class V2Request:
     method: str
     path: str
     query: Query = ()
-    body: Any = None
+    body: JSON = None
     parts: Mapping[str, str] = field(default_factory=dict)
 
     def identifier(self, name: str) -> str:
@@ -47,7 +46,7 @@ class V2Request:
         return unquote(self.parts[name])
 
     @property
-    def fields(self) -> Row:
+    def fields(self) -> JSONObject:
         """The fields of the body that have a value: v1 takes no null for "not given"."""
         return {name: value for name, value in (self.body or {}).items() if value is not None}
 
@@ -62,10 +61,10 @@ class V1Request:
     method: str
     path: str
     query: Query = ()
-    body: Any = None
+    body: JSON = None
 
 
-Rewriting = Generator[V1Request, Any, Any]
+Rewriting = Generator[V1Request, JSON, JSON]
 """Yields requests to v1, is sent the content of each answer, and returns the content of the v2 answer.
 
 The content is decoded JSON, or text. It is sent that of a success only.
@@ -79,11 +78,11 @@ def get(path: str, query: Query = ()) -> V1Request:
     return V1Request("GET", path, query)
 
 
-def post(path: str, body: Any) -> V1Request:
+def post(path: str, body: JSON) -> V1Request:
     """Return a request that creates or acts."""
     return V1Request("POST", path, (), body)
 
 
-def patch(path: str, body: Any, query: Query = ()) -> V1Request:
+def patch(path: str, body: JSON, query: Query = ()) -> V1Request:
     """Return a request that changes."""
     return V1Request("PATCH", path, query, body)

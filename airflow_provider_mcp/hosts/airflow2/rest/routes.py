@@ -21,7 +21,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from airflow_provider_mcp.hosts.airflow2.rest import admin, assets, logs, runs, task_instances
 from airflow_provider_mcp.hosts.airflow2.rest.filters import LISTING, PAGING, Filters, rename_query
@@ -38,6 +37,7 @@ from airflow_provider_mcp.hosts.airflow2.rest.rows import (
     keep,
 )
 from airflow_provider_mcp.sdk.errors import Unsupported
+from airflow_provider_mcp.sdk.json_types import JSON
 
 
 def translate(call: V2Request) -> Rewriting:
@@ -57,7 +57,7 @@ def pass_on(call: V2Request) -> Rewriting:
     return (yield V1Request(call.method, call.path, call.query, call.body))
 
 
-def _row(convert: Callable[[Any], Any] = keep) -> Rewrite:
+def _row(convert: Callable[[JSON], JSON] = keep) -> Rewrite:
     """Return a rewrite that sends the same request to v1 and converts its answer."""
 
     def rewrite(call: V2Request) -> Rewriting:
@@ -67,7 +67,7 @@ def _row(convert: Callable[[Any], Any] = keep) -> Rewrite:
     return rewrite
 
 
-def _read(filters: Filters, convert: Callable[[Any], Any] = keep, path: str | None = None) -> Rewrite:
+def _read(filters: Filters, convert: Callable[[JSON], JSON] = keep, path: str | None = None) -> Rewrite:
     """Return a rewrite that reads with these filters, at v1's ``path`` where it is another."""
 
     def rewrite(call: V2Request) -> Rewriting:
@@ -77,16 +77,16 @@ def _read(filters: Filters, convert: Callable[[Any], Any] = keep, path: str | No
     return rewrite
 
 
-def _rows(v1_key: str, v2_key: str, convert: Convert) -> Callable[[Any], Any]:
+def _rows(v1_key: str, v2_key: str, convert: Convert) -> Callable[[JSON], JSON]:
     """Return a conversion of a list."""
 
-    def convert_rows(content: Any) -> Any:
+    def convert_rows(content: JSON) -> JSON:
         return convert_list(content, v1_key, v2_key, convert)
 
     return convert_rows
 
 
-def _list_links(content: Any) -> Any:
+def _list_links(content: JSON) -> JSON:
     return {"extra_links": content, "total_entries": len(content)}
 
 

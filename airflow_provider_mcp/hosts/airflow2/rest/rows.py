@@ -20,25 +20,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
 
-from airflow_provider_mcp.hosts.airflow2.rest.requests import Row
+from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
 
-Convert = Callable[[Row], Row]
+Convert = Callable[[JSONObject], JSONObject]
 
 
-def convert_list(content: Row, v1_key: str, v2_key: str, convert: Convert) -> Row:
+def convert_list(content: JSONObject, v1_key: str, v2_key: str, convert: Convert) -> JSONObject:
     """Return a v1 list as the v2 list of converted rows."""
     rows = [convert(row) for row in content[v1_key]]
     return {v2_key: rows, "total_entries": content.get("total_entries", len(rows))}
 
 
-def keep(row: Any) -> Any:
+def keep(row: JSON) -> JSON:
     """Return what is the same in both."""
     return row
 
 
-def convert_dag(row: Row) -> Row:
+def convert_dag(row: JSONObject) -> JSONObject:
     new = dict(row)
     schedule = new.pop("schedule_interval", None)
     new["is_stale"] = not new.pop("is_active", True)
@@ -48,7 +47,7 @@ def convert_dag(row: Row) -> Row:
     return new
 
 
-def convert_dag_run(row: Row) -> Row:
+def convert_dag_run(row: JSONObject) -> JSONObject:
     new = dict(row)
     new["logical_date"] = new.pop("execution_date", None) or new.get("logical_date")
     new["run_after"] = new.get("data_interval_end") or new["logical_date"]
@@ -64,7 +63,7 @@ def _seconds(start: str | None, end: str | None) -> float | None:
     return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
 
 
-def convert_task_instance(row: Row) -> Row:
+def convert_task_instance(row: JSONObject) -> JSONObject:
     new = dict(row)
     if "execution_date" in new:
         new["logical_date"] = new.pop("execution_date")
@@ -73,22 +72,22 @@ def convert_task_instance(row: Row) -> Row:
     return new
 
 
-def list_task_instances(rows: Sequence[Row]) -> Row:
+def list_task_instances(rows: Sequence[JSONObject]) -> JSONObject:
     """Return the v2 list of these instances, which are all that there are."""
     return {"task_instances": [convert_task_instance(row) for row in rows], "total_entries": len(rows)}
 
 
-def convert_event_log(row: Row) -> Row:
+def convert_event_log(row: JSONObject) -> JSONObject:
     new = dict(row)
     new["logical_date"] = new.pop("execution_date", None)
     return new
 
 
-def convert_import_error(row: Row) -> Row:
+def convert_import_error(row: JSONObject) -> JSONObject:
     return {"bundle_name": None, **row}
 
 
-def convert_asset(row: Row) -> Row:
+def convert_asset(row: JSONObject) -> JSONObject:
     new = dict(row)
     new.setdefault("name", row.get("uri"))
     new["group"] = "asset"
@@ -97,7 +96,7 @@ def convert_asset(row: Row) -> Row:
     return new
 
 
-def convert_asset_event(row: Row) -> Row:
+def convert_asset_event(row: JSONObject) -> JSONObject:
     new = {key.replace("dataset_", "asset_"): value for key, value in row.items()}
     new["uri"] = new["name"] = new.pop("asset_uri", None)
     new["created_dagruns"] = [

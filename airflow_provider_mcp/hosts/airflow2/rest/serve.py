@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator
-from typing import Any
 from urllib.parse import parse_qsl
 
 import httpx
@@ -28,6 +27,7 @@ import httpx
 from airflow_provider_mcp.hosts.airflow2.rest.requests import V1Request, V2Request
 from airflow_provider_mcp.hosts.airflow2.rest.routes import pass_on, translate
 from airflow_provider_mcp.sdk.airflow import NATIVE
+from airflow_provider_mcp.sdk.json_types import JSON
 
 Exchange = Generator[httpx.Request, httpx.Response, httpx.Response]
 
@@ -70,7 +70,7 @@ def _build(request: V1Request, v1_url: str) -> httpx.Request:
     return httpx.Request(request.method, url, headers=headers, content=json.dumps(request.body).encode())
 
 
-def _decode(answer: httpx.Response) -> Any:
+def _decode(answer: httpx.Response) -> JSON:
     """Return the content of a v1 answer: decoded JSON, or text."""
     is_json = answer.headers.get("content-type", "").split(";")[0].endswith("json")
     return json.loads(answer.content or b"null") if is_json else answer.text

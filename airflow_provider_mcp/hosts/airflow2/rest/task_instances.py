@@ -19,7 +19,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from airflow_provider_mcp.hosts.airflow2.rest.filters import (
     DATES,
@@ -32,7 +31,6 @@ from airflow_provider_mcp.hosts.airflow2.rest.filters import (
 )
 from airflow_provider_mcp.hosts.airflow2.rest.requests import (
     Rewriting,
-    Row,
     V1Request,
     V2Request,
     get,
@@ -45,6 +43,7 @@ from airflow_provider_mcp.hosts.airflow2.rest.rows import (
     list_task_instances,
 )
 from airflow_provider_mcp.sdk.errors import Unsupported
+from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
 
 MOST_INSTANCES = 5000
 """Map indexes of a task that are looked at, at most, to set its state."""
@@ -101,7 +100,7 @@ def list_instances(call: V2Request) -> Rewriting:
 def _batch_listing(call: V2Request, query: Sequence[tuple[str, str]]) -> V1Request:
     """Return the same listing as v1's batch listing, the only one that filters by task."""
     names = {"task_id": "task_ids", "limit": "page_limit", "offset": "page_offset"}
-    body: Row = {}
+    body: JSONObject = {}
     for name, value in query:
         if name in PAGING:
             body[names[name]] = int(value)
@@ -130,13 +129,20 @@ def _instances(
     dag_id: str, run_id: str, task_ids: Sequence[str], count: int, states: Sequence[str] = ()
 ) -> V1Request:
     """Return a request for at most ``count`` instances of tasks of a run."""
-    body: Row = {"dag_ids": [dag_id], "dag_run_ids": [run_id], "task_ids": task_ids, "page_limit": count}
+    body: JSONObject = {
+        "dag_ids": [dag_id],
+        "dag_run_ids": [run_id],
+        "task_ids": task_ids,
+        "page_limit": count,
+    }
     if states:
         body["state"] = list(states)
     return post(_BATCH, body)
 
 
-def preview_clear(dag_id: str, run_id: str | None, cleared: Sequence[Row], only_failed: bool) -> Rewriting:
+def preview_clear(
+    dag_id: str, run_id: str | None, cleared: Sequence[JSONObject], only_failed: bool
+) -> Rewriting:
     """Return the instances that a dry run names: v1's names their tasks alone, v2's has them as they are."""
     if not cleared or run_id is None:
         return list_task_instances(cleared)
@@ -194,7 +200,7 @@ def set_state(call: V2Request) -> Rewriting:
     return list_task_instances(changed.get("task_instances", []))
 
 
-def _set_mapped(call: V2Request, map_indexes: Sequence[int], state: Any) -> Rewriting:
+def _set_mapped(call: V2Request, map_indexes: Sequence[int], state: JSON) -> Rewriting:
     """Set the state of mapped instances, which v1 does one by one, and only so."""
     if len(map_indexes) > MOST_MAPPED:
         raise Unsupported(
