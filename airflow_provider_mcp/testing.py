@@ -41,9 +41,9 @@ from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from airflow_provider_mcp.endpoint.exchange import exchange
-from airflow_provider_mcp.remote.masking import mask
 from airflow_provider_mcp.sdk.airflow import INNER_HOST, Airflow, Caller, Site, served_airflow
 from airflow_provider_mcp.sdk.hookspecs import PROJECT, hookimpl
+from airflow_provider_mcp.sdk.masking import mask_by_name
 from airflow_provider_mcp.sdk.tool import Toolset, bind_tool, run_function
 from airflow_provider_mcp.server.build import build_server
 from airflow_provider_mcp.server.calls import describe_tool
@@ -203,7 +203,7 @@ def _open(
     return kind(
         transport=httpx.MockTransport(answer),
         base_url=f"http://{INNER_HOST}{ROOT}",
-        site=Site(version=version, page_roots=(PAGES,), page_url=_page_url, redact=mask),
+        site=Site(version=version, page_roots=(PAGES,), page_url=_page_url, redact=mask_by_name),
         caller=caller,
         access=access,
     )

@@ -40,10 +40,10 @@ from airflow_provider_mcp.remote.errors import (
     version_in,
     wrong_answer,
 )
-from airflow_provider_mcp.remote.masking import mask
 from airflow_provider_mcp.remote.target import NO_CREDENTIAL, Target
 from airflow_provider_mcp.sdk.airflow import Airflow, Caller, Site
 from airflow_provider_mcp.sdk.errors import PermissionDenied, Unavailable, Unsupported
+from airflow_provider_mcp.sdk.masking import mask_by_name
 
 CONNECT_SECONDS = 10.0
 
@@ -180,7 +180,7 @@ class Remote:
                 version=self.known_version or "",
                 page_roots=(self.target.url,),
                 page_url=self._page_url,
-                redact=mask,
+                redact=mask_by_name,
                 policy_conn_ids=self._policy_conn_ids,
             ),
             caller=self.caller,

@@ -34,6 +34,7 @@ from airflow_provider_mcp.sdk.guards import path
 from airflow_provider_mcp.sdk.hookspecs import hookimpl
 from airflow_provider_mcp.sdk.jobs import Job, JobStarted, JobState
 from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
+from airflow_provider_mcp.sdk.masking import holds_mask
 from airflow_provider_mcp.sdk.pages import (
     Cursor,
     Limit,
@@ -43,10 +44,12 @@ from airflow_provider_mcp.sdk.pages import (
     encode_cursor,
     fetch_page,
 )
+from airflow_provider_mcp.sdk.secret_forms import MASK
 from airflow_provider_mcp.sdk.tool import Prompt, Resource, Tool, ToolCall, Toolset, tool
 
 __all__ = [
     "JSON",
+    "MASK",
     "Airflow",
     "AirflowSync",
     "Audio",
@@ -82,6 +85,7 @@ __all__ = [
     "decode_cursor",
     "encode_cursor",
     "fetch_page",
+    "holds_mask",
     "hookimpl",
     "path",
     "tool",

@@ -27,6 +27,7 @@ from typing import Any, Literal
 import httpx
 
 from airflow_provider_mcp.sdk.guards import address_below, refuse_policy_change, refuse_write
+from airflow_provider_mcp.sdk.masking import is_sensitive_option, mask_secrets
 from airflow_provider_mcp.sdk.rest_errors import error_of
 
 INNER_HOST = "airflow.in-process"
@@ -61,7 +62,7 @@ class Site:
     version: str
     page_url: Callable[..., str]
     redact: Callable[[Any, str | None], Any]
-    hides_option: Callable[[str, str], bool] = lambda _section, _option: True
+    hides_option: Callable[[str, str], bool] = is_sensitive_option
     page_roots: tuple[str, ...] = ()
     policy_conn_ids: frozenset[str] = frozenset()
 
@@ -78,8 +79,11 @@ class _OnSite:
         return self.site.page_url(dag_id, dag_run_id, task_id, map_index)
 
     def redact(self, value: Any, name: str | None = None) -> Any:
-        """Return JSON-ready data with its secrets masked as Airflow masks them; ``name`` is its key."""
-        return self.site.redact(value, name)
+        """Return JSON-ready data with its secrets masked: by Airflow's masker, and by their well-known forms.
+
+        :param name: The name that the value is held under.
+        """
+        return mask_secrets(self.site.redact, value, name)
 
 
 class Airflow(_OnSite, httpx.AsyncClient):

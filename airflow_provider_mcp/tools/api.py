@@ -44,6 +44,7 @@ from airflow_provider_mcp.sdk import (
     path,
     tool,
 )
+from airflow_provider_mcp.tools.shared.configuration import mask_sections
 from airflow_provider_mcp.tools.shared.icons import API_ICON
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -66,8 +67,6 @@ _OWN_WORDS: Mapping[str, str] = {
 }
 # Routes of FastAPI that take `/` inside their last identifier; its document does not tell.
 _WITH_SLASHES = frozenset({"variable_key", "xcom_key", "pool_name", "key"})
-# Named like secrets, but nothing more than places in a list or a file, without which no call goes on.
-_PLACES = frozenset({"continuation_token", "file_token"})
 
 
 class Operations(Result):
@@ -310,7 +309,7 @@ class _Call:
             kind = answer.headers.get("content-type", "").split(";")[0]
             held = answer.json() if kind.endswith("json") and not kind.endswith("ndjson") else answer.text
         # In a thread: a log of some megabytes takes its time.
-        masked = await anyio.to_thread.run_sync(mask, airflow, held)
+        masked = await anyio.to_thread.run_sync(mask, airflow, self.operation, held)
         return ApiAnswer(status=answer.status_code, answer=masked)
 
 
@@ -418,32 +417,11 @@ def _value(operation: Operation, name: str, value: Any) -> Any:
     return value
 
 
-def mask(airflow: Airflow, value: Any, name: str = "") -> Any:
-    """Return a REST answer with its secrets masked as Airflow masks them.
-
-    A list of variables or options names what it holds by ``key`` beside ``value``; a connection's extra is
-    JSON inside a text: Airflow's masker looks into neither.
-    """
-    if isinstance(value, dict):
-        key = value.get("key") if isinstance(value.get("key"), str) else None
-        named = {inner: key if inner == "value" and key else inner for inner in value}
-        return {
-            inner: held if inner in _PLACES else mask(airflow, held, f"{name}.{named[inner]}")
-            for inner, held in value.items()
-        }
-    if isinstance(value, list):
-        return [mask(airflow, item, name) for item in value]
-    if not isinstance(value, str):
-        return value
-    if value[:1] in {"{", "["}:
-        try:
-            inside = json.loads(value)
-        except ValueError:
-            inside = None
-        if inside is not None:
-            masked = mask(airflow, inside, name)
-            value = value if masked == inside else json.dumps(masked)
-    return airflow.redact(value, name or None)
+def mask(airflow: Airflow, operation: Operation, answer: Any) -> Any:
+    """Return the answer of an operation with its secrets masked."""
+    if operation.route.split("/")[0] == "config" and isinstance(answer, dict) and "sections" in answer:
+        return {**answer, "sections": mask_sections(airflow, answer["sections"])}
+    return airflow.redact(answer)
 
 
 # ---- tools -------------------------------------------------------------------------------------------
@@ -486,9 +464,9 @@ async def _preview_call(
         "operation": call.operation.summary,
     }
     if call.query:
-        shown["params"] = mask(airflow, dict(call.query))
+        shown["params"] = airflow.redact(dict(call.query))
     if body is not None:
-        shown["body"] = mask(airflow, body)
+        shown["body"] = airflow.redact(body)
     reading = next((o for o in api.operations if o.route == call.operation.route and o.method == "GET"), None)
     if reading is None or method == "GET":
         return shown

@@ -41,7 +41,6 @@ from airflow_provider_mcp.sdk import (
     tool,
 )
 from airflow_provider_mcp.tools.shared.icons import ASSETS_ICON
-from airflow_provider_mcp.tools.shared.masking import mask_secrets
 
 MOST_PAGES = 5
 """Pages of 100 assets that are searched, at most, for the one that a name means."""
@@ -98,7 +97,7 @@ def _asset(airflow: Airflow, row: dict[str, Any]) -> dict[str, Any]:
             "scheduled_dags": [dag["dag_id"] for dag in row.get("scheduled_dags") or []],
             "aliases": [alias["name"] for alias in row.get("aliases") or []],
             "last_event": (row.get("last_asset_event") or {}).get("timestamp"),
-            "extra": mask_secrets(airflow, row.get("extra")),
+            "extra": airflow.redact(row.get("extra")),
         }
     )
 
@@ -116,7 +115,7 @@ def _event(airflow: Airflow, row: dict[str, Any]) -> dict[str, Any]:
             "source_run_id": row.get("source_run_id"),
             "source_task_id": row.get("source_task_id"),
             "source_map_index": index if isinstance(index, int) and index >= 0 else None,
-            "extra": mask_secrets(airflow, row.get("extra")),
+            "extra": airflow.redact(row.get("extra")),
             "created_dagruns": [
                 {key: run.get(key) for key in ("dag_id", "run_id", "state")}
                 for run in row.get("created_dagruns") or []
@@ -268,7 +267,7 @@ async def _preview_event(airflow: Airflow, asset: str, extra: dict[str, Any] | N
         asset=found["name"],
         uri=found["uri"],
         starts=[dag["dag_id"] for dag in found.get("scheduled_dags") or []],
-        extra=mask_secrets(airflow, extra),
+        extra=airflow.redact(extra),
     )
 
 

@@ -39,7 +39,6 @@ from airflow_provider_mcp.sdk import (
 )
 from airflow_provider_mcp.tools.shared.arguments import DagId
 from airflow_provider_mcp.tools.shared.icons import BACKFILLS_ICON
-from airflow_provider_mcp.tools.shared.masking import mask_secrets
 
 SHOWN_DATES = 20
 _SHOWN = (
@@ -91,7 +90,7 @@ class UpdatePreview(Result):
 def _row(airflow: Airflow, row: dict[str, Any]) -> dict[str, Any]:
     shown = {key: row[key] for key in _SHOWN if row.get(key) is not None}
     if row.get("dag_run_conf"):
-        shown["dag_run_conf"] = mask_secrets(airflow, row["dag_run_conf"])
+        shown["dag_run_conf"] = airflow.redact(row["dag_run_conf"])
     return shown
 
 

@@ -23,6 +23,7 @@ from typing import Any
 from airflow_provider_mcp.sdk import Airflow, Resource, hookimpl, path
 from airflow_provider_mcp.tools.dags import Dag, get_dag
 from airflow_provider_mcp.tools.runs import Run, get_dag_run
+from airflow_provider_mcp.tools.shared.configuration import list_options
 
 
 async def read_dag(airflow: Airflow, dag_id: str) -> Dag:
@@ -43,13 +44,7 @@ async def read_version(airflow: Airflow) -> dict[str, Any]:
 
 
 async def read_config(airflow: Airflow) -> dict[str, Any]:
-    sections = (await airflow.get("config")).json()["sections"]
-    return {
-        section["name"]: {
-            option["key"]: airflow.redact(option["value"], option["key"]) for option in section["options"]
-        }
-        for section in sections
-    }
+    return list_options(airflow, (await airflow.get("config")).json())
 
 
 @hookimpl

@@ -32,9 +32,6 @@ from airflow_provider_mcp.sdk import (
 )
 from airflow_provider_mcp.tools.admin.reading import _filled
 from airflow_provider_mcp.tools.shared.arguments import Time
-from airflow_provider_mcp.tools.shared.masking import (
-    mask_text,
-)
 
 
 class EventLogs(Page):
@@ -50,7 +47,7 @@ def _event_log(airflow: Airflow, row: dict[str, Any]) -> dict[str, Any]:
             **{key: row.get(key) for key in ("event_log_id", "when", "event", "owner")},
             **{key: row.get(key) for key in ("dag_id", "run_id", "task_id")},
             "map_index": index if isinstance(index, int) and index >= 0 else None,
-            "extra": mask_text(airflow, extra) if isinstance(extra, str) else None,
+            "extra": airflow.redact(extra) if isinstance(extra, str) else None,
         }
     )
 

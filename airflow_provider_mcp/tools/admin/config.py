@@ -19,7 +19,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -34,14 +33,7 @@ from airflow_provider_mcp.sdk import (
     path,
     tool,
 )
-from airflow_provider_mcp.tools.shared.masking import (
-    mask_secrets,
-)
-
-HIDDEN = "< hidden >"
-"""What Airflow shows in place of a sensitive option."""
-
-_SWITCH = re.compile(r"true|false|\d{1,2}", re.IGNORECASE)
+from airflow_provider_mcp.tools.shared.configuration import list_options
 
 
 class Config(Result):
@@ -55,14 +47,6 @@ def _not_exposed(airflow: Airflow, refused: ToolError) -> ToolError:
         hint=f"An administrator can set [{section}] expose_config = True.",
         **refused.identifiers,
     )
-
-
-def _option(airflow: Airflow, section: str, option: str, value: Any) -> Any:
-    if airflow.site.hides_option(section, option):
-        return HIDDEN
-    # What is on or off, or a small number, is no secret, whatever it is called.
-    plain = value in (None, "") or _SWITCH.fullmatch(str(value))
-    return value if plain else mask_secrets(airflow, value, option)
 
 
 @tool(access="read")
@@ -88,15 +72,7 @@ async def get_config(
         if refused.code != "not_found" or section is None:
             raise
         raise await _missed_option(airflow, section, option) from None
-    return Config(
-        config={
-            held["name"]: {
-                row["key"]: _option(airflow, held["name"], row["key"], row["value"])
-                for row in held["options"]
-            }
-            for held in answer["sections"]
-        }
-    )
+    return Config(config=list_options(airflow, answer))
 
 
 async def _missed_option(airflow: Airflow, section: str, option: str | None) -> ToolError:

@@ -25,6 +25,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel, Field
 
 from airflow_provider_mcp.sdk import (
+    MASK,
     Airflow,
     Cursor,
     InvalidArgument,
@@ -34,6 +35,7 @@ from airflow_provider_mcp.sdk import (
     ToolError,
     Unsupported,
     fetch_page,
+    holds_mask,
     path,
     tool,
 )
@@ -45,13 +47,6 @@ from airflow_provider_mcp.tools.admin.reading import (
     _filtered,
     _found,
     _missed,
-)
-from airflow_provider_mcp.tools.shared.masking import (
-    MASK,
-    holds_mask,
-    mask_json,
-    mask_secrets,
-    mask_text,
 )
 
 _ADDS_STORED = (3, 1, 7)
@@ -81,8 +76,19 @@ _CONNECTION = ("connection_id", "conn_type", "description", "host", "port", "sch
 
 def _connection(airflow: Airflow, row: dict[str, Any]) -> dict[str, Any]:
     """Return a connection without its password, and with the secrets of its other fields masked."""
-    shown = mask_secrets(airflow, {key: row.get(key) for key in _CONNECTION})
-    return _filled({**shown, "extra": mask_json(airflow, row.get("extra"))})
+    shown = airflow.redact({key: row.get(key) for key in _CONNECTION})
+    return _filled({**shown, "extra": _mask_extra(airflow, row.get("extra"))})
+
+
+def _mask_extra(airflow: Airflow, extra: str | None) -> Any:
+    """Return what an extra says, masked; what is no JSON object cannot be told apart and is hidden."""
+    if not extra:
+        return None
+    try:
+        fields = json.loads(extra)
+    except (ValueError, RecursionError):
+        return MASK
+    return airflow.redact(fields) if isinstance(fields, dict) else MASK
 
 
 async def _connection_at(airflow: Airflow, conn_id: str) -> dict[str, Any]:
@@ -273,6 +279,6 @@ async def test_connection(airflow: Airflow, conn_id: ConnId) -> ConnectionTest:
     return ConnectionTest(
         connection_id=conn_id,
         status=answer["status"],
-        message=mask_text(airflow, answer["message"]),
+        message=airflow.redact(answer["message"]),
         hint=f"Tested without a password: the API of Airflow {version} adds no stored one." if bare else None,
     )

@@ -24,6 +24,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel, Field
 
 from airflow_provider_mcp.sdk import (
+    MASK,
     Airflow,
     Cursor,
     InvalidArgument,
@@ -31,6 +32,7 @@ from airflow_provider_mcp.sdk import (
     Page,
     Result,
     fetch_page,
+    holds_mask,
     path,
     tool,
 )
@@ -42,12 +44,6 @@ from airflow_provider_mcp.tools.admin.reading import (
     _filtered,
     _found,
     _missed,
-)
-from airflow_provider_mcp.tools.shared.masking import (
-    MASK,
-    holds_mask,
-    is_secret_name,
-    mask_text,
 )
 
 Key = Annotated[str, Field(description="Variable key.")]
@@ -80,18 +76,11 @@ async def _variable_at(airflow: Airflow, key: str) -> dict[str, Any]:
     return found
 
 
-def _shown_value(airflow: Airflow, key: str, value: str | None) -> str | None:
-    """Return a variable's value masked as Airflow masks it: by its key, or by the keys within it."""
-    if value is None:
-        return None
-    return MASK if is_secret_name(airflow, key) else mask_text(airflow, value)
-
-
 def _variable(airflow: Airflow, row: dict[str, Any]) -> dict[str, Any]:
     return _filled(
         {
             "key": row["key"],
-            "value": _shown_value(airflow, row["key"], row.get("value")),
+            "value": airflow.redact(row.get("value"), row["key"]),
             "description": row.get("description"),
         }
     )
@@ -121,7 +110,7 @@ async def get_variable(airflow: Airflow, key: Key) -> Variable:
     row = await _variable_at(airflow, key)
     return Variable(
         key=row["key"],
-        value=_shown_value(airflow, row["key"], row.get("value")),
+        value=airflow.redact(row.get("value"), row["key"]),
         description=row.get("description") or None,
     )
 

@@ -34,7 +34,6 @@ from airflow_provider_mcp.tools.api import (
     call_api_read,
     choose_call,
     find_operations,
-    mask,
     read_document,
     search_api,
 )
@@ -261,7 +260,7 @@ def test_masking_looks_where_airflow_does_not() -> None:
         "count": 3,
         "text": "[not json",
     }
-    assert mask(airflow, held) == {
+    assert airflow.redact(held) == {
         "variables": [{"key": "db_password", "value": "***"}, {"key": "region", "value": "eu"}],
         "extra": '{"password": "***", "port": 1}',
         "password": {"inner": ["***"]},

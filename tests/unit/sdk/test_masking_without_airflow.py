@@ -22,7 +22,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_mcp.remote.masking import SENSITIVE_NAMES, mask
+from airflow_provider_mcp.sdk.masking import SENSITIVE_NAMES
+from airflow_provider_mcp.sdk.masking import mask_by_name as mask
 
 try:
     from airflow._shared.secrets_masker import DEFAULT_SENSITIVE_FIELDS

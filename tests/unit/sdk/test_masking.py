@@ -20,14 +20,15 @@ from __future__ import annotations
 
 import importlib
 import json
+import time
 from importlib.metadata import version
 from typing import Any
 
 import httpx
 import pytest
 
+from airflow_provider_mcp.sdk.masking import Masker, holds_mask, is_sensitive_option, mask_by_name
 from airflow_provider_mcp.testing import open_airflow
-from airflow_provider_mcp.tools.shared.masking import holds_mask, mask_json, mask_secrets, mask_text
 
 AIRFLOW = open_airflow(lambda _: httpx.Response(200))
 
@@ -49,7 +50,7 @@ AIRFLOW = open_airflow(lambda _: httpx.Response(200))
     ],
 )
 def test_values_are_masked_by_their_names(value: Any, shown: Any) -> None:
-    assert mask_secrets(AIRFLOW, value) == shown
+    assert AIRFLOW.redact(value) == shown
 
 
 @pytest.mark.parametrize(
@@ -66,14 +67,67 @@ def test_values_are_masked_by_their_names(value: Any, shown: Any) -> None:
     ],
 )
 def test_passwords_inside_texts_are_masked(text: str, shown: str) -> None:
-    assert mask_text(AIRFLOW, text) == shown
+    assert AIRFLOW.redact(text) == shown
 
 
 def test_an_extra_is_masked_by_its_keys_or_whole() -> None:
-    assert mask_json(AIRFLOW, json.dumps({"password": "x", "mode": "a"})) == {"password": "***", "mode": "a"}
-    assert mask_json(AIRFLOW, "pw: hunter2") == "***"
-    assert mask_json(AIRFLOW, '["hunter2"]') == "***"
-    assert mask_json(AIRFLOW, "") is None
+    def extra(text: str) -> Any:
+        return AIRFLOW.redact({"conn_type": "http", "extra": text})["extra"]
+
+    assert json.loads(extra(json.dumps({"password": "x", "mode": "a"}))) == {"password": "***", "mode": "a"}
+    assert extra("pw: hunter2") == "***"
+    assert extra('["hunter2"]') == "***"
+    assert extra("") == ""
+
+
+def test_what_was_masked_is_counted() -> None:
+    masker = Masker(mask_by_name)
+    masker.mask({"password": "x", "text": "db://u:p@h AKIAIOSFODNN7EXAMPLE", "n": 3, "more": ["token=abc"]})
+    assert masker.count == 4
+
+
+def test_places_named_like_secrets_stay() -> None:
+    rows = {"continuation_token": "a.b", "file_token": "c", "token": "d"}
+    assert AIRFLOW.redact(rows) == {**rows, "token": "***"}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("{'password': 'hunter2', 'rows': 3}", "{'password': '***', 'rows': 3}"),
+        ("{'settings': 'host=h password=hunter2'}", "{'settings': 'host=h password=***'}"),
+        ('connect(password="hun ter2", user="u")', 'connect(password="***", user="u")'),
+        ("password=None", "password=None"),
+        ("a=b=password=hunter2", "a=b=password=***"),
+    ],
+)
+def test_settings_are_masked_as_programs_print_them(text: str, shown: str) -> None:
+    assert AIRFLOW.redact(text) == shown
+
+
+def test_deep_data_is_masked_and_not_an_error() -> None:
+    deep: Any = "kept"
+    for _ in range(5000):
+        deep = [deep]
+    masker = Masker(mask_by_name)
+    assert "kept" not in repr(masker.mask(deep))
+    assert masker.count == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a=" * 200_000,
+        "'a': '" * 100_000,
+        "[" * 400_000,
+        "name" * 100_000,
+        '{"a": "' * 50_000,
+    ],
+)
+def test_masking_looks_at_each_character_a_few_times(text: str) -> None:
+    began = time.process_time()
+    Masker(mask_by_name).mask(text)
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize(
@@ -106,3 +160,12 @@ def test_airflow_says_which_options_are_sensitive(section: str, option: str, hid
     line = version("apache-airflow").split(".")[0]
     host = importlib.import_module(f"airflow_provider_mcp.hosts.airflow{line}.serving")
     assert host.hides_option(section, option) is hidden
+
+
+def test_the_options_that_airflow_calls_sensitive_are_so_where_there_is_none() -> None:
+    from airflow.configuration import conf
+
+    for section, option in conf.sensitive_config_values:
+        assert is_sensitive_option(section, option), (section, option)
+    assert is_sensitive_option("secrets", "backend_kwarg__role_id")
+    assert not is_sensitive_option("core", "executor")
