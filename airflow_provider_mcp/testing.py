@@ -47,7 +47,7 @@ from airflow_provider_mcp.sdk.masking import mask_by_name
 from airflow_provider_mcp.sdk.tool import Toolset, bind_tool, run_function
 from airflow_provider_mcp.server.build import build_server
 from airflow_provider_mcp.server.calls import describe_tool
-from airflow_provider_mcp.server.catalogue import BUILT_IN, load_catalogue
+from airflow_provider_mcp.server.catalogue import load_catalogue
 from airflow_provider_mcp.server.policy import Policy
 from airflow_provider_mcp.server.request import Identity
 from airflow_provider_mcp.server.signing import Confirmations
@@ -295,9 +295,7 @@ class ToolTester:
 
     def __post_init__(self) -> None:
         entry = _find(self.plugin)
-        self.catalogue = load_catalogue(
-            self.airflow_version, built_in=BUILT_IN, found=cast("Sequence[EntryPoint]", [entry])
-        )
+        self.catalogue = load_catalogue(self.airflow_version, found=cast("Sequence[EntryPoint]", [entry]))
         problems = [problem.message for problem in self.catalogue.problems]
         assert not problems, f"the plugin {entry.name} is not taken as it is: {'; '.join(problems)}"
         self.own = {name for name, tool in self.catalogue.tools.items() if tool.owner == entry.name}
@@ -370,6 +368,7 @@ class ToolTester:
 
         before = len(self.recording.unexpected)
         returned = anyio.run(run)
+        self.catalogue.watchers.settle()
         # The server hides a tool's exceptions from clients: a test must see this one.
         for unexpected in self.recording.unexpected[before:]:
             raise unexpected

@@ -26,7 +26,7 @@ import anyio
 
 if TYPE_CHECKING:
     from airflow_provider_mcp.endpoint.door import Reply
-    from airflow_provider_mcp.server.extensions import AirflowServer
+    from airflow_provider_mcp.server.build import AirflowServer
     from airflow_provider_mcp.server.policy import Policy
     from airflow_provider_mcp.server.request import Identity
 

@@ -22,6 +22,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, overload
 
 import anyio
@@ -51,9 +52,8 @@ from opentelemetry.trace import get_current_span
 from pydantic import ValidationError
 
 from airflow_provider_mcp.endpoint.door import Reply, _json, _rpc_error
-from airflow_provider_mcp.sdk.client import Client, Form, Roots, Sampling
-from airflow_provider_mcp.sdk.errors import PermissionDenied
-from airflow_provider_mcp.server.extensions import TASKS_EXTENSION, AirflowServer
+from airflow_provider_mcp.server.build import AirflowServer
+from airflow_provider_mcp.server.clients import describe_client
 from airflow_provider_mcp.server.policy import Policy
 from airflow_provider_mcp.server.request import Identity, Request
 
@@ -66,8 +66,6 @@ _OLD_VERSIONS = HANDSHAKE_PROTOCOL_VERSIONS[HANDSHAKE_PROTOCOL_VERSIONS.index("2
 
 # The spec's assumption about a client that names no version in its header (2025-06-18, transports).
 _UNNAMED_VERSION = "2025-03-26"
-
-_TASK_METHODS = frozenset({"tasks/get", "tasks/update", "tasks/cancel"})
 
 REQUEST_SECONDS = 54
 """A request ends within 55 s (CONTRACT, section 2). A tool has less, so this is for what hangs elsewhere."""
@@ -130,7 +128,7 @@ async def exchange(
 
     raw_headers = [(name.lower(), value.strip(" \t")) for name, value in raw_headers]
     headers = dict(raw_headers)
-    route = _route(message, raw_headers, headers)
+    route = _route(message, raw_headers, headers, server)
     if isinstance(route, InboundLadderRejection):
         status = ERROR_CODE_HTTP_STATUS.get(route.code, 400)
         return _rpc_error(status, route.code, route.message, request_id=request.id, data=route.data)
@@ -140,15 +138,14 @@ async def exchange(
     )
     stream = _Stream(emit if "text/event-stream" in headers.get("accept", "").lower() else None)
     meta = _meta(message)
-    client = Client(
-        name=_client_name(route.client_info) or headers.get("user-agent"),
-        answerable=answerable(route.client_capabilities) if modern else frozenset(),
-        takes_jobs=modern and takes_tasks(route.client_capabilities),
+    name = _client_name(route.client_info) or headers.get("user-agent")
+    client = replace(
+        describe_client(name, route.client_capabilities, modern=modern),
         progress_token=progress_token_from_params(request.params),
         log_levels=frozenset(allowed_log_levels(route.protocol_version, meta)),
         notify=stream.notify if stream.emit is not None else None,
     )
-    authenticated = Request(identity, policy, server.catalogue, client)
+    authenticated = server.open_request(identity, policy, client)
     params = request.params or {}
     if modern and request.method == "tools/call":
         mismatch = await _check_argument_headers(authenticated, params, headers)
@@ -235,6 +232,7 @@ def _route(
     message: dict[str, Any],
     raw_headers: list[tuple[str, str]],
     headers: Mapping[str, str],
+    server: AirflowServer,
 ) -> InboundModernRoute | InboundLadderRejection:
     """Tell the protocol's era, by header or by envelope, and check what that era asks for."""
     params = message.get("params")
@@ -249,17 +247,17 @@ def _route(
                 types.HEADER_MISMATCH, f"{duplicated} header appears more than once"
             )
         route = classify_inbound_request(message, headers=headers)
-        named_task = decode_header_value(headers.get(MCP_NAME_HEADER))
+        # The SDK's table of such headers does not know the methods of extensions.
+        named_by = server.header_parameter(message["method"])
         if (
             isinstance(route, InboundModernRoute)
-            and message["method"] in _TASK_METHODS
-            and params.get("taskId") is not None
-            and params["taskId"] != named_task
+            and named_by is not None
+            and params.get(named_by) is not None
+            and params[named_by] != decode_header_value(headers.get(MCP_NAME_HEADER))
         ):
-            # SEP-2663, which the SDK's table of such headers does not know.
             return InboundLadderRejection(
                 types.HEADER_MISMATCH,
-                f"{MCP_NAME_HEADER} header does not match the request body's 'taskId' parameter",
+                f"{MCP_NAME_HEADER} header does not match the request body's '{named_by}' parameter",
             )
         return route
     if named is not None and named not in _OLD_VERSIONS:
@@ -282,40 +280,13 @@ async def _check_argument_headers(
     name, arguments = params.get("name"), params.get("arguments")
     if not isinstance(name, str) or not isinstance(arguments, dict):
         return None
-    try:
-        tool = await request.find(name)
-    except PermissionDenied:
-        return None
+    tool = await request.find(name)
     return None if tool is None else validate_mcp_param_headers(tool.input_schema, arguments, headers)
 
 
 def _client_name(info: Any) -> str | None:
     name = info.get("name") if isinstance(info, dict) else None
     return name[:100] if isinstance(name, str) else None
-
-
-def elicits(capabilities: Any) -> bool:
-    """Say whether a client that declares these capabilities shows forms to its user."""
-    if not isinstance(capabilities, dict):
-        return False
-    elicitation = capabilities.get("elicitation")
-    # An empty declaration means forms (2025-11-25, elicitation).
-    return isinstance(elicitation, dict) and (not elicitation or "form" in elicitation)
-
-
-def answerable(capabilities: Any) -> frozenset[type]:
-    """Return the kinds of questions that a client declares to answer."""
-    declared = capabilities if isinstance(capabilities, dict) else {}
-    kinds: set[type] = {Form} if elicits(declared) else set()
-    kinds |= {Sampling} if isinstance(declared.get("sampling"), dict) else set()
-    kinds |= {Roots} if isinstance(declared.get("roots"), dict) else set()
-    return frozenset(kinds)
-
-
-def takes_tasks(capabilities: Any) -> bool:
-    """Say whether a client that declares these capabilities takes tasks in place of results."""
-    extensions = capabilities.get("extensions") if isinstance(capabilities, dict) else None
-    return isinstance(extensions, dict) and TASKS_EXTENSION in extensions
 
 
 class _Context:

@@ -34,13 +34,11 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from airflow_provider_mcp.endpoint.exchange import answerable, takes_tasks
 from airflow_provider_mcp.remote.client import Remote
-from airflow_provider_mcp.sdk.client import Client
 from airflow_provider_mcp.sdk.errors import InvalidArgument, ToolError, Unsupported
-from airflow_provider_mcp.server.build import build_server
+from airflow_provider_mcp.server.build import AirflowServer, build_server
 from airflow_provider_mcp.server.catalogue import Catalogue, load_catalogue
-from airflow_provider_mcp.server.extensions import AirflowServer
+from airflow_provider_mcp.server.clients import describe_client
 from airflow_provider_mcp.server.identifiers import MAX_COMPLETIONS
 from airflow_provider_mcp.server.jobs import UNKNOWN_TASK
 from airflow_provider_mcp.server.policy import Policy, PolicySource
@@ -140,29 +138,28 @@ class Fleet:
 
     async def _enter(self, ctx: Any, call_next: Any) -> Any:
         """Give the request the request that an embedded server's host would have given it."""
-        request = await self._request(ctx, self.first, self.server.catalogue)
+        request = await self._request(ctx, self.first, self.server)
         return await call_next(replace(ctx, request=request))
 
-    async def _request(self, ctx: Any, instance: Instance, catalogue: Catalogue) -> Request:
+    async def _request(self, ctx: Any, instance: Instance, server: AirflowServer) -> Request:
         """Return the request as an instance takes it."""
         identity = Identity(instance.remote.caller, instance.remote.open_airflow)
         policy = await instance.policy()
         if isinstance(ctx.request, Request):
             # What is known of the client stays.
-            return replace(ctx.request, identity=identity, policy=policy, catalogue=catalogue)
+            return server.open_request(identity, policy, ctx.request.client)
         session = ctx.session
         declared = session.client_capabilities
         can = {} if declared is None else declared.model_dump(mode="json", by_alias=True, exclude_none=True)
         modern = session.protocol_version in MODERN_PROTOCOL_VERSIONS
-        client = Client(
-            name=getattr(getattr(session.client_params, "client_info", None), "name", None),
-            answerable=answerable(can) if modern else frozenset(),
-            takes_jobs=modern and takes_tasks(can),
+        name = getattr(getattr(session.client_params, "client_info", None), "name", None)
+        client = replace(
+            describe_client(name, can, modern=modern),
             # Whether the client asked for progress, and by which token, the session knows.
             progress_token=0,
             notify=functools.partial(_report_progress, session),
         )
-        return Request(identity, policy, catalogue, client)
+        return server.open_request(identity, policy, client)
 
     async def _delegate(self, instance: Instance, method: str, ctx: Any, params: Any) -> Any:
         return await self._handle(await self._server_of(instance), instance, method, ctx, params)
@@ -173,7 +170,7 @@ class Fleet:
         entry = server.get_request_handler(method)
         if entry is None:
             raise MCPError(types.METHOD_NOT_FOUND, f"Method not found: {method}")
-        request = await self._request(ctx, instance, server.catalogue)
+        request = await self._request(ctx, instance, server)
         return await entry.handler(replace(ctx, request=request), params)
 
     def _to_first(self, method: str) -> Any:

@@ -72,6 +72,7 @@ class Client:
     :param name: What it calls itself.
     :param answers: What it has answered, by the names that :meth:`ask` was given.
     :param answerable: The kinds of questions that it declares to answer.
+    :param extensions: The identifiers of the protocol's extensions that it declares.
     :param takes_jobs: Whether a tool may return a :class:`~airflow_provider_mcp.jobs.JobStarted` to it.
     """
 
@@ -82,6 +83,7 @@ class Client:
     log_levels: frozenset[str] = frozenset()
     notify: Notify | None = None
     name: str | None = None
+    extensions: frozenset[str] = frozenset()
 
     async def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
         """Report progress, if the client asked for it. ``done`` grows from report to report."""

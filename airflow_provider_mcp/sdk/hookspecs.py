@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
 
     from airflow_provider_mcp.sdk.airflow import Caller
     from airflow_provider_mcp.sdk.tool import Prompt, Resource, Tool, ToolCall, Toolset
@@ -58,5 +58,8 @@ def tool_allowed(tool: Tool, user: Caller) -> bool | None:
 
 
 @hookspec
-def tool_called(call: ToolCall) -> None:
-    """Take note of a finished call: tool, user, client, outcome and duration, never its arguments."""
+def tool_called(call: ToolCall) -> Awaitable[None] | None:
+    """Take note of a finished call, never of its arguments. May be ``async``.
+
+    It is called after the call, in a thread of its own: what it does delays no call.
+    """

@@ -177,8 +177,13 @@ class ToolCall:
     """What is told about a finished call."""
 
     tool: str
+    access: Access
     user: str
     client: str | None
+    """What the client calls itself."""
+    dag_id: str | None
+    dag_run_id: str | None
+    """None for a call that is not about one, or names none that is known."""
     outcome: str
     """``ok``, ``cancelled`` if the client went away, or the code of the error."""
     duration: float

@@ -14,78 +14,39 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""A tool's call."""
+"""Tools: how they are listed, and how a call is checked, confirmed, run and answered."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+import logging
+from dataclasses import replace
 
+import anyio
+import httpx
 import mcp_types as types
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from mcp.shared.exceptions import MCPError
 
-from airflow_provider_mcp.sdk.client import AnswersNeeded, Client
-from airflow_provider_mcp.sdk.errors import ToolError, Unsupported
+from airflow_provider_mcp.sdk.client import AnswersNeeded
+from airflow_provider_mcp.sdk.errors import InternalError, ToolError, Unavailable
+from airflow_provider_mcp.sdk.jobs import JobStarted
+from airflow_provider_mcp.sdk.json_types import JSONObject
 from airflow_provider_mcp.sdk.schemas import outline
-from airflow_provider_mcp.sdk.tool import Tool
-from airflow_provider_mcp.server.wire import (
-    _capability_needed,
-    answers_of,
-    capabilities_lacking,
-    requests_of,
-)
+from airflow_provider_mcp.sdk.tool import Tool, run_function
+from airflow_provider_mcp.server.confirmation import TOKEN_ARGUMENT, confirm_call, preview_call
+from airflow_provider_mcp.server.identifiers import suggest_close_matches
+from airflow_provider_mcp.server.jobs import TASKS, start_job
+from airflow_provider_mcp.server.observing import Observation, observe
+from airflow_provider_mcp.server.request import Context, Request
+from airflow_provider_mcp.server.rounds import Round
+from airflow_provider_mcp.server.wire import result_of
+
+log = logging.getLogger(__name__)
 
 TOOL_SECONDS = 50
 """A request ends within 55 s (CONTRACT, section 2); what is over is for the way out."""
 
-TOOLSETS_KEY = "org.apache.airflow/toolsets"
-"""Where ``_meta`` of ``initialize`` and ``server/discover`` has the toolsets, which MCP has no object for."""
-
-TOKEN_ARGUMENT = "confirmation_token"  # noqa: S105
-
 _TOKEN_SCHEMA = {"type": "string", "description": "From the preview."}
-
-_CONFIRM_FORM = {
-    "type": "object",
-    "properties": {"confirm": {"type": "boolean", "title": "Do it", "default": False}},
-    "required": ["confirm"],
-}
-
-
-@dataclass(frozen=True)
-class _Memory:
-    """What the rounds of one call remember: the client carries it, sealed."""
-
-    answers: Mapping[str, Any]
-    confirmed: bool = False
-
-    @classmethod
-    def of(cls, params: Any) -> _Memory:
-        held: Any = {}
-        if params.request_state:
-            try:
-                held = json.loads(params.request_state)
-            except ValueError:
-                # A confirmation's token is no JSON object.
-                held = {}
-        held = held if isinstance(held, dict) else {}
-        return cls(
-            {**held.get("answers", {}), **answers_of(params.input_responses)}, held.get("confirmed", False)
-        )
-
-    def ask(self, client: Client, needed: AnswersNeeded, protocol_version: str) -> types.InputRequiredResult:
-        lacking = capabilities_lacking(client, needed.questions)
-        if lacking is not None and protocol_version not in MODERN_PROTOCOL_VERSIONS:
-            raise Unsupported(
-                f"This needs an answer ({', '.join(needed.questions)}) that the client cannot be asked for.",
-                hint="Use a client of MCP 2026-07-28: before it, questions need a session.",
-            )
-        if lacking is not None:
-            raise _capability_needed("The client does not declare that it answers this.", lacking)
-        state = json.dumps({"answers": self.answers, "confirmed": self.confirmed})
-        return types.InputRequiredResult(input_requests=requests_of(needed.questions), request_state=state)
 
 
 def describe_tool(tool: Tool, *, confirms: bool = False) -> types.Tool:
@@ -110,11 +71,113 @@ def describe_tool(tool: Tool, *, confirms: bool = False) -> types.Tool:
     )
 
 
-def _failed(failure: ToolError) -> types.CallToolResult:
-    data = {"error": failure.as_dict(), **failure.shown}
-    text = failure.as_text()
-    if failure.shown:
-        text += "\n" + json.dumps(failure.shown, ensure_ascii=False, separators=(",", ":"))
+async def list_tools(ctx: Context, _: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+    """Answer ``tools/list``."""
+    request = Request.of(ctx)
+    confirms = request.policy.needs_confirmation
+    return types.ListToolsResult(
+        tools=[describe_tool(tool, confirms=confirms(tool.access)) for tool in await request.tools()]
+    )
+
+
+async def call_tool(
+    ctx: Context, params: types.CallToolRequestParams
+) -> types.CallToolResult | types.InputRequiredResult | JSONObject:
+    """Answer ``tools/call``."""
+    request = Request.of(ctx)
+    tool = await request.find(params.name)
+    if tool is None:
+        raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {params.name}")
+    if tool.job is not None and tool.job.required and not request.client.takes_jobs:
+        raise TASKS.needed(f"{tool.name} answers with a task, which the client does not take.")
+    arguments = dict(params.arguments or {})
+    watchers, user = request.catalogue.watchers, request.caller.name
+    with observe(watchers, tool, user, request.client.name, arguments) as observed:
+        try:
+            with anyio.fail_after(TOOL_SECONDS):
+                answer = await _run(tool, arguments, request, params, ctx.protocol_version)
+            return _answer(tool, answer, request, observed)
+        except MCPError as failure:
+            observed.outcome = str(failure.error.code)
+            raise
+        except Exception as failure:
+            error = explain_failure(tool, failure)
+            observed.outcome = error.code
+            observed.note(error.identifiers)
+            if error.code == "not_found":
+                error = await suggest_close_matches(request.reads(), error, arguments)
+            return failed(error)
+
+
+async def _run(
+    tool: Tool,
+    arguments: JSONObject,
+    request: Request,
+    params: types.CallToolRequestParams,
+    protocol_version: str,
+) -> object:
+    """Return what the tool returns, or what the client must answer first."""
+    request.check(tool)
+    token = arguments.pop(TOKEN_ARGUMENT, None)
+    checked = tool.check(arguments)
+    if tool.access != "read" and not request.may_write:
+        refusal = request.forbid_writing(tool)
+        refusal.shown = {"preview": (await preview_call(tool, checked, request))[0]}
+        raise refusal
+    this_round = Round.read(params.request_state, params.input_responses)
+    if request.policy.needs_confirmation(tool.access) and not this_round.confirmed:
+        question = await confirm_call(tool, arguments, checked, token, request, params)
+        if question is not None:
+            return question
+        this_round = replace(this_round, confirmed=True)
+    client = replace(request.client, answers=this_round.answers)
+    try:
+        return await run_function(tool.function, checked, request.airflow(tool), client)
+    except AnswersNeeded as needed:
+        return this_round.ask(client, needed, protocol_version)
+
+
+def _answer(
+    tool: Tool, answer: object, request: Request, observed: Observation
+) -> types.InputRequiredResult | JSONObject:
+    """Return what a tool returned as it goes out."""
+    result: types.InputRequiredResult | JSONObject
+    if isinstance(answer, types.InputRequiredResult):
+        result = answer
+    elif isinstance(answer, JobStarted):
+        observed.note(answer.reference)
+        result = start_job(tool, answer, request)
+    else:
+        result = result_of(answer, request.policy.max_result_chars)
+        observed.note(result.get("structuredContent"))
+    observed.outcome = "ok"
+    return result
+
+
+def explain_failure(tool: Tool, failure: Exception) -> ToolError:
+    """Return the error that the caller gets; what is a fault of Airflow or of the tool is logged."""
+    if isinstance(failure, ToolError):
+        return failure
+    if isinstance(failure, TimeoutError):
+        return Unavailable(
+            f"{tool.name} took longer than {TOOL_SECONDS} s and was stopped.",
+            hint="Ask for less at once, or try again later.",
+        )
+    if isinstance(failure, httpx.HTTPError):
+        log.warning("MCP tool %s could not reach Airflow's API: %s", tool.name, type(failure).__name__)
+        return Unavailable("Airflow did not answer.", hint="Try again in a few seconds.")
+    # The caller must not see internals; the administrator must.
+    log.error("MCP tool %s of plugin %s failed", tool.name, tool.owner, exc_info=failure)
+    return InternalError(f"{tool.name} failed.", hint="The web server's log has the cause.")
+
+
+def failed(error: ToolError) -> types.CallToolResult:
+    """Return a tool error as it goes out."""
+    text = error.as_text()
+    if error.shown:
+        text += "\n" + json.dumps(error.shown, ensure_ascii=False, separators=(",", ":"))
     return types.CallToolResult(
-        content=[types.TextContent(type="text", text=text)], structured_content=data, is_error=True
+        content=[types.TextContent(type="text", text=text)],
+        structured_content={"error": error.as_dict(), **error.shown},
+        is_error=True,
     )

@@ -14,38 +14,22 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""Discovery: built-in tool modules and entry points as pluggy plugins, each kept apart from the others."""
+"""What all plugins offer on this Airflow; what cannot be taken as it is, is left out and noted."""
 
 from __future__ import annotations
 
-import importlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, TypeVar
+from importlib.metadata import EntryPoint
+from typing import TypeVar
 
-import pluggy
-
-from airflow_provider_mcp.sdk import hookspecs
 from airflow_provider_mcp.sdk.airflow import Caller
-from airflow_provider_mcp.sdk.tool import Prompt, Resource, Tool, ToolCall, Toolset, bind_tool
+from airflow_provider_mcp.sdk.tool import Prompt, Resource, Tool, Toolset, bind_tool
+from airflow_provider_mcp.server.observing import Watchers
+from airflow_provider_mcp.server.plugins import BUILT_IN, Plugins, isolated
 
 log = logging.getLogger(__name__)
-
-BUILT_IN = (
-    "dags",
-    "runs",
-    "tasks",
-    "assets",
-    "backfills",
-    "admin",
-    "diagnostics",
-    "api",
-    "prompts",
-    "resources",
-)
-"""The modules of ``tools/``, in the order their tools are listed in."""
 
 Kind = TypeVar("Kind")
 
@@ -64,15 +48,17 @@ class Catalogue:
 
     tools: dict[str, Tool] = field(default_factory=dict)
     toolsets: dict[str, str] = field(default_factory=dict)
+    """From a toolset's name to its description."""
     toolset_icons: dict[str, str] = field(default_factory=dict)
     """By the toolset's name, for those that have one."""
     prompts: dict[str, Prompt] = field(default_factory=dict)
     resources: dict[str, Resource] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
-    plugins: Mapping[str, object] = field(default_factory=dict)
-    """Set once, when all are registered."""
-    hooks: pluggy.PluginManager = field(default_factory=lambda: pluggy.PluginManager(hookspecs.PROJECT))
-    _callers: dict[str, list[tuple[str, Callable[..., list[Any]]]]] = field(default_factory=dict)
+    plugins: Plugins = field(default_factory=Plugins)
+    watchers: Watchers = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.watchers = Watchers(self.plugins)
 
     def note(self, owner: str, message: str) -> None:
         """Keep a problem for the page and ``airflow-mcp check``, and log it once."""
@@ -81,36 +67,13 @@ class Catalogue:
 
     def allowed(self, tool: Tool, user: Caller) -> bool:
         """Ask every plugin's ``tool_allowed``; a hook that raises counts as a veto."""
-        for owner, call in self._implementations("tool_allowed"):
-            try:
-                answers = call(tool=tool, user=user)
-            except Exception:
-                log.exception("MCP plugin %s: tool_allowed failed for %s, which is refused", owner, tool.name)
-                return False
-            if any(answer is False for answer in answers):
+        for owner, ask in self.plugins.implementations("tool_allowed"):
+            vetoed = True
+            with isolated(owner, f"tool_allowed failed for {tool.name}, which is refused"):
+                vetoed = any(answer is False for answer in ask(tool=tool, user=user))
+            if vetoed:
                 return False
         return True
-
-    def called(self, call_made: ToolCall) -> None:
-        """Tell every plugin's ``tool_called``; one that raises is logged and changes nothing."""
-        for owner, call in self._implementations("tool_called"):
-            try:
-                call(call=call_made)
-            except Exception:
-                log.exception("MCP plugin %s: tool_called failed", owner)
-
-    def _implementations(self, hook: str) -> list[tuple[str, Callable[..., list[Any]]]]:
-        """Return each plugin's own implementation: in one pluggy call, the first to raise ends it for all."""
-        if hook in self._callers:
-            return self._callers[hook]
-        callers: list[tuple[str, Callable[..., list[Any]]]] = []
-        for owner, plugin in self.plugins.items():
-            others = [other for other in self.plugins.values() if other is not plugin]
-            caller = self.hooks.subset_hook_caller(hook, others)
-            if caller.get_hookimpls():
-                callers.append((owner, caller))
-        self._callers[hook] = callers
-        return callers
 
 
 def load_catalogue(
@@ -119,92 +82,72 @@ def load_catalogue(
     built_in: Sequence[str] = BUILT_IN,
     found: Sequence[EntryPoint] | None = None,
 ) -> Catalogue:
-    """Load every plugin and return what they offer on this version of Airflow.
-
-    A plugin that fails in any way is left out, as a whole or by the part that failed, and noted.
-    """
+    """Load every plugin and return what they offer on this version of Airflow."""
     catalogue = Catalogue()
-    catalogue.hooks.add_hookspecs(hookspecs)
-    plugins: dict[str, object] = {}
-    for name in built_in:
-        module = importlib.import_module(f"airflow_provider_mcp.tools.{name}")
-        catalogue.hooks.register(module, name)
-        plugins[name] = module
-    for entry in entry_points(group=hookspecs.PROJECT) if found is None else found:
-        # Whatever a stranger's module raises at import, the rest must keep working.
-        try:
-            plugin = entry.load()
-        except Exception as failure:
-            catalogue.note(entry.name, f"could not be imported: {failure!r}")
-            continue
-        if entry.name in plugins:
-            catalogue.note(entry.name, f"another plugin has the name {entry.name!r}; this one is left out")
-            continue
-        try:
-            catalogue.hooks.register(plugin, entry.name)
-        except (ValueError, pluggy.PluginValidationError) as failure:
-            if catalogue.hooks.is_registered(plugin):
-                catalogue.hooks.unregister(plugin)
-            catalogue.note(entry.name, f"is not a plugin: {failure}")
-            continue
-        try:
-            catalogue.hooks.check_pending()
-        except pluggy.PluginValidationError as failure:
-            catalogue.hooks.unregister(plugin)
-            catalogue.note(entry.name, f"implements a hook that there is not: {failure}")
-            continue
-        plugins[entry.name] = plugin
-    catalogue.plugins = plugins
+    catalogue.plugins.load(built_in, found, catalogue.note)
+    owners: dict[tuple[str, str], str] = {}
+
+    def take(owner: str, kind: str, name: str) -> bool:
+        """Give a name to its first owner, and tell of every other one. The built-in ones come first."""
+        first = owners.get((kind, name))
+        if first is None:
+            owners[kind, name] = owner
+            return True
+        built = "the built-in " if first in built_in else ""
+        catalogue.note(
+            owner, f"the {kind} {name} of {owner} is left out: {built}{first} has a {kind} of that name"
+        )
+        return False
 
     running = release(airflow_version)
     for owner, toolset in _collect(catalogue, "register_toolsets", Toolset):
-        catalogue.toolsets.setdefault(toolset.name, toolset.description)
+        if not take(owner, "toolset", toolset.name):
+            continue
+        catalogue.toolsets[toolset.name] = toolset.description
         if toolset.icon is not None:
-            catalogue.toolset_icons.setdefault(toolset.name, toolset.icon)
-        for function in toolset.tools:
-            try:
-                tool = bind_tool(function, toolset=toolset.name, owner=owner)
-            except Exception as failure:
-                catalogue.note(owner, f"a tool was left out: {failure}")
-                continue
-            if (tool.since and running < release(tool.since)) or (
-                tool.until and running >= release(tool.until)
-            ):
-                continue
-            taken = catalogue.tools.get(tool.name)
-            if taken:
-                catalogue.note(owner, f"the tool {tool.name} was left out: {taken.owner} has that name")
-            else:
+            catalogue.toolset_icons[toolset.name] = toolset.icon
+        for tool in _bind(catalogue, owner, toolset):
+            if _serves(running, tool) and take(owner, "tool", tool.name):
                 catalogue.tools[tool.name] = tool
     for owner, prompt in _collect(catalogue, "register_prompts", Prompt):
-        if prompt.name in catalogue.prompts:
-            catalogue.note(owner, f"the prompt {prompt.name} was left out: the name is taken")
-        else:
+        if take(owner, "prompt", prompt.name):
             catalogue.prompts[prompt.name] = prompt
     for owner, resource in _collect(catalogue, "register_resources", Resource):
-        if resource.uri in catalogue.resources:
-            catalogue.note(owner, f"the resource {resource.uri} was left out: the address is taken")
-        else:
+        if take(owner, "resource", resource.uri):
             catalogue.resources[resource.uri] = resource
     return catalogue
 
 
-def _collect(catalogue: Catalogue, hook: str, kind: type[Kind]) -> list[tuple[str, Kind]]:
-    gathered = []
-    for owner, call in catalogue._implementations(hook):
-        try:
-            answers = [list(answer) for answer in call()]
-        except Exception as failure:
-            catalogue.note(owner, f"{hook} failed: {failure!r}")
-            continue
+def _collect(catalogue: Catalogue, hook: str, kind: type[Kind]) -> Iterator[tuple[str, Kind]]:
+    """Yield what the plugins register, with the owner of each."""
+    for owner, register in catalogue.plugins.implementations(hook):
+        answers: list[list[object]] = []
+        with isolated(owner, f"{hook} failed", catalogue.note):
+            answers = [list(answer) for answer in register()]
         for item in (item for answer in answers for item in answer):
             if isinstance(item, kind):
-                gathered.append((owner, item))
+                yield owner, item
             else:
                 catalogue.note(
                     owner, f"{hook} returned {type(item).__name__} where {kind.__name__} is wanted"
                 )
-    return gathered
+
+
+def _bind(catalogue: Catalogue, owner: str, toolset: Toolset) -> Iterator[Tool]:
+    """Yield the tools of a toolset; a function that cannot be one is noted."""
+    for function in toolset.tools:
+        tool = None
+        with isolated(owner, "a tool was left out", catalogue.note):
+            tool = bind_tool(function, toolset=toolset.name, owner=owner)
+        if tool is not None:
+            yield tool
+
+
+def _serves(running: tuple[int, ...], tool: Tool) -> bool:
+    """Say whether an Airflow of this version can serve a tool."""
+    return not (
+        (tool.since and running < release(tool.since)) or (tool.until and running >= release(tool.until))
+    )
 
 
 def release(version: str) -> tuple[int, ...]:

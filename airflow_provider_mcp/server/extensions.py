@@ -14,10 +14,15 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""Extensions of the protocol."""
+"""Extensions of the protocol: what one adds, and how a server serves it.
+
+An extension says its identifier and its methods; the server never hands itself to one.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import mcp_types as types
@@ -25,32 +30,52 @@ from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from airflow_provider_mcp.server.catalogue import Catalogue
-from airflow_provider_mcp.server.wire import (
-    _capability_needed,
-)
-
-TASKS_EXTENSION = "io.modelcontextprotocol/tasks"
+from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
+from airflow_provider_mcp.server.request import Context, Request
+from airflow_provider_mcp.server.wire import capability_needed
 
 
-class AirflowServer(Server[None]):
-    """The MCP server of one Airflow, which says what it can do without a session."""
+@dataclass(frozen=True)
+class Method:
+    """A method that an extension adds.
 
-    def __init__(self, catalogue: Catalogue, *options: Any, **named: Any) -> None:
-        super().__init__(*options, **named)
-        self.catalogue = catalogue
+    :param named_by: The parameter that the header ``Mcp-Name`` repeats, if any.
+    """
 
-    def get_capabilities(
-        self, *options: Any, protocol_version: str | None = None, **named: Any
-    ) -> types.ServerCapabilities:
-        capabilities = super().get_capabilities(*options, protocol_version=protocol_version, **named)
-        if protocol_version in MODERN_PROTOCOL_VERSIONS:
-            capabilities.extensions = {**(capabilities.extensions or {}), TASKS_EXTENSION: {}}
-        elif capabilities.resources is not None:
-            # Who subscribes all the same is not refused, but nothing will come.
-            capabilities.resources.subscribe = False
-        return capabilities
+    name: str
+    params_type: type[types.RequestParams]
+    answer: Callable[[Context, Any], Awaitable[JSONObject]]
+    named_by: str | None = None
 
 
-def _tasks_needed(message: str) -> MCPError:
-    return _capability_needed(message, types.ClientCapabilities(extensions={TASKS_EXTENSION: {}}))
+@dataclass(frozen=True)
+class Extension:
+    """An extension of MCP 2026-07-28, for the clients that declare it."""
+
+    identifier: str
+    methods: tuple[Method, ...] = ()
+
+    def install(self, server: Server[None]) -> None:
+        """Serve the methods."""
+        for method in self.methods:
+            server.add_request_handler(method.name, method.params_type, self._guard(method))
+
+    def needed(self, message: str) -> MCPError:
+        """Return the error for a client that does not declare the extension."""
+        return capability_needed(message, types.ClientCapabilities(extensions={self.identifier: {}}))
+
+    def _guard(self, method: Method) -> Callable[[Context, Any], Awaitable[JSONObject]]:
+        async def answer(ctx: Context, params: Any) -> JSONObject:
+            if ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+                raise MCPError(types.METHOD_NOT_FOUND, "Method not found", data=ctx.method)
+            if self.identifier not in Request.of(ctx).client.extensions:
+                raise self.needed(f"{method.name} is for clients that declare {self.identifier}.")
+            return await method.answer(ctx, params)
+
+        return answer
+
+
+def declared_extensions(capabilities: JSON) -> frozenset[str]:
+    """Return the identifiers of the extensions that a client's capabilities declare."""
+    extensions = capabilities.get("extensions") if isinstance(capabilities, Mapping) else None
+    return frozenset(extensions) if isinstance(extensions, Mapping) else frozenset()

@@ -14,25 +14,102 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""What a caller may have meant by the name of a Dag, a run or a task that is not there."""
+"""Names of Dags, runs and tasks: completing what was begun, and what a wrong one may have meant."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, field
+
+import mcp_types as types
 
 from airflow_provider_mcp.sdk.airflow import Airflow
 from airflow_provider_mcp.sdk.errors import NotFound, ToolError
 from airflow_provider_mcp.sdk.guards import path
+from airflow_provider_mcp.sdk.json_types import JSON
+from airflow_provider_mcp.server.request import Context, Request
 
 MAX_COMPLETIONS = 100
 
 MAX_SUGGESTIONS = 3
 
 
+@dataclass(frozen=True)
+class Identifier:
+    """A kind of name, and where Airflow lists those there are.
+
+    :param listing: The route of the list and the key of its rows; ``{}`` stands for the Dag.
+    :param own: The route of one, below which it is missing if Airflow says so.
+    """
+
+    thing: str
+    listing: str
+    key: str
+    own: str | None = None
+    query: Mapping[str, str | int] = field(default_factory=dict)
+
+    async def names(self, airflow: Airflow, argument: str, dag_id: str, begun: str = "") -> list[str]:
+        """Return names that Airflow lists to the caller; none if it refuses to.
+
+        :param begun: Dags are looked for by a part of their name, since there may be many.
+        """
+        in_dag = "{}" in self.listing
+        route = path(self.listing, dag_id) if in_dag else self.listing
+        query = dict(self.query) if in_dag else {**self.query, "dag_id_pattern": begun}
+        try:
+            rows = (await airflow.get(route, params=query)).json()[self.key]
+        except ToolError:
+            return []
+        return [row[argument] for row in rows]
+
+    async def is_missing(self, airflow: Airflow, *names: str) -> bool:
+        """Say whether Airflow says that there is none of this name."""
+        assert self.own is not None, f"there is no route for one {self.thing}"  # noqa: S101
+        try:
+            await airflow.get(path(self.own, *names))
+        except NotFound:
+            return True
+        except ToolError:
+            return False
+        return False
+
+
+DAG = Identifier("Dag", "dags", "dags", "dags/{}", {"limit": MAX_COMPLETIONS})
+RUN = Identifier(
+    "Dag run",
+    "dags/{}/dagRuns",
+    "dag_runs",
+    "dags/{}/dagRuns/{}",
+    {"limit": MAX_COMPLETIONS, "order_by": "-start_date"},
+)
+TASK = Identifier("task", "dags/{}/tasks", "tasks")
+
+IDENTIFIERS: Mapping[str, Identifier] = {"dag_id": DAG, "dag_run_id": RUN, "task_id": TASK}
+"""By the name of the argument, in the order they contain one another."""
+
+
+async def complete(ctx: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
+    """Answer ``completion/complete`` for prompts and resource templates alike.
+
+    A completion is a courtesy: what the caller may not list is not suggested.
+    """
+    argument, begun = params.argument.name, params.argument.value
+    chosen = (params.context.arguments if params.context else None) or {}
+    dag_id = chosen.get("dag_id", "")
+    identifier = IDENTIFIERS.get(argument)
+    if identifier is None or (identifier is not DAG and not dag_id):
+        return types.CompleteResult(completion=types.Completion(values=[]))
+    names = await identifier.names(Request.of(ctx).reads(), argument, dag_id, begun)
+    values = [name for name in names if begun.lower() in name.lower()]
+    values.sort(key=lambda value: not value.startswith(begun))
+    return types.CompleteResult(
+        completion=types.Completion(values=values[:MAX_COMPLETIONS], has_more=len(names) >= MAX_COMPLETIONS)
+    )
+
+
 async def suggest_close_matches(
-    airflow: Airflow, error: ToolError, arguments: Mapping[str, Any]
+    airflow: Airflow, error: ToolError, arguments: Mapping[str, JSON]
 ) -> ToolError:
     """Return the error with what the caller may have meant, for a Dag, run or task that is not there.
 
@@ -40,66 +117,40 @@ async def suggest_close_matches(
     """
     # The error knows which of several tasks it is about.
     arguments = {**arguments, **error.identifiers}
-    dag_id, run_id, task_id = (arguments.get(name) for name in ("dag_id", "dag_run_id", "task_id"))
-    known = {
-        name: value
-        for name, value in (("dag_id", dag_id), ("dag_run_id", run_id), ("task_id", task_id))
-        if isinstance(value, str)
-    }
+    known = {name: value for name in IDENTIFIERS if isinstance(value := arguments.get(name), str)}
     if "dag_id" not in known or error.identifiers.get("did_you_mean"):
         return error
-
-    async def names(route: str, key: str, field: str, **params: Any) -> list[str] | None:
-        """Return the names listed at ``route``; None if Airflow does not list them to this caller."""
-        try:
-            rows = (await airflow.get(route, params=params)).json()[key]
-        except ToolError:
-            return None
-        return [row[field] for row in rows]
-
-    async def missing(route: str) -> bool:
-        try:
-            await airflow.get(route)
-        except ToolError as absent:
-            return absent.code == "not_found"
-        return False
-
-    if await missing(path("dags/{}", known["dag_id"])):
-        thing, asked = "Dag", known["dag_id"]
-        # A misspelling rarely touches the first letters and the last at once.
-        candidates: list[str] = []
-        for pattern in dict.fromkeys((asked[:4], asked[-4:], asked[:2], "")):
-            candidates += await names("dags", "dags", "dag_id", dag_id_pattern=pattern, limit=100) or []
-            if difflib.get_close_matches(asked, candidates, MAX_SUGGESTIONS, 0.7):
-                break
-    elif "dag_run_id" in known and await missing(
-        path("dags/{}/dagRuns/{}", known["dag_id"], known["dag_run_id"])
-    ):
-        thing, asked = "Dag run", known["dag_run_id"]
-        candidates = (
-            await names(
-                path("dags/{}/dagRuns", known["dag_id"]),
-                "dag_runs",
-                "dag_run_id",
-                order_by="-start_date",
-                limit=100,
-            )
-            or []
-        )
+    dag_id, run_id = known["dag_id"], known.get("dag_run_id")
+    if await DAG.is_missing(airflow, dag_id):
+        argument, candidates = "dag_id", await _similar_dags(airflow, dag_id)
+    elif run_id is not None and await RUN.is_missing(airflow, dag_id, run_id):
+        argument, candidates = "dag_run_id", await RUN.names(airflow, "dag_run_id", dag_id)
     elif "task_id" in known:
-        thing, asked = "task", known["task_id"]
-        candidates = await names(path("dags/{}/tasks", known["dag_id"]), "tasks", "task_id") or []
-        if asked in candidates:
+        argument, candidates = "task_id", await TASK.names(airflow, "task_id", dag_id)
+        if known["task_id"] in candidates:
             return error
     else:
         return error
-    close = difflib.get_close_matches(asked, dict.fromkeys(candidates), MAX_SUGGESTIONS, 0.7)
-    message = f"No {thing} `{asked}`" + (f" in `{known['dag_id']}`" if thing != "Dag" else "")
-    hint = error.hint
-    more: dict[str, Any] = {}
-    if close:
-        message += f"; did you mean {' or '.join(f'`{name}`' for name in close)}?"
-        hint, more = "", {"did_you_mean": close}
-    else:
-        message += "."
-    return NotFound(message, hint=hint, **{**error.identifiers, **known, **more})
+    message = f"No {IDENTIFIERS[argument].thing} `{known[argument]}`"
+    if argument != "dag_id":
+        message += f" in `{dag_id}`"
+    close = _close(known[argument], candidates)
+    identifiers = {**error.identifiers, **known}
+    if not close:
+        return NotFound(f"{message}.", hint=error.hint, **identifiers)
+    meant = " or ".join(f"`{name}`" for name in close)
+    return NotFound(f"{message}; did you mean {meant}?", **identifiers, did_you_mean=close)
+
+
+async def _similar_dags(airflow: Airflow, dag_id: str) -> list[str]:
+    """Return Dags that share a part with the name: a misspelling rarely has both ends wrong."""
+    candidates: list[str] = []
+    for part in dict.fromkeys((dag_id[:4], dag_id[-4:], dag_id[:2], "")):
+        candidates += await DAG.names(airflow, "dag_id", "", part)
+        if _close(dag_id, candidates):
+            break
+    return candidates
+
+
+def _close(name: str, candidates: list[str]) -> list[str]:
+    return difflib.get_close_matches(name, list(dict.fromkeys(candidates)), MAX_SUGGESTIONS, 0.7)

@@ -14,21 +14,26 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""MCP's extension for tasks."""
+"""MCP's extension for tasks. (Here a task is a job: a task is one of Airflow's.)"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from typing import Any
 
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
-from airflow_provider_mcp.sdk.errors import ToolError
-from airflow_provider_mcp.sdk.jobs import Job
-from airflow_provider_mcp.server.signing import JobId
+from airflow_provider_mcp.sdk.errors import PermissionDenied, ToolError
+from airflow_provider_mcp.sdk.jobs import Job, JobStarted
+from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
+from airflow_provider_mcp.sdk.tool import Tool, run_function
+from airflow_provider_mcp.server.extensions import Extension, Method
+from airflow_provider_mcp.server.request import Context, Request
+from airflow_provider_mcp.server.signing import JobId, JobIds
+from airflow_provider_mcp.server.wire import dump, requests_of, result_of
 
 UNKNOWN_TASK = "Unknown task."
 
@@ -42,11 +47,99 @@ class TaskParams(types.RequestParams):
 class TaskUpdateParams(TaskParams):
     """The parameters of ``tasks/update``."""
 
-    input_responses: dict[str, Any]
+    input_responses: JSONObject
+
+
+def start_job(tool: Tool, started: JobStarted, request: Request) -> JSONObject:
+    """Return the result of a call whose work goes on as a job."""
+    assert tool.job is not None, f"{tool.name} started a job but declares none"  # noqa: S101
+    job_id = JobId(tool.name, started.reference, int(time.time()))
+    identifier = _job_ids(request).make(job_id, request.caller.id)
+    described = _describe_job(identifier, job_id, tool.job, "working", started.message)
+    return {"resultType": "task", **described}
+
+
+async def get_job(ctx: Context, params: TaskParams) -> JSONObject:
+    """Answer ``tasks/get``."""
+    request = Request.of(ctx)
+    _, job, job_id = await _find_job(request, params)
+    with _protocol_errors(params):
+        state = await run_function(job.get, job_id.reference, request.reads(), request.client)
+    more: JSONObject = {}
+    if state.status == "completed":
+        more["result"] = result_of(state.result, request.policy.max_result_chars, is_error=state.failed)
+    elif state.status == "failed":
+        more["error"] = {"code": types.INTERNAL_ERROR, "message": state.error or "The work broke off."}
+    elif state.status == "input_required":
+        requests = requests_of(state.questions)
+        more["inputRequests"] = {name: dump(question) for name, question in requests.items()}
+    described = _describe_job(params.task_id, job_id, job, state.status, state.message, state.updated_at)
+    return {"resultType": "complete", **described, **more}
+
+
+async def answer_job(ctx: Context, params: TaskUpdateParams) -> JSONObject:
+    """Answer ``tasks/update``."""
+    request = Request.of(ctx)
+    tool, job, job_id = await _find_job(request, params)
+    if job.answer is not None:
+        answered = {**job_id.reference, "answers": params.input_responses}
+        await _change_job(tool, job.answer, answered, request, params)
+    return {"resultType": "complete"}
+
+
+async def cancel_job(ctx: Context, params: TaskParams) -> JSONObject:
+    """Answer ``tasks/cancel``."""
+    request = Request.of(ctx)
+    tool, job, job_id = await _find_job(request, params)
+    await _change_job(tool, job.cancel, job_id.reference, request, params)
+    return {"resultType": "complete"}
+
+
+TASKS = Extension(
+    "io.modelcontextprotocol/tasks",
+    (
+        Method("tasks/get", TaskParams, get_job, named_by="taskId"),
+        Method("tasks/update", TaskUpdateParams, answer_job, named_by="taskId"),
+        Method("tasks/cancel", TaskParams, cancel_job, named_by="taskId"),
+    ),
+)
+
+
+def _job_ids(request: Request) -> JobIds:
+    return JobIds(request.confirmations.derive_key("job"))
+
+
+async def _find_job(request: Request, params: TaskParams) -> tuple[Tool, Job, JobId]:
+    """Return the job that a request is about, if the caller may have started it.
+
+    :raises MCPError: There is no such task for this caller.
+    """
+    job_id = _job_ids(request).read(params.task_id, request.caller.id)
+    tool = await request.find(job_id.tool) if job_id else None
+    if job_id is not None and tool is not None and tool.job is not None:
+        try:
+            request.check(tool)
+            return tool, tool.job, job_id
+        except PermissionDenied:
+            pass
+    raise MCPError(types.INVALID_PARAMS, UNKNOWN_TASK, data={"taskId": params.task_id})
+
+
+async def _change_job(
+    tool: Tool,
+    change: Callable[..., object],
+    arguments: Mapping[str, JSON],
+    request: Request,
+    params: TaskParams,
+) -> None:
+    with _protocol_errors(params):
+        if tool.access != "read" and not request.may_write:
+            raise request.forbid_writing(tool)
+        await run_function(change, arguments, request.airflow(tool), request.client)
 
 
 @contextmanager
-def _as_protocol_errors(params: TaskParams) -> Iterator[None]:
+def _protocol_errors(params: TaskParams) -> Iterator[None]:
     """Turn a tool error into the protocol error that the methods of a task answer with."""
     try:
         yield
@@ -59,8 +152,8 @@ def _as_protocol_errors(params: TaskParams) -> Iterator[None]:
 
 def _describe_job(
     identifier: str, job_id: JobId, job: Job, status: str, message: str | None, updated_at: str | None = None
-) -> dict[str, Any]:
-    described = {
+) -> JSONObject:
+    described: JSONObject = {
         "taskId": identifier,
         "status": status,
         "createdAt": job_id.created_at,

@@ -29,10 +29,11 @@ from mcp.server.context import ServerRequestContext
 
 from airflow_provider_mcp.sdk.airflow import Airflow, Caller
 from airflow_provider_mcp.sdk.client import Client
-from airflow_provider_mcp.sdk.errors import PermissionDenied
-from airflow_provider_mcp.sdk.tool import Tool
+from airflow_provider_mcp.sdk.errors import PermissionDenied, ReadOnly
+from airflow_provider_mcp.sdk.tool import Prompt, Resource, Tool
 from airflow_provider_mcp.server.catalogue import Catalogue
 from airflow_provider_mcp.server.policy import Policy
+from airflow_provider_mcp.server.signing import Confirmations
 
 OpenAirflow: TypeAlias = Callable[[Literal["read", "write"]], Airflow]
 
@@ -51,6 +52,10 @@ class Identity:
     scopes: frozenset[str] | None = None
 
 
+Context: TypeAlias = "ServerRequestContext[None, Request]"
+"""What the SDK hands to each handler."""
+
+
 @dataclass(frozen=True)
 class Request:
     """One authenticated request, made once and whole."""
@@ -58,7 +63,14 @@ class Request:
     identity: Identity
     policy: Policy
     catalogue: Catalogue
+    confirmations: Confirmations
     client: Client = field(default_factory=Client)
+
+    @staticmethod
+    def of(ctx: Context) -> Request:
+        """Return the request that a handler of the SDK is called for."""
+        assert ctx.request is not None, "the endpoint gives each exchange its request"  # noqa: S101
+        return ctx.request
 
     @property
     def caller(self) -> Caller:
@@ -87,16 +99,39 @@ class Request:
 
         A tool is found though only reading is allowed: its preview may be shown.
 
-        :raises PermissionDenied: A plugin vetoes it for this caller.
         """
         tool = self.catalogue.tools.get(name)
-        if tool is None or not self._switched_on.offers(tool):
-            return None
+        return tool if tool is not None and self._switched_on.offers(tool) else None
+
+    def check(self, tool: Tool) -> None:
+        """Refuse a tool that a plugin vetoes for this caller.
+
+        :raises PermissionDenied: It is vetoed.
+        """
         if not self.catalogue.allowed(tool, self.caller):
             raise PermissionDenied(
                 f"{tool.name} is not offered to {self.caller.name}.", hint="Ask an Airflow administrator."
             )
-        return tool
+
+    def forbid_writing(self, tool: Tool) -> ReadOnly:
+        """Return the refusal of a tool that would change something where only reading is allowed."""
+        if self.policy.read_only:
+            return ReadOnly(
+                f"{tool.name} would change something, and this MCP server is read-only.",
+                hint="Nothing was changed; an administrator can lift [mcp] read_only.",
+            )
+        return ReadOnly(
+            f"{tool.name} would change something, and the access token is for reading only.",
+            hint=f"Nothing was changed; a login with the scope {WRITE_SCOPE} may write.",
+        )
+
+    def resources(self) -> list[Resource]:
+        """Return the resources that the caller is offered."""
+        return list(self.catalogue.resources.values())
+
+    def prompts(self) -> list[Prompt]:
+        """Return the prompts that the caller is offered."""
+        return list(self.catalogue.prompts.values())
 
     def reads(self) -> Airflow:
         """Return a client that only reads."""
@@ -111,7 +146,3 @@ class Request:
     def _switched_on(self) -> Policy:
         """The policy as far as it says which tools there are, not whether they may write."""
         return replace(self.policy, read_only=False)
-
-
-Context: TypeAlias = ServerRequestContext[None, Request]
-"""What the SDK hands to each handler."""

@@ -14,15 +14,90 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""Resources."""
+"""Resources and resource templates: how they are listed and read."""
 
 from __future__ import annotations
 
 import functools
 import re
+from urllib.parse import unquote
+
+import mcp_types as types
+from mcp.shared.exceptions import MCPError
+
+from airflow_provider_mcp.sdk.airflow import serving
+from airflow_provider_mcp.sdk.errors import ToolError
+from airflow_provider_mcp.sdk.tool import Resource
+from airflow_provider_mcp.server.request import Context, Request
+from airflow_provider_mcp.server.shaping import shape_result
+from airflow_provider_mcp.server.wire import cut, resource_of
+
+
+async def list_resources(ctx: Context, _: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
+    """Answer ``resources/list``."""
+    listed = [
+        types.Resource(
+            uri=r.uri, name=r.name, title=r.title, description=r.description, mime_type=r.mime_type
+        )
+        for r in Request.of(ctx).resources()
+        if "{" not in r.uri
+    ]
+    return types.ListResourcesResult(resources=listed)
+
+
+async def list_resource_templates(
+    ctx: Context, _: types.PaginatedRequestParams | None
+) -> types.ListResourceTemplatesResult:
+    """Answer ``resources/templates/list``."""
+    listed = [
+        types.ResourceTemplate(
+            uri_template=r.uri, name=r.name, title=r.title, description=r.description, mime_type=r.mime_type
+        )
+        for r in Request.of(ctx).resources()
+        if "{" in r.uri
+    ]
+    return types.ListResourceTemplatesResult(resource_templates=listed)
+
+
+async def read_resource(ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+    """Answer ``resources/read``."""
+    request, uri = Request.of(ctx), str(params.uri)
+    resource, arguments = _find_resource(request, uri)
+    airflow = request.reads()
+    try:
+        with serving(airflow):
+            content = await resource.read(airflow, **arguments)
+    except ToolError as failure:
+        data = {"uri": uri, **failure.as_dict()}
+        raise MCPError(types.INVALID_PARAMS, failure.as_text(), data=data) from None
+    if isinstance(content, str):
+        content = cut(content, request.policy.max_result_chars)
+    elif not isinstance(content, bytes):
+        content = shape_result(content, request.policy.max_result_chars).text
+    return types.ReadResourceResult(contents=[resource_of(uri, resource.mime_type, content)])
+
+
+async def accept_subscription(
+    ctx: Context, params: types.SubscribeRequestParams | types.UnsubscribeRequestParams
+) -> types.EmptyResult:
+    """Answer ``resources/subscribe`` and ``unsubscribe``, which clients of 2025 send unasked.
+
+    Subscribing is accepted; updates are never sent, for there is no stream.
+    """
+    _find_resource(Request.of(ctx), str(params.uri))
+    return types.EmptyResult()
+
+
+def _find_resource(request: Request, uri: str) -> tuple[Resource, dict[str, str]]:
+    """Return the resource at an address, and the parameters in it."""
+    for resource in request.resources():
+        found = _compile_template(resource.uri).fullmatch(uri)
+        if found:
+            return resource, {name: unquote(value) for name, value in found.groupdict().items()}
+    raise MCPError(types.INVALID_PARAMS, f"Unknown resource: {uri}", data={"uri": uri})
 
 
 @functools.lru_cache(maxsize=256)
-def _uri_pattern(template: str) -> re.Pattern[str]:
+def _compile_template(template: str) -> re.Pattern[str]:
     parts = re.split(r"\{(\w+)\}", template)
     return re.compile("".join(f"(?P<{p}>[^/?#]+)" if i % 2 else re.escape(p) for i, p in enumerate(parts)))

@@ -31,12 +31,14 @@ from airflow_provider_mcp.sdk.content import Audio, Content, Image, Message, Par
 from airflow_provider_mcp.server.shaping import shape_result
 
 
-def _capability_needed(message: str, needed: types.ClientCapabilities) -> MCPError:
+def capability_needed(message: str, needed: types.ClientCapabilities) -> MCPError:
+    """Return the error for a client that does not declare what it is needed for."""
     data = types.MissingRequiredClientCapabilityErrorData(required_capabilities=needed)
-    return MCPError(types.MISSING_REQUIRED_CLIENT_CAPABILITY, message, data=_dump(data))
+    return MCPError(types.MISSING_REQUIRED_CLIENT_CAPABILITY, message, data=dump(data))
 
 
-def _dump(model: BaseModel) -> dict[str, Any]:
+def dump(model: BaseModel) -> dict[str, Any]:
+    """Return a model of the protocol as JSON."""
     return model.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 

@@ -22,9 +22,10 @@ import asyncio
 import json
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import anyio
+import httpx
 import pytest
 from mcp.server.lowlevel import Server
 from opentelemetry import trace
@@ -39,11 +40,12 @@ from airflow_provider_mcp.endpoint.exchange import exchange
 from airflow_provider_mcp.sdk import Client, Prompt, Toolset, tool
 from airflow_provider_mcp.sdk.airflow import Airflow, Caller
 from airflow_provider_mcp.sdk.tool import bind_tool
-from airflow_provider_mcp.server import build
+from airflow_provider_mcp.server import build, calls
 from airflow_provider_mcp.server.catalogue import Catalogue, load_catalogue
 from airflow_provider_mcp.server.policy import Policy
 from airflow_provider_mcp.server.request import Identity
 from airflow_provider_mcp.server.signing import Confirmations
+from airflow_provider_mcp.testing import open_airflow
 from tests.fixtures.plugins import conformance_plugin
 from tests.fixtures.plugins.conformance_plugin import Said, form
 
@@ -176,7 +178,7 @@ def test_a_request_ends_in_time(served: Server[Any], monkeypatch: pytest.MonkeyP
 
 
 def test_a_tool_ends_in_time(served: Server[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "TOOL_SECONDS", 0.05)
+    monkeypatch.setattr(calls, "TOOL_SECONDS", 0.05)
     result = call(served, "wait_until_gone", arguments={"note": "n"})
     assert result["structuredContent"]["error"]["code"] == "unavailable"
 
@@ -185,7 +187,7 @@ def test_the_watcher_hears_of_a_client_that_went_away(
     catalogue: Catalogue, served: Server[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard: list[str] = []
-    monkeypatch.setattr(catalogue, "called", lambda made: heard.append(made.outcome))
+    monkeypatch.setattr(catalogue.watchers, "tell", lambda made: heard.append(made.outcome))
     headers, body = request("tools/call", name="wait_until_gone", arguments={"note": "n"})
 
     async def go_away() -> None:
@@ -324,6 +326,44 @@ def test_a_task_header_must_name_the_task(served: Server[Any]) -> None:
         assert reply is not None
         assert reply.status == 400
         assert json.loads(reply.body)["error"]["code"] == -32020
+
+
+def test_an_argument_header_is_checked_for_the_caller(served: Server[Any]) -> None:
+    headers, body = request("tools/call", name="test_custom_header", arguments={"region": "north"})
+    wrong = [*headers, ("Mcp-Param-Region", "south")]
+    reply = anyio.run(exchange, served, wrong, body, *sender())
+    assert reply is not None
+    assert (reply.status, json.loads(reply.body)["error"]["code"]) == (400, -32020)
+    right = [*headers, ("Mcp-Param-Region", "north")]
+    reply = anyio.run(exchange, served, right, body, *sender())
+    assert reply is not None
+    assert json.loads(reply.body)["result"]["structuredContent"] == {"said": "north"}
+    # Of a tool that the caller is not offered, not even the schema is told.
+    off = sender(disabled_tools=frozenset({"test_custom_header"}))
+    reply = anyio.run(exchange, served, wrong, body, *off)
+    assert reply is not None
+    assert json.loads(reply.body)["error"]["message"] == "Unknown tool: test_custom_header"
+
+
+def test_a_read_token_does_not_write(served: Server[Any]) -> None:
+    opened: list[str] = []
+
+    def open_it(access: Literal["read", "write"]) -> Airflow:
+        opened.append(access)
+        return open_airflow(lambda _: httpx.Response(404), access)
+
+    identity = Identity(Caller("1", "ada"), open_it, frozenset({"airflow:read"}))
+    by = (identity, Policy())
+    names = {tool["name"] for tool in ask(served, "tools/list", by=by)[1]["result"]["tools"]}
+    assert "greet" in names
+    assert not names & {"slow_compute", "pause_dag", "delete_dag"}
+    refused = ask(served, "tools/call", by=by, name="slow_compute")[1]["result"]["structuredContent"]
+    assert refused["error"]["code"] == "read_only"
+    assert "airflow:write" in refused["error"]["hint"]
+    writer = (Identity(Caller("1", "ada"), identity.open_airflow, frozenset({"airflow:write"})), Policy())
+    opened.clear()
+    ask(served, "tools/call", TASKS, by=writer, name="slow_compute", arguments={"seconds": 60})
+    assert opened == ["write"]
 
 
 def test_a_prompts_arguments(served: Server[Any]) -> None:

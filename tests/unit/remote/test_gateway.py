@@ -36,11 +36,13 @@ from airflow_provider_mcp.remote.client import Remote
 from airflow_provider_mcp.remote.gateway import Fleet, Instance
 from airflow_provider_mcp.remote.serve import HttpEndpoint, own_origins
 from airflow_provider_mcp.remote.target import Target
+from airflow_provider_mcp.sdk.client import Client as McpClient
 from airflow_provider_mcp.server.build import build_server
 from airflow_provider_mcp.server.catalogue import load_catalogue
 from airflow_provider_mcp.server.jobs import UNKNOWN_TASK
 from airflow_provider_mcp.server.policy import Policy, PolicySource
-from airflow_provider_mcp.server.request import Identity, Request
+from airflow_provider_mcp.server.request import Identity
+from airflow_provider_mcp.server.signing import Confirmations
 
 MODES = ("auto", "legacy")
 
@@ -335,15 +337,15 @@ def test_who_made_something_answers_for_it(monkeypatch: pytest.MonkeyPatch) -> N
         fleet = Fleet(instances)
         entry = fleet.server.get_request_handler("tasks/get")
         assert entry is not None
-        request = anyio.run(fleet._request, Context(with_request), instances[0], fleet.server.catalogue)
+        request = anyio.run(fleet._request, Context(with_request), instances[0], fleet.server)
         return anyio.run(entry.handler, Context(request), types.RequestParams())
 
     monkeypatch.setattr(gateway, "build_server", with_jobs)
     a, b = instance("a", Pretended("3.3.2")), instance("b", Pretended("3.3.2"), read_only=True)
     c = instance("c", Pretended("3.3.2"))
-    with_request = Request(
-        Identity(a.remote.caller, a.remote.open_airflow), Policy(), load_catalogue("3.3.2")
-    )
+    identity = Identity(a.remote.caller, a.remote.open_airflow)
+    embedded = build_server(load_catalogue("3.3.2"), Confirmations(b"secret"))
+    with_request = embedded.open_request(identity, Policy(), McpClient())
     said = UNKNOWN_TASK
     assert get_job(a, b) == "found"
     with pytest.raises(MCPError, match=UNKNOWN_TASK):

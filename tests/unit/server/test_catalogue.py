@@ -28,7 +28,7 @@ from pydantic import BaseModel
 
 from airflow_provider_mcp.sdk import hookspecs
 from airflow_provider_mcp.sdk.airflow import Caller
-from airflow_provider_mcp.sdk.tool import ToolCall, Toolset, tool
+from airflow_provider_mcp.sdk.tool import Prompt, Resource, ToolCall, Toolset, tool
 from airflow_provider_mcp.server.catalogue import load_catalogue, release
 
 GROUP = hookspecs.PROJECT
@@ -56,9 +56,9 @@ def module(monkeypatch: pytest.MonkeyPatch, name: str, **hooks: Any) -> EntryPoi
     return EntryPoint(name, made.__name__, GROUP)
 
 
-def toolset(*functions: Any) -> Any:
+def toolset(*functions: Any, name: str = "extra") -> Any:
     def register_toolsets() -> list[Toolset]:
-        return [Toolset("extra", "Extra.", functions)]
+        return [Toolset(name, "Extra.", functions)]
 
     return register_toolsets
 
@@ -75,7 +75,7 @@ def test_broken_plugins_are_left_out_and_named(monkeypatch: pytest.MonkeyPatch) 
         module(monkeypatch, "raising", register_toolsets=fails),
         module(monkeypatch, "misspelled", register_toolset=nothing),
         module(monkeypatch, "wrong", register_toolsets=lambda: ["no toolset"]),
-        module(monkeypatch, "clash", register_toolsets=toolset(make_tool("list_dags"))),
+        module(monkeypatch, "clash", register_toolsets=toolset(make_tool("list_dags"), name="clashing")),
         module(monkeypatch, "good", register_toolsets=toolset(make_tool("say_ok"))),
     ]
     catalogue = load_catalogue("3.3.2", found=found)
@@ -120,9 +120,70 @@ def test_every_watcher_is_told_though_one_raises(monkeypatch: pytest.MonkeyPatch
 
     found = [module(monkeypatch, "bad", tool_called=fails), module(monkeypatch, "watch", tool_called=watch)]
     catalogue = load_catalogue("3.3.2", found=found)
-    call = ToolCall("list_dags", "ada", None, "ok", 0.1)
-    catalogue.called(call)
+    call = ToolCall("list_dags", "read", "ada", None, None, None, "ok", 0.1)
+    catalogue.watchers.tell(call)
+    assert catalogue.watchers.settle()
     assert told == [call]
+
+
+def test_a_toolset_is_its_first_owners(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [
+        module(monkeypatch, "intruder", register_toolsets=toolset(make_tool("get_more"), name="dags")),
+        module(monkeypatch, "first", register_toolsets=toolset(make_tool("get_one"))),
+        module(monkeypatch, "second", register_toolsets=toolset(make_tool("get_two"))),
+    ]
+    catalogue = load_catalogue("3.3.2", found=found)
+    assert {problem.owner: problem.message for problem in catalogue.problems} == {
+        "intruder": "the toolset dags of intruder is left out: the built-in dags has a toolset of that name",
+        "second": "the toolset extra of second is left out: first has a toolset of that name",
+    }
+    assert "get_one" in catalogue.tools
+    assert not {"get_more", "get_two"} & set(catalogue.tools)
+
+
+@pytest.mark.parametrize("kind", ["tool", "prompt", "resource"])
+def test_a_name_is_its_first_owners(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    async def read(airflow: Any) -> str:
+        return str(airflow)
+
+    def register_prompts() -> list[Prompt]:
+        return [Prompt("daily_health_check", "Mine.", str)]
+
+    def register_resources() -> list[Resource]:
+        return [Resource("airflow://version", "version", "Mine.", read)]
+
+    hooks: dict[str, Any] = {
+        "tool": {"register_toolsets": toolset(make_tool("list_dags"))},
+        "prompt": {"register_prompts": register_prompts},
+        "resource": {"register_resources": register_resources},
+    }
+    catalogue = load_catalogue("3.3.2", found=[module(monkeypatch, "acme", **hooks[kind])])
+    (problem,) = catalogue.problems
+    assert f"the {kind} " in problem.message
+    assert "of acme is left out: the built-in " in problem.message
+    assert catalogue.tools["list_dags"].owner == "dags"
+    assert catalogue.prompts["daily_health_check"].description != "Mine."
+    assert catalogue.resources["airflow://version"].description != "Mine."
+
+
+def test_a_forgotten_hookimpl_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = ModuleType("plugin_forgetful")
+    made.register_toolsets = toolset(make_tool("get_it"))  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, made.__name__, made)
+    catalogue = load_catalogue("3.3.2", found=[EntryPoint("forgetful", made.__name__, GROUP)])
+    (problem,) = catalogue.problems
+    assert problem.owner == "forgetful"
+    assert problem.message.startswith("register_toolsets has no @hookimpl")
+    assert "get_it" not in catalogue.tools
+
+
+def test_a_plugin_that_ends_the_process_at_import_does_not(tmp_path: Any, monkeypatch: Any) -> None:
+    (tmp_path / "plugin_that_exits.py").write_text("raise SystemExit(3)")
+    monkeypatch.syspath_prepend(tmp_path)
+    catalogue = load_catalogue("3.3.2", found=[EntryPoint("exits", "plugin_that_exits", GROUP)])
+    assert [problem.owner for problem in catalogue.problems] == ["exits"]
+    assert "SystemExit(3)" in catalogue.problems[0].message
+    assert "list_dags" in catalogue.tools
 
 
 def test_a_tool_is_offered_where_airflow_serves_it(monkeypatch: pytest.MonkeyPatch) -> None:
