@@ -18,11 +18,18 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow.cli.cli_config import CLICommand
+
+    from airflow_provider_mcp.cli.arguments import Command
 
 
-def get_mcp_cli_commands() -> list[Any]:
+def get_mcp_cli_commands() -> list[CLICommand]:
     """Return the ``mcp`` group. Every ``airflow`` command calls this, so nothing heavy is imported."""
     from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand
 
@@ -36,7 +43,7 @@ def get_mcp_cli_commands() -> list[Any]:
                 ActionCommand(
                     name=command.name,
                     help=command.help,
-                    func=_runner(command.run),
+                    func=_build_function(command),
                     args=tuple(Arg(option.flags, **option.settings) for option in command.options),
                 )
                 for command in COMMANDS
@@ -45,10 +52,16 @@ def get_mcp_cli_commands() -> list[Any]:
     ]
 
 
-def _runner(run: Any) -> Any:
-    def command(given: Any) -> None:
-        from airflow_provider_mcp.cli.commands import carry_out
+def _build_function(command: Command) -> Callable[[argparse.Namespace], None]:
+    def run(arguments: argparse.Namespace) -> None:
+        from airflow_provider_mcp.cli.commands import run_command
+        from airflow_provider_mcp.cli.parser import refuse_abbreviations
 
-        sys.exit(carry_out(run, given))
+        def run_as_written(arguments: argparse.Namespace) -> int:
+            if sys.argv[1:3] == ["mcp", command.name]:
+                refuse_abbreviations(sys.argv[3:], command)
+            return command.run(arguments)
 
-    return command
+        sys.exit(run_command(run_as_written, arguments))
+
+    return run

@@ -18,35 +18,30 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from airflow_provider_mcp.remote.gateway import Instance
+    from airflow_provider_mcp.remote.instance import Instance
     from airflow_provider_mcp.server.policy import Policy
-from airflow_provider_mcp.cli.arguments import (
-    ENV_URL,
-    FAULTY,
-    OK,
-    _instances,
-    _log_to_standard_error,
-    _say,
-    installed_airflow,
-)
+from airflow_provider_mcp.cli.arguments import ENV_URL, FAULTY, OK
+from airflow_provider_mcp.cli.instances import build_instances, installed_airflow
+from airflow_provider_mcp.cli.output import log_to_standard_error, say
 
 
-def check(given: Any) -> int:
+def check(arguments: argparse.Namespace) -> int:
     """Say what works and what does not; return whether all does."""
     import anyio
 
-    _log_to_standard_error(logging.ERROR)
-    if not given.conn_id and not given.url and not os.environ.get(ENV_URL):
+    log_to_standard_error(logging.ERROR)
+    if not arguments.conn_id and not arguments.url and not os.environ.get(ENV_URL):
         return _check_here()
     faults = 0
-    for instance in _instances(given, narrow=False):
+    for instance in build_instances(arguments, narrow=False):
         faults += anyio.run(_check_instance, instance)
     return FAULTY if faults else OK
 
@@ -56,16 +51,16 @@ class _Findings:
         self.faults = 0
 
     def good(self, text: str) -> None:
-        _say(f"  ok    {text}")
+        say(f"  ok    {text}")
 
     def bad(self, text: str, mend: str = "") -> None:
         self.faults += 1
-        _say(f"  FAIL  {text}")
+        say(f"  FAIL  {text}")
         if mend:
-            _say(f"        {mend}")
+            say(f"        {mend}")
 
     def note(self, text: str) -> None:
-        _say(f"  note  {text}")
+        say(f"  note  {text}")
 
 
 def _say_tools(findings: _Findings, version: str, policy: Policy) -> None:
@@ -88,7 +83,7 @@ def _check_here() -> int:
 
     findings = _Findings()
     version = installed_airflow()
-    _say("This installation")
+    say("This installation")
     if version is None:
         findings.bad("Airflow is not installed here", "Check an Airflow elsewhere with --url.")
         return FAULTY
@@ -118,7 +113,7 @@ async def _check_instance(instance: Instance) -> int:
 
     findings, remote = _Findings(), instance.remote
     target = remote.target
-    _say(f"{target.name}: {target.url}")
+    say(f"{target.name}: {target.url}")
     try:
         version = await remote.version()
         findings.good(f"Airflow {version} answers")

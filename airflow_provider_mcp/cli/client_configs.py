@@ -44,7 +44,7 @@ _REFERENCES = {
 }
 
 
-def place_of(client: str) -> str:
+def find_place(client: str) -> str:
     """Return where a client's configuration belongs."""
     return _PLACES[client]
 

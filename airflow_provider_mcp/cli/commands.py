@@ -19,53 +19,55 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from airflow_provider_mcp.cli import client_configs
 from airflow_provider_mcp.cli.arguments import (
-    _CONN_ID,
-    _POLICY,
-    _TARGET,
+    CONN_ID,
     MISUSED,
     OK,
+    POLICY,
+    TARGET,
     Command,
     Misuse,
-    _option,
+    option,
 )
 from airflow_provider_mcp.cli.check import check
 from airflow_provider_mcp.cli.config import config
+from airflow_provider_mcp.cli.output import remark
+from airflow_provider_mcp.cli.parser import Parser
 from airflow_provider_mcp.cli.serve import serve
 from airflow_provider_mcp.cli.tools import tools
 
 
-def _build_parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``airflow-mcp``."""
     from airflow_provider_mcp import __version__
 
-    parser = argparse.ArgumentParser("airflow-mcp", description="Airflow's MCP server.")
+    parser = Parser("airflow-mcp", description="Airflow's MCP server.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
     for command in COMMANDS:
         sub = commands.add_parser(command.name, help=command.help, description=command.help)
-        for option in command.options:
-            sub.add_argument(*option.flags, **option.settings)
+        for each in command.options:
+            sub.add_argument(*each.flags, **each.settings)
         sub.set_defaults(run=command.run)
     return parser
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Run ``airflow-mcp``; return the exit status."""
-    given = _build_parser().parse_args(arguments)
-    return carry_out(given.run, given)
+    arguments = build_parser().parse_args(words)
+    run: Callable[[argparse.Namespace], int] = arguments.run
+    return run_command(run, arguments)
 
 
-def carry_out(run: Callable[[Any], int], given: Any) -> int:
+def run_command(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
     """Run one command; return the exit status."""
     try:
-        return run(given)
+        return run(arguments)
     except Misuse as misuse:
-        print(f"airflow-mcp: {misuse}", file=sys.stderr)  # noqa: T201
+        remark(f"airflow-mcp: {misuse}")
         return MISUSED
     except KeyboardInterrupt:
         return OK
@@ -77,19 +79,19 @@ COMMANDS = (
         "serve the tools of an Airflow elsewhere, on this process's standard input and output or on HTTP",
         serve,
         (
-            *_TARGET,
-            *_POLICY,
-            _option("--transport", choices=("stdio", "http"), default="stdio", help="how clients connect"),
-            _option("--host", default="127.0.0.1", help="http: the address to bind to"),
-            _option("--port", type=int, default=8765, help="http: the port"),
-            _option(
+            *TARGET,
+            *POLICY,
+            option("--transport", choices=("stdio", "http"), default="stdio", help="how clients connect"),
+            option("--host", default="127.0.0.1", help="http: the address to bind to"),
+            option("--port", type=int, default=8765, help="http: the port"),
+            option(
                 "--bearer-token-env",
                 default=None,
                 metavar="NAME",
                 help="http: the variable that holds the token which requests must carry",
             ),
-            _option("--bearer-token-file", default=None, metavar="FILE", help="http: the same in a file"),
-            _option(
+            option("--bearer-token-file", default=None, metavar="FILE", help="http: the same in a file"),
+            option(
                 "--allowed-origin",
                 action="append",
                 default=None,
@@ -98,14 +100,14 @@ COMMANDS = (
             ),
         ),
     ),
-    Command("check", "say what works and what does not, and how to mend it", check, _TARGET),
+    Command("check", "say what works and what does not, and how to mend it", check, TARGET),
     Command(
         "tools",
         "list the tools with access level and owner",
         tools,
         (
-            _option("--airflow-version", default=None, metavar="VERSION", help="as for that Airflow"),
-            _option("--json", action="store_true", default=False, help="as JSON"),
+            option("--airflow-version", default=None, metavar="VERSION", help="as for that Airflow"),
+            option("--json", action="store_true", default=False, help="as JSON"),
         ),
     ),
     Command(
@@ -113,11 +115,11 @@ COMMANDS = (
         "print a ready configuration of an MCP client",
         config,
         (
-            _option("--client", choices=client_configs.CLIENTS, required=True, help="which client"),
-            _option("--url", default=None, help="the address of the Airflow"),
-            _CONN_ID,
-            _option("--token-command", default=None, metavar="COMMAND", help="a command that prints a token"),
-            _option(
+            option("--client", choices=client_configs.CLIENTS, required=True, help="which client"),
+            option("--url", default=None, help="the address of the Airflow"),
+            CONN_ID,
+            option("--token-command", default=None, metavar="COMMAND", help="a command that prints a token"),
+            option(
                 "--via",
                 choices=("http", "stdio"),
                 default=None,

@@ -18,10 +18,10 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import sys
-from typing import Any
 
 from airflow_provider_mcp.cli import client_configs
 from airflow_provider_mcp.cli.arguments import (
@@ -31,55 +31,55 @@ from airflow_provider_mcp.cli.arguments import (
     ENV_USERNAME,
     OK,
     Misuse,
-    _remark,
 )
+from airflow_provider_mcp.cli.output import remark
 
 
-def config(given: Any) -> int:
+def config(arguments: argparse.Namespace) -> int:
     """Print a client's configuration."""
-    from airflow_provider_mcp.remote.target import target_of
+    from airflow_provider_mcp.remote.target import build_target
 
-    url = given.url or os.environ.get(ENV_URL, "")
-    if not url and not given.conn_id:
+    url = arguments.url or os.environ.get(ENV_URL, "")
+    if not url and not arguments.conn_id:
         raise Misuse("say which Airflow: --url URL, or --conn-id ID")
-    if given.url and given.conn_id:
+    if arguments.url and arguments.conn_id:
         raise Misuse("give either --conn-id or --url")
     if url:
         try:
-            url = target_of("--url", host=url).url
+            url = build_target("--url", host=url).url
         except ValueError as unusable:
             raise Misuse(str(unusable)) from None
-    by_stdio = given.via == "stdio" or (
-        given.via is None and (given.conn_id or given.client == "claude-desktop")
+    by_stdio = arguments.via == "stdio" or (
+        arguments.via is None and (arguments.conn_id or arguments.client == "claude-desktop")
     )
     if by_stdio:
         command = shutil.which("airflow-mcp") or "airflow-mcp"
-        arguments = ["serve"]
-        for conn_id in given.conn_id or ():
-            arguments += ["--conn-id", conn_id]
+        words = ["serve"]
+        for conn_id in arguments.conn_id or ():
+            words += ["--conn-id", conn_id]
         passed = []
-        if not given.conn_id:
-            arguments += ["--url", url]
-            if given.token_command:
-                arguments += ["--token-command", given.token_command]
+        if not arguments.conn_id:
+            words += ["--url", url]
+            if arguments.token_command:
+                words += ["--token-command", arguments.token_command]
             else:
                 passed = [ENV_TOKEN]
-        text = client_configs.stdio_configuration(given.client, command, arguments, passed)
+        text = client_configs.stdio_configuration(arguments.client, command, words, passed)
     else:
         if not url:
             raise Misuse("give --url of the Airflow whose endpoint is to be used")
         try:
-            text = client_configs.http_configuration(given.client, f"{url}/mcp/v1")
+            text = client_configs.http_configuration(arguments.client, f"{url}/mcp/v1")
         except ValueError as impossible:
             raise Misuse(str(impossible)) from None
     sys.stdout.write(text)
-    _remark(f"Put this into {client_configs.place_of(given.client)}.")
+    remark(f"Put this into {client_configs.find_place(arguments.client)}.")
     if f"<{ENV_TOKEN}>" in text:
-        _remark(f"Put the token in the place of <{ENV_TOKEN}>.")
-    elif ENV_TOKEN in text and given.client != "vscode":
-        _remark(f"The token is looked for in the environment variable {ENV_TOKEN}.")
-    if not given.conn_id and not given.token_command:
-        _remark(
+        remark(f"Put the token in the place of <{ENV_TOKEN}>.")
+    elif ENV_TOKEN in text and arguments.client != "vscode":
+        remark(f"The token is looked for in the environment variable {ENV_TOKEN}.")
+    if not arguments.conn_id and not arguments.token_command:
+        remark(
             "An Airflow 2 that takes passwords, not tokens, is reached by --via stdio: put "
             f"{ENV_USERNAME} and {ENV_PASSWORD} in the place of {ENV_TOKEN}."
         )

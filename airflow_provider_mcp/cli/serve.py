@@ -18,42 +18,43 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import sys
-from typing import Any
 
-from airflow_provider_mcp.cli.arguments import OK, Misuse, _instances, _log_to_standard_error, _remark
+from airflow_provider_mcp.cli.arguments import OK, Misuse
+from airflow_provider_mcp.cli.instances import build_instances
+from airflow_provider_mcp.cli.output import log_to_standard_error, remark
 
 
-def serve(given: Any) -> int:
+def serve(arguments: argparse.Namespace) -> int:
     """Serve MCP until the client, or the user, ends it."""
     from functools import partial
 
     import anyio
 
-    if given.transport == "http":
-        bearer = _bearer_token(given)
+    if arguments.transport == "http":
+        bearer = read_bearer_token(arguments)
     standard_output = sys.stdout
-    if given.transport == "stdio":
+    if arguments.transport == "stdio":
         # It carries nothing but the protocol, whatever Airflow's logging is told.
         sys.stdout = sys.stderr
-    _log_to_standard_error(logging.WARNING)
-    from airflow_provider_mcp.remote.gateway import Fleet
+    log_to_standard_error(logging.WARNING)
+    from airflow_provider_mcp.remote.build import build_gateway
     from airflow_provider_mcp.remote.serve import serve_http, serve_stdio
 
-    instances = _instances(given, narrow=True)
-    fleet = Fleet(instances)
-    if given.transport == "stdio":
-        anyio.run(serve_stdio, fleet, standard_output)
+    gateway = build_gateway(build_instances(arguments, narrow=True))
+    if arguments.transport == "stdio":
+        anyio.run(serve_stdio, gateway, standard_output)
         return OK
-    _remark(f"Serving {', '.join(fleet.instances)} at http://{given.host}:{given.port}/mcp/v1")
-    origins = frozenset(given.allowed_origin or ())
-    anyio.run(partial(serve_http, fleet, given.host, given.port, bearer, origins))
+    remark(f"Serving {', '.join(gateway.instances)} at http://{arguments.host}:{arguments.port}/mcp/v1")
+    origins = frozenset(arguments.allowed_origin or ())
+    anyio.run(partial(serve_http, gateway, arguments.host, arguments.port, bearer, origins))
     return OK
 
 
-def _bearer_token(given: Any) -> str | None:
+def read_bearer_token(arguments: argparse.Namespace) -> str | None:
     """Return what a request must carry.
 
     :raises Misuse: Others could reach the server, and nothing would keep them out.
@@ -61,21 +62,21 @@ def _bearer_token(given: Any) -> str | None:
     from airflow_provider_mcp.remote.target import is_loopback
 
     token = ""
-    if given.bearer_token_env:
-        token = os.environ.get(given.bearer_token_env, "")
+    if arguments.bearer_token_env:
+        token = os.environ.get(arguments.bearer_token_env, "")
         if not token:
-            raise Misuse(f"the environment variable {given.bearer_token_env} is empty")
-    elif given.bearer_token_file:
+            raise Misuse(f"the environment variable {arguments.bearer_token_env} is empty")
+    elif arguments.bearer_token_file:
         try:
-            with open(given.bearer_token_file, encoding="utf-8") as file:
+            with open(arguments.bearer_token_file, encoding="utf-8") as file:
                 token = file.read().strip()
         except OSError as unreadable:
             raise Misuse(f"the bearer token file cannot be read: {unreadable.strerror}") from None
         if not token:
             raise Misuse("the bearer token file is empty")
-    if not token and not is_loopback(given.host):
+    if not token and not is_loopback(arguments.host):
         raise Misuse(
-            f"{given.host} can be reached from other machines, and whoever reaches it acts with this "
+            f"{arguments.host} can be reached from other machines, and whoever reaches it acts with this "
             "server's credential: give --bearer-token-env or --bearer-token-file, or bind to 127.0.0.1"
         )
     return token or None

@@ -18,18 +18,20 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
-from typing import Any
 
-from airflow_provider_mcp.cli.arguments import FAULTY, OK, Misuse, _remark, _say, installed_airflow
+from airflow_provider_mcp.cli.arguments import FAULTY, OK, Misuse
+from airflow_provider_mcp.cli.instances import installed_airflow
+from airflow_provider_mcp.cli.output import remark, say
 
 
-def tools(given: Any) -> int:
+def tools(arguments: argparse.Namespace) -> int:
     """List the tools."""
     from airflow_provider_mcp.server.catalogue import load_catalogue
 
-    version = given.airflow_version or installed_airflow()
+    version = arguments.airflow_version or installed_airflow()
     if version is None:
         raise Misuse("Airflow is not installed here: give --airflow-version")
     if not re.match(r"\d+\.\d+", version):
@@ -39,8 +41,8 @@ def tools(given: Any) -> int:
         {"name": tool.name, "access": tool.access, "toolset": tool.toolset, "owner": tool.owner}
         for tool in catalogue.tools.values()
     ]
-    if given.json:
-        _say(json.dumps(rows, indent=2))
+    if arguments.json:
+        say(json.dumps(rows, indent=2))
     else:
         heads = ("name", "access", "toolset", "owner")
         widths = [
@@ -48,7 +50,7 @@ def tools(given: Any) -> int:
         ]
         for row in [dict(zip(heads, map(str.upper, heads), strict=True)), *rows]:
             cells = (row[head].ljust(width) for head, width in zip(heads, widths, strict=True))
-            _say("  ".join(cells).rstrip())
+            say("  ".join(cells).rstrip())
     for problem in catalogue.problems:
-        _remark(f"{problem.owner}: {problem.message}")
+        remark(f"{problem.owner}: {problem.message}")
     return FAULTY if catalogue.problems else OK

@@ -87,7 +87,7 @@ class AirflowMCPHook(BaseHook):  # type: ignore[misc]
         :raises ValueError: The connection has no host, or an unusable part.
         """
         from airflow_provider_mcp.hosts.connections import extra_of
-        from airflow_provider_mcp.remote.target import target_of
+        from airflow_provider_mcp.remote.target import build_target
 
         connection = self.get_connection(self.mcp_conn_id)
         if not connection.host:
@@ -96,7 +96,7 @@ class AirflowMCPHook(BaseHook):  # type: ignore[misc]
                 "MCP, which only a tool reaches, while it serves a call. Give the connection a host to use "
                 "it here."
             )
-        return target_of(
+        return build_target(
             self.mcp_conn_id,
             host=connection.host,
             port=connection.port,
@@ -122,16 +122,16 @@ class AirflowMCPHook(BaseHook):  # type: ignore[misc]
         served = self._served_airflow()
         if served is not None:
             return served.for_thread()
-        from airflow_provider_mcp.remote.auth import auth_of
-        from airflow_provider_mcp.remote.client import RemoteClient, options_of
-        from airflow_provider_mcp.remote.errors import line_of
+        from airflow_provider_mcp.remote import http
+        from airflow_provider_mcp.remote.auth import build_auth
+        from airflow_provider_mcp.remote.version import parse_major
 
         target = self.target
-        line = line_of(self._ask_version(target))
-        return RemoteClient(
-            base_url=f"{target.url}/api/v{1 if line == 2 else 2}/",
-            auth=auth_of(target, line),
-            **options_of(target),
+        major = parse_major(self._ask_version(target))
+        return http.RemoteClient(
+            base_url=f"{target.url}/api/v{1 if major == 2 else 2}/",
+            auth=build_auth(target, major),
+            **http.build_client_options(target),
         )
 
     def _served_airflow(self) -> Airflow | None:
@@ -179,39 +179,35 @@ class AirflowMCPHook(BaseHook):  # type: ignore[misc]
     def _ask_version(self, target: Target) -> str:
         import httpx
 
-        from airflow_provider_mcp.remote.auth import auth_of
-        from airflow_provider_mcp.remote.client import RemoteClient, options_of
-        from airflow_provider_mcp.remote.errors import (
-            VERSION_ROUTES,
-            lost,
-            telling_answer,
-            version_in,
-            wrong_answer,
-        )
+        from airflow_provider_mcp.remote import http
+        from airflow_provider_mcp.remote.auth import build_proxy_auth
+        from airflow_provider_mcp.remote.errors import build_failure_error
+        from airflow_provider_mcp.remote.version import ask_version
+        from airflow_provider_mcp.sdk.errors import ToolError
 
         if self._version is not None:
             return self._version
-        answers = []
-        # A proxy in front may want the credential even where Airflow wants none.
-        with RemoteClient(auth=auth_of(target, 3) if target.token else None, **options_of(target)) as client:
-            for route in VERSION_ROUTES:
-                request = client.build_request("GET", f"{target.url}/{route}")
+        steps = ask_version(target)
+        with http.RemoteClient(auth=build_proxy_auth(target), **http.build_client_options(target)) as client:
+            url = next(steps)
+            while self._version is None:
+                request = client.build_request("GET", url)
                 try:
-                    answer = client.send(request)
+                    url = steps.send(client.send(request))
                 except httpx.HTTPError as failure:
-                    raise ConnectionError(lost(target, request, failure).as_text()) from None
-                self._version = version_in(answer)
-                if self._version is not None:
-                    return self._version
-                answers.append(answer)
-        raise ConnectionError(wrong_answer(target, telling_answer(answers)).as_text())
+                    raise ConnectionError(build_failure_error(target, request, failure).as_text()) from None
+                except ToolError as wrong:
+                    raise ConnectionError(wrong.as_text()) from None
+                except StopIteration as found:
+                    self._version = str(found.value)
+        return self._version
 
     def test_connection(self) -> tuple[bool, str]:
         """Say whether that Airflow answers and accepts the credential."""
         import httpx
 
         from airflow_provider_mcp.remote.auth import refuses_credential
-        from airflow_provider_mcp.remote.errors import lost
+        from airflow_provider_mcp.remote.errors import build_failure_error
         from airflow_provider_mcp.sdk.errors import ToolError
 
         try:
@@ -225,7 +221,7 @@ class AirflowMCPHook(BaseHook):  # type: ignore[misc]
         except (ValueError, ConnectionError, ToolError) as failure:
             return False, str(failure)
         except httpx.RequestError as failure:
-            return False, lost(target, failure.request, failure).as_text()
+            return False, build_failure_error(target, failure.request, failure).as_text()
         if answer.status_code == 200:
             return True, f"Airflow {self._version} at {target.url} accepts {target.way}."
         if refuses_credential(answer):

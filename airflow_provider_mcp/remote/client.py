@@ -14,94 +14,34 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""An Airflow elsewhere: where it is, how to authenticate there, and the ``Airflow`` client of it.
+"""The ``Airflow`` client of an Airflow elsewhere.
 
 Nothing here imports Airflow: ``airflow-mcp serve --url`` runs where none is configured.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
-import anyio
-import anyio.to_thread
 import httpx
 
-from airflow_provider_mcp.remote.auth import auth_of, claims_of, refuses_credential
+from airflow_provider_mcp.remote.auth import build_auth, build_proxy_auth, refuses_credential
 from airflow_provider_mcp.remote.errors import (
     BUSY,
-    VERSION_ROUTES,
-    line_of,
-    lost,
-    telling_answer,
-    version_in,
-    wrong_answer,
+    build_answer_error,
+    build_failure_error,
+    build_refusal_error,
+    is_page,
 )
-from airflow_provider_mcp.remote.target import NO_CREDENTIAL, Target
+from airflow_provider_mcp.remote.http import AsyncRemoteClient, build_client_options
+from airflow_provider_mcp.remote.target import Target
+from airflow_provider_mcp.remote.tokens import parse_claims
+from airflow_provider_mcp.remote.version import ask_version, parse_major
 from airflow_provider_mcp.sdk.airflow import Airflow, Caller, Site
-from airflow_provider_mcp.sdk.errors import PermissionDenied, Unavailable, Unsupported
+from airflow_provider_mcp.sdk.errors import Unavailable, Unsupported
 from airflow_provider_mcp.sdk.masking import mask_by_name
-
-CONNECT_SECONDS = 10.0
-
-PAUSES = (0.3, 1.0)
-"""How long to wait before each repetition of a GET that did not get through."""
-
-LOST = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ReadError, httpx.RemoteProtocolError)
-"""Failures after which a GET is repeated. A slow answer is not one: asking twice makes nothing faster."""
-
-
-def options_of(target: Target) -> dict[str, Any]:
-    """Return the options of an httpx client for a target."""
-    import ssl
-
-    verify: Any = target.verify
-    if isinstance(verify, str):
-        try:
-            verify = ssl.create_default_context(cafile=verify)
-        except (OSError, ssl.SSLError) as unusable:
-            raise ValueError(f"the CA bundle of {target.name} cannot be read: {unusable}") from None
-    return {
-        "verify": verify,
-        "timeout": httpx.Timeout(target.timeout, connect=min(CONNECT_SECONDS, target.timeout)),
-        "headers": {"Accept": "application/json"},
-        "follow_redirects": False,
-    }
-
-
-class RemoteClient(httpx.Client):
-    """An ``httpx.Client`` that repeats a GET that did not get through; nothing else is sent twice."""
-
-    def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
-        for pause in PAUSES if request.method == "GET" else ():
-            try:
-                answer = super().send(request, **options)
-            except LOST:
-                pass
-            else:
-                if answer.status_code not in BUSY:
-                    return answer
-                answer.close()
-            time.sleep(pause)
-        return super().send(request, **options)
-
-
-class _AsyncRemoteClient(httpx.AsyncClient):
-    async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
-        for pause in PAUSES if request.method == "GET" else ():
-            try:
-                answer = await super().send(request, **options)
-            except LOST:
-                pass
-            else:
-                if answer.status_code not in BUSY:
-                    return answer
-                await answer.aclose()
-            await anyio.sleep(pause)
-        return await super().send(request, **options)
 
 
 class Remote:
@@ -115,7 +55,8 @@ class Remote:
         self._policy_conn_ids = policy_conn_ids
         self.known_version: str | None = None
         """The version as last seen, even if it cannot be asked now."""
-        self._asked: str | None = None
+        self._version: str | None = None
+        """The version that runs there, None if it has to be asked again."""
         self._client: httpx.AsyncClient | None = None
         self._auth: dict[int, httpx.Auth | None] = {}
 
@@ -125,7 +66,7 @@ class Remote:
         target = self.target
         if target.login and not target.token and not target.token_command:
             return Caller(target.login, target.login)
-        subject = str(claims_of(target.token).get("sub", "")) if target.token else ""
+        subject = str(parse_claims(target.token).get("sub", "")) if target.token else ""
         return Caller(subject or target.name, subject or target.way)
 
     async def version(self) -> str:
@@ -133,36 +74,38 @@ class Remote:
 
         :raises ToolError: The address cannot be reached, or is no Airflow.
         """
-        if self._asked is None:
-            self._asked = self.known_version = await self._ask_version()
-        return self._asked
+        if self._version is None:
+            self._version = self.known_version = await self._ask_version()
+        return self._version
 
     async def _ask_version(self) -> str:
-        answers = []
-        for route in VERSION_ROUTES:
-            request = self._http().build_request("GET", f"{self.target.url}/{route}")
+        client, auth = self._http(), build_proxy_auth(self.target)
+        steps = ask_version(self.target)
+        url = next(steps)
+        while True:
+            request = client.build_request("GET", url)
             try:
-                # A proxy in front may want the credential even where Airflow wants none.
-                answer = await self._http().send(request, auth=self._proxy_auth())
+                response = await client.send(request, auth=auth)
             except httpx.HTTPError as failure:
-                raise lost(self.target, request, failure) from None
-            version = version_in(answer)
-            if version is not None:
-                return version
-            answers.append(answer)
-        raise wrong_answer(self.target, telling_answer(answers))
+                raise build_failure_error(self.target, request, failure) from None
+            try:
+                url = steps.send(response)
+            except StopIteration as found:
+                return str(found.value)
 
-    def _proxy_auth(self) -> httpx.Auth | None:
-        return self._auth_for(3) if self.target.token or self.target.token_command else None
+    @property
+    def _major(self) -> int:
+        """2 for Airflow 2, 3 for anything newer and for what has never answered."""
+        return parse_major(self.known_version or "3")
 
-    def _auth_for(self, line: int) -> httpx.Auth | None:
-        if line not in self._auth:
-            self._auth[line] = auth_of(self.target, line)
-        return self._auth[line]
+    def _auth_for(self, major: int) -> httpx.Auth | None:
+        if major not in self._auth:
+            self._auth[major] = build_auth(self.target, major)
+        return self._auth[major]
 
     def _http(self) -> httpx.AsyncClient:
         if self._client is None:
-            self._client = _AsyncRemoteClient(**options_of(self.target))
+            self._client = AsyncRemoteClient(**build_client_options(self.target))
         return self._client
 
     async def aclose(self) -> None:
@@ -187,12 +130,14 @@ class Remote:
             access=access,
         )
 
-    def _page_url(self, *thing: Any) -> str:
-        if line_of(self.known_version or "3") == 2:
+    def _page_url(
+        self, dag_id: str, dag_run_id: str | None = None, task_id: str | None = None, map_index: int = -1
+    ) -> str:
+        if self._major == 2:
             from airflow_provider_mcp.hosts.airflow2.rest import page_url
         else:
             from airflow_provider_mcp.hosts.page_urls import page_url
-        return page_url(self.target.url, *thing)
+        return page_url(self.target.url, dag_id, dag_run_id, task_id, map_index)
 
     async def answer(self, outer: httpx.Request) -> httpx.Response:
         """Answer a request to Airflow 3's REST API.
@@ -201,16 +146,17 @@ class Remote:
         """
         version = await self.version()
         root = f"{urlsplit(self.target.url).path}/api/v2/"
-        if line_of(version) == 2:
+        if parse_major(version) == 2:
             return await self._answer_by_v1(outer, root)
         url = outer.url
         if url.path == f"{root}openapi.json":
             url = url.copy_with(path=f"{root.removesuffix('api/v2/')}openapi.json")
-        asked = {name: outer.headers[name] for name in ("accept", "content-type") if name in outer.headers}
-        answer = await self._send(outer.method, url, outer.content, asked)
-        kind = answer.headers.get("content-type")
-        headers = {"Content-Type": kind} if kind else {}
-        return httpx.Response(answer.status_code, headers=headers, content=answer.content)
+        headers = {name: outer.headers[name] for name in ("accept", "content-type") if name in outer.headers}
+        response = await self._send(outer.method, url, outer.content, headers)
+        kind = response.headers.get("content-type")
+        return httpx.Response(
+            response.status_code, headers={"Content-Type": kind} if kind else {}, content=response.content
+        )
 
     async def _answer_by_v1(self, outer: httpx.Request, root: str) -> httpx.Response:
         from airflow_provider_mcp.hosts.airflow2.rest import serve_v2
@@ -234,40 +180,27 @@ class Remote:
         client, target = self._http(), self.target
         request = client.build_request(method, url, content=content or None, headers=headers)
         try:
-            answer = await client.send(request, auth=self._auth_for(line_of(self.known_version or "3")))
+            response = await client.send(request, auth=self._auth_for(self._major))
         except httpx.HTTPError as failure:
-            self._asked = None
-            raise lost(target, request, failure) from None
-        if refuses_credential(answer) and target.way == NO_CREDENTIAL:
-            raise PermissionDenied(
-                f"{target.name} at {target.url} wants a credential, and none is given.",
-                hint="Give a token, or a username and a password.",
-                instance=target.name,
-                status=answer.status_code,
-            )
-        if refuses_credential(answer):
-            raise PermissionDenied(
-                f"{target.name} at {target.url} does not accept the credential ({target.way}): it is wrong, "
-                "or it has expired.",
-                hint=f"Renew the credential of {target.name}.",
-                instance=target.name,
-                status=answer.status_code,
-            )
-        page = "html" in answer.headers.get("content-type", "")
-        moved = answer.status_code == 404 and b"/api/v1 has been removed" in answer.content
-        if page or moved or 300 <= answer.status_code < 400 or answer.status_code in BUSY:
+            self._version = None
+            raise build_failure_error(target, request, failure) from None
+        if refuses_credential(response):
+            raise build_refusal_error(target, response)
+        strange = is_page(response) or 300 <= response.status_code < 400
+        migrated = response.status_code == 404 and b"/api/v1 has been removed" in response.content
+        if strange or migrated or response.status_code in BUSY:
             # Perhaps another version, or another program, is there by now.
-            self._asked = None
-        if moved:
+            self._version = None
+        if migrated:
             raise Unavailable(
                 f"{target.name} at {target.url} is no longer Airflow 2.",
                 hint="Try again: the call will be made in the terms of its new version.",
                 retryable=True,
                 instance=target.name,
             )
-        if page or 300 <= answer.status_code < 400:
-            raise wrong_answer(target, answer)
-        return answer
+        if strange:
+            raise build_answer_error(target, response)
+        return response
 
 
 class _Calls(httpx.AsyncBaseTransport):

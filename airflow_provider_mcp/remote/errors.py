@@ -18,100 +18,97 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
-from airflow_provider_mcp.remote.auth import CredentialRefused
-from airflow_provider_mcp.remote.target import Target
+from airflow_provider_mcp.remote.target import NO_CREDENTIAL, Target
+from airflow_provider_mcp.remote.token_command import CredentialRefused
 from airflow_provider_mcp.sdk.errors import PermissionDenied, ToolError, Unavailable
 
 BUSY = frozenset({502, 503, 504})
 
-VERSION_ROUTES = ("api/v2/version", "api/v1/version")
-"""Airflow 3's and Airflow 2's, both open to anyone."""
 
-
-def version_in(answer: httpx.Response) -> str | None:
-    """Return the version that an answer of one of :data:`VERSION_ROUTES` holds, None if it holds none."""
-    if answer.status_code != 200:
-        return None
-    try:
-        version = answer.json()["version"]
-    except (ValueError, KeyError, TypeError):
-        return None
-    return version if isinstance(version, str) and version[:1].isdigit() else None
-
-
-def telling_answer(answers: Sequence[httpx.Response]) -> httpx.Response:
-    """Return the answer that tells most about why neither route gave a version."""
-    telling = [answer for answer in answers if answer.status_code not in {404, 405}]
-    return (telling or answers)[0]
-
-
-def wrong_answer(target: Target, answer: httpx.Response) -> ToolError:
+def build_answer_error(target: Target, response: httpx.Response) -> ToolError:
     """Return the error of an address that answers, but not as Airflow's REST API does."""
-    where, status = f"{target.name} at {target.url}", answer.status_code
-    known: dict[str, Any] = {"instance": target.name, "status": status}
+    place, status = f"{target.name} at {target.url}", response.status_code
     if status in BUSY or status >= 500:
         return Unavailable(
-            f"{where} cannot answer now (HTTP {status}).",
+            f"{place} cannot answer now (HTTP {status}).",
             hint="It may be starting, or its database may not be migrated; try again in a few seconds.",
             retryable=True,
-            **known,
+            instance=target.name,
+            status=status,
         )
     if status in {401, 403}:
         return PermissionDenied(
-            f"{where} refused the request before Airflow saw it (HTTP {status}).",
+            f"{place} refused the request before Airflow saw it (HTTP {status}).",
             hint="A proxy in front of Airflow wants a login: give a token that it accepts.",
-            **known,
+            instance=target.name,
+            status=status,
         )
     if 300 <= status < 400:
-        to = urlsplit(answer.headers.get("location", "")).netloc
-        said = f"sent the request elsewhere ({to or 'another page'}), as a login page does (HTTP {status})"
-    elif "html" in answer.headers.get("content-type", ""):
-        said = f"answered with a web page, not as Airflow's REST API does (HTTP {status})"
+        location = urlsplit(response.headers.get("location", "")).netloc or "another page"
+        what = f"sent the request elsewhere ({location}), as a login page does (HTTP {status})"
+    elif is_page(response):
+        what = f"answered with a web page, not as Airflow's REST API does (HTTP {status})"
     else:
-        said = f"does not answer as Airflow's REST API does (HTTP {status})"
+        what = f"does not answer as Airflow's REST API does (HTTP {status})"
     return Unavailable(
-        f"{where} {said}.",
+        f"{place} {what}.",
         hint="The address must be Airflow's root with its path prefix, without /api/v2, /mcp/v1 or a page's "
         "path; behind a login proxy, give a token that the proxy accepts.",
         retryable=False,
-        **known,
+        instance=target.name,
+        status=status,
     )
 
 
-def lost(target: Target, request: httpx.Request, failure: httpx.HTTPError) -> ToolError:
+def is_page(response: httpx.Response) -> bool:
+    """Say whether a response is a page for people."""
+    return "html" in response.headers.get("content-type", "")
+
+
+def build_refusal_error(target: Target, response: httpx.Response) -> ToolError:
+    """Return the error of a credential that Airflow does not accept, or that it misses."""
+    if target.way == NO_CREDENTIAL:
+        message = f"{target.name} at {target.url} wants a credential, and none is given."
+        hint = "Give a token, or a username and a password."
+    else:
+        message = (
+            f"{target.name} at {target.url} does not accept the credential ({target.way}): it is wrong, "
+            "or it has expired."
+        )
+        hint = f"Renew the credential of {target.name}."
+    return PermissionDenied(message, hint=hint, instance=target.name, status=response.status_code)
+
+
+def build_failure_error(target: Target, request: httpx.Request, failure: httpx.HTTPError) -> ToolError:
     """Return the error of a request that got no answer."""
-    where = f"{target.name} at {target.url}"
-    known: dict[str, Any] = {"instance": target.name}
+    place = f"{target.name} at {target.url}"
     if isinstance(failure, httpx.HTTPStatusError):
-        return wrong_answer(target, failure.response)
+        return build_answer_error(target, failure.response)
     if isinstance(failure, CredentialRefused):
         return PermissionDenied(
-            f"{where}: {failure}.",
+            f"{place}: {failure}.",
             hint=f"Mend the credential ({target.way}) of {target.name}.",
-            **known,
+            instance=target.name,
         )
     unsent = isinstance(failure, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
     if isinstance(failure, httpx.TimeoutException) and not unsent:
-        said = f"{where} did not answer within {target.timeout:g} s."
+        message = f"{place} did not answer within {target.timeout:g} s."
     elif unsent:
-        said = f"{where} cannot be reached ({_reason(failure)})."
+        message = f"{place} cannot be reached ({_reason(failure)})."
     else:
-        said = f"{where} broke off the connection ({type(failure).__name__})."
+        message = f"{place} broke off the connection ({type(failure).__name__})."
     if unsent or request.method == "GET":
         hint = "Check that it runs and that the address is right; then try again."
-        return Unavailable(said, hint=hint, **known)
+        return Unavailable(message, hint=hint, instance=target.name)
     return Unavailable(
-        said,
+        message,
         hint="What was asked may have been done or not: look before you try again.",
         retryable=False,
-        **known,
+        instance=target.name,
     )
 
 
@@ -119,12 +116,9 @@ def _reason(failure: httpx.HTTPError) -> str:
     text = str(failure)
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return "its TLS certificate is not trusted; give its CA bundle"
+    # What OpenSSL says where plain HTTP answers; its name for it changed.
+    if any(words in text for words in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL")):
+        return "it speaks http, not https, at this port; write http:// in the address, or use the https port"
     if isinstance(failure, httpx.TimeoutException):
         return "no connection in time"
     return " ".join(text.split())[:200] or type(failure).__name__
-
-
-@functools.lru_cache(maxsize=32)
-def line_of(version: str) -> int:
-    """Return 2 for Airflow 2 and 3 for anything newer."""
-    return 2 if version.split(".", 1)[0] == "2" else 3

@@ -25,10 +25,9 @@ from urllib.parse import urlsplit
 
 from airflow_provider_mcp.endpoint import asgi, door
 from airflow_provider_mcp.endpoint.door import Reply
-from airflow_provider_mcp.remote.gateway import Fleet
+from airflow_provider_mcp.remote.gateway import Gateway
 from airflow_provider_mcp.remote.target import is_loopback
 from airflow_provider_mcp.server.policy import Policy
-from airflow_provider_mcp.server.request import Identity
 
 
 def own_origins(host: str, port: int) -> set[str | None]:
@@ -47,14 +46,14 @@ class HttpEndpoint:
 
     def __init__(
         self,
-        fleet: Fleet,
+        gateway: Gateway,
         *,
         bearer_token: str | None,
         hosts: frozenset[str],
         origins: set[str | None],
         allowed_origins: frozenset[str] = frozenset(),
     ) -> None:
-        self._fleet = fleet
+        self._gateway = gateway
         self._bearer = bearer_token
         self._hosts = hosts
         self._origins = origins
@@ -91,14 +90,13 @@ class HttpEndpoint:
             return door.Reply(400)
         if len(body) > self._door.max_request_bytes:
             return door.too_large(self._door)
-        first = self._fleet.first
-        identity = Identity(first.remote.caller, first.remote.open_airflow)
+        first = self._gateway.first
         return await asgi.exchange(
-            self._fleet.server, raw_headers, body, identity, await first.policy(), receive, send
+            self._gateway.server, raw_headers, body, first.identity, await first.policy(), receive, send
         )
 
 
-async def serve_stdio(fleet: Fleet, standard_output: TextIO) -> None:
+async def serve_stdio(gateway: Gateway, standard_output: TextIO) -> None:
     """Serve one client on this process's standard input and output, until it closes them.
 
     :param standard_output: What ``sys.stdout`` was before it was pointed elsewhere, where it stays but for
@@ -109,11 +107,11 @@ async def serve_stdio(fleet: Fleet, standard_output: TextIO) -> None:
     elsewhere, sys.stdout = sys.stdout, standard_output
     async with stdio_server() as (incoming, outgoing):
         sys.stdout = elsewhere
-        await fleet.server.run(incoming, outgoing, fleet.server.create_initialization_options())
+        await gateway.server.run(incoming, outgoing, gateway.server.create_initialization_options())
 
 
 async def serve_http(
-    fleet: Fleet, host: str, port: int, bearer_token: str | None, allowed_origins: frozenset[str]
+    gateway: Gateway, host: str, port: int, bearer_token: str | None, allowed_origins: frozenset[str]
 ) -> None:
     """Serve HTTP until the process is told to end."""
     import uvicorn
@@ -122,7 +120,7 @@ async def serve_http(
     local = is_loopback(host)
     hosts = frozenset(urlsplit(origin).netloc for origin in origins if origin) if local else frozenset()
     app = HttpEndpoint(
-        fleet, bearer_token=bearer_token, hosts=hosts, origins=origins, allowed_origins=allowed_origins
+        gateway, bearer_token=bearer_token, hosts=hosts, origins=origins, allowed_origins=allowed_origins
     )
     config = uvicorn.Config(app, host=host, port=port, log_config=None, lifespan="off", access_log=False)
     await uvicorn.Server(config).serve()

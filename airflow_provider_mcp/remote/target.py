@@ -21,7 +21,6 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_provider_mcp.connection_fields import HOOK_KEYS, POLICY_KEYS
@@ -63,7 +62,7 @@ class Target:
         return NO_CREDENTIAL
 
 
-def target_of(
+def build_target(
     name: str,
     *,
     host: str | None,
@@ -71,7 +70,7 @@ def target_of(
     schema: str | None = None,
     login: str | None = None,
     password: str | None = None,
-    extra: Mapping[str, Any] | None = None,
+    extra: Mapping[str, object] | None = None,
 ) -> Target:
     """Return the target that the parts of an Airflow connection stand for.
 
@@ -93,16 +92,16 @@ def target_of(
         token = password
     return Target(
         name=name,
-        url=_root(name, host or "", port, schema or ""),
+        url=_build_url(name, host or "", port, schema or ""),
         login=login,
         password=password,
         token=token,
-        verify=_verification(name, extra),
-        timeout=_seconds(name, extra.get("timeout", TIMEOUT_SECONDS)),
+        verify=_read_verify(name, extra),
+        timeout=_read_seconds(name, extra.get("timeout", TIMEOUT_SECONDS)),
     )
 
 
-def _root(name: str, host: str, port: int | None, schema: str) -> str:
+def _build_url(name: str, host: str, port: int | None, schema: str) -> str:
     if not host:
         raise ValueError(f"{name} has no host: give the address of an Airflow")
     names_scheme = schema.lower() in {"http", "https"}
@@ -134,7 +133,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _verification(name: str, extra: Mapping[str, Any]) -> bool | str:
+def _read_verify(name: str, extra: Mapping[str, object]) -> bool | str:
     verify = extra.get("verify", True)
     if isinstance(verify, str) and verify.lower() in {"true", "false"}:
         verify = verify.lower() == "true"
@@ -155,9 +154,9 @@ def _verification(name: str, extra: Mapping[str, Any]) -> bool | str:
     return bundle
 
 
-def _seconds(name: str, value: Any) -> float:
+def _read_seconds(name: str, value: object) -> float:
     try:
-        seconds = float(value)
+        seconds = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         seconds = 0.0
     if not 0 < seconds <= 3600:

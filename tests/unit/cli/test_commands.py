@@ -28,7 +28,7 @@ from typing import Any
 import anyio
 import pytest
 
-from airflow_provider_mcp.cli import arguments, client_configs, commands
+from airflow_provider_mcp.cli import arguments, client_configs, commands, instances
 from airflow_provider_mcp.cli import serve as cli_serve
 from airflow_provider_mcp.server import policy
 
@@ -93,10 +93,10 @@ def test_a_connection_gives_the_address_and_the_policy(monkeypatch: pytest.Monke
     extra = json.dumps({"read_only": True, "token": "t"})
     connection = FakeConnection(host="a.example.com", extra=extra)
     monkeypatch.setattr("airflow_provider_mcp.hosts.connections.find_connection", lambda _: connection)
-    given = commands._build_parser().parse_args(
+    given = commands.build_parser().parse_args(
         ["serve", "--conn-id", "x", "--conn-id", "y", "--conn-id", "x", "--disabled-tools", "get_dag"]
     )
-    x, y = arguments._instances(given, narrow=True)
+    x, y = instances.build_instances(given, narrow=True)
     assert (x.name, y.name) == ("x", "y")
     assert x.remote.target.url == "https://a.example.com"
     policy = x.policy_source.current()
@@ -110,8 +110,8 @@ def test_what_a_connection_narrows_is_read_again_while_it_is_served(monkeypatch:
     connection: FakeConnection | None = FakeConnection(host="a.example.com")
     monkeypatch.setattr("airflow_provider_mcp.hosts.connections.find_connection", lambda _: connection)
     monkeypatch.setattr(policy, "read_options", lambda: Policy(toolsets=frozenset({"dags", "runs"})))
-    given = commands._build_parser().parse_args(["serve", "--conn-id", "x", "--toolsets", "dags,tasks"])
-    (only,) = arguments._instances(given, narrow=True)
+    given = commands.build_parser().parse_args(["serve", "--conn-id", "x", "--toolsets", "dags,tasks"])
+    (only,) = instances.build_instances(given, narrow=True)
 
     def policy_after(seconds: float, extra: dict[str, Any] | None) -> Policy:
         nonlocal now, connection
@@ -152,8 +152,8 @@ def test_a_malformed_connection_is_not_served(
 def test_the_environment_names_the_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(arguments.ENV_URL, URL)
     monkeypatch.setenv(arguments.ENV_TOKEN, "t")
-    given = commands._build_parser().parse_args(["serve", "--read-only", "--confirm", "none"])
-    (only,) = arguments._instances(given, narrow=True)
+    given = commands.build_parser().parse_args(["serve", "--read-only", "--confirm", "none"])
+    (only,) = instances.build_instances(given, narrow=True)
     assert only.remote.target.url == URL
     assert only.remote.target.token == "t"
     policy = only.policy_source.current()
@@ -162,10 +162,10 @@ def test_the_environment_names_the_airflow(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_token_command_comes_before_the_environment() -> None:
-    given = commands._build_parser().parse_args(
+    given = commands.build_parser().parse_args(
         ["check", "--url", URL, "--token-command", "print-token --for 'a b'"]
     )
-    (only,) = arguments._instances(given, narrow=False)
+    (only,) = instances.build_instances(given, narrow=False)
     assert only.remote.target.token_command == ("print-token", "--for", "a b")
 
 
@@ -189,7 +189,7 @@ def test_a_configuration_starts_the_server(client: str, capsys: pytest.CaptureFi
     server = server_in(client, shown.out)
     assert server["args"] == ["serve", "--url", URL]
     assert arguments.ENV_TOKEN in json.dumps(server)
-    assert client_configs.place_of(client) in shown.err
+    assert client_configs.find_place(client) in shown.err
     assert main(["config", "--client", client, "--conn-id", "a", "--conn-id", "b"]) == OK
     server = server_in(client, capsys.readouterr().out)
     assert server["args"] == ["serve", "--conn-id", "a", "--conn-id", "b"]
@@ -220,11 +220,11 @@ def server_in(client: str, text: str) -> dict[str, Any]:
 def test_serve_by_url_imports_no_airflow() -> None:
     program = (
         "import sys\n"
-        "from airflow_provider_mcp.cli import arguments, commands\n"
-        "from airflow_provider_mcp.remote.gateway import Fleet\n"
+        "from airflow_provider_mcp.cli import commands, instances\n"
+        "from airflow_provider_mcp.remote.build import build_gateway\n"
         "import airflow_provider_mcp.remote.serve\n"
-        "given = commands._build_parser().parse_args(['serve', '--url', 'http://127.0.0.1:1'])\n"
-        "Fleet(arguments._instances(given, narrow=True))\n"
+        "given = commands.build_parser().parse_args(['serve', '--url', 'http://127.0.0.1:1'])\n"
+        "build_gateway(instances.build_instances(given, narrow=True))\n"
         "print(sorted(n for n in sys.modules if n.split('.')[0] in ('airflow', 'flask', 'fastapi')))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -256,10 +256,69 @@ def test_the_commands_are_those_of_airflow_mcp() -> None:
     assert [command.name for command in group.subcommands] == ["serve", "check", "tools", "config"]
     assert all(isinstance(arg, Arg) for command in group.subcommands for arg in command.args)
     tools = next(command for command in group.subcommands if command.name == "tools")
-    given = commands._build_parser().parse_args(["tools", "--json"])
+    given = commands.build_parser().parse_args(["tools", "--json"])
     with pytest.raises(SystemExit) as ended:
         tools.func(given)
     assert ended.value.code == OK
+
+
+SECRET = "eyJh.secret.t0ken"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["check", "--url", URL, "--token", SECRET], "AIRFLOW_MCP_TOKEN"),
+        (["check", "--url", URL, f"--token={SECRET}"], "AIRFLOW_MCP_TOKEN"),
+        (["check", "--url", URL, "--token-c", SECRET], "did you mean --token-command?"),
+        (["serve", "--url", URL, "--password", SECRET], "AIRFLOW_MCP_PASSWORD"),
+        (["serve", "--url", URL, "--bearer-token", SECRET], "environment variable"),
+        (["serve", "--url", URL, "--reed-only"], "did you mean --read-only?"),
+        (["check", SECRET], "a word too many"),
+        (["serve", "--timeout", SECRET], "--timeout: it is no float"),
+        (["serve", "--confirm", SECRET], "it must be one of"),
+        ([SECRET], "it must be one of"),
+        (["config", "--client"], "--client: expected one argument"),
+        (["config"], "--client"),
+        ([], "command"),
+    ],
+)
+def test_nothing_is_abbreviated_and_no_message_repeats_a_value(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subprocess, "Popen", None)
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == MISUSED
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert SECRET not in printed.err + printed.out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--url", URL, "--token", SECRET], "AIRFLOW_MCP_TOKEN"),
+        (["--url", URL, "--token-com", SECRET], "did you mean --token-command?"),
+        (["--ur", URL], "did you mean --url?"),
+    ],
+)
+def test_airflow_mcp_takes_no_abbreviations_either(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow's own parser does: it has made `--token-command` of `--token` before the command is run."""
+    from airflow_provider_mcp.cli.airflow_command import get_mcp_cli_commands
+
+    (group,) = get_mcp_cli_commands()
+    check = next(command for command in group.subcommands if command.name == "check")
+    monkeypatch.setattr(sys, "argv", ["airflow", "mcp", "check", *words])
+    arguments = commands.build_parser().parse_args(["check", "--url", URL, "--token-command", SECRET])
+    with pytest.raises(SystemExit) as ended:
+        check.func(arguments)
+    assert ended.value.code == MISUSED
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert SECRET not in printed.err + printed.out
 
 
 def test_check_without_an_address_looks_at_the_installation(
@@ -277,8 +336,8 @@ def test_check_without_an_address_looks_at_the_installation(
 def test_a_bearer_token_is_read_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("t0ken\n")
-    given = commands._build_parser().parse_args(
+    given = commands.build_parser().parse_args(
         ["serve", "--url", URL, "--host", "0.0.0.0", "--bearer-token-file", str(file)]
     )
-    assert cli_serve._bearer_token(given) == "t0ken"
-    assert cli_serve._bearer_token(commands._build_parser().parse_args(["serve", "--url", URL])) is None
+    assert cli_serve.read_bearer_token(given) == "t0ken"
+    assert cli_serve.read_bearer_token(commands.build_parser().parse_args(["serve", "--url", URL])) is None

@@ -32,7 +32,7 @@ from airflow_provider_mcp import connection_fields
 from airflow_provider_mcp.hooks.airflow_mcp import AirflowMCPHook
 from airflow_provider_mcp.hosts import connections
 from airflow_provider_mcp.hosts.connections import extra_of, find_connection, read_extra
-from airflow_provider_mcp.remote import client as remote_client
+from airflow_provider_mcp.remote import http
 from airflow_provider_mcp.sdk.airflow import AirflowSync
 from airflow_provider_mcp.sdk.tool import run_function
 from airflow_provider_mcp.server.policy import ConnectionUnreadable
@@ -145,7 +145,9 @@ class Server:
 def serve(monkeypatch: pytest.MonkeyPatch) -> Any:
     def serve(version: str, **connection: Any) -> Server:
         server = Server(version)
-        monkeypatch.setattr(remote_client, "options_of", lambda _: {"transport": httpx.MockTransport(server)})
+        monkeypatch.setattr(
+            http, "build_client_options", lambda _: {"transport": httpx.MockTransport(server)}
+        )
         monkeypatch.setenv("AIRFLOW_CONN_THERE", json.dumps({**AS_JSON, **connection}))
         return server
 

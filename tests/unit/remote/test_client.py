@@ -23,17 +23,18 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import anyio
 import httpx
 import pytest
 
-from airflow_provider_mcp.remote import auth
-from airflow_provider_mcp.remote import client as remote_client
-from airflow_provider_mcp.remote.auth import TokenAuth, auth_of
+from airflow_provider_mcp.remote import http, token_command
+from airflow_provider_mcp.remote.auth import TokenAuth, build_auth
 from airflow_provider_mcp.remote.client import Remote
-from airflow_provider_mcp.remote.target import Target, target_of
+from airflow_provider_mcp.remote.target import Target, build_target
+from airflow_provider_mcp.remote.tokens import find_lifetime
 from airflow_provider_mcp.sdk.errors import ToolError
 
 ROOT = "https://airflow.example.com/air"
@@ -42,14 +43,14 @@ Handler = Callable[[httpx.Request], httpx.Response]
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote_client, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(http, "PAUSES", (0.0, 0.0))
 
 
 def jwt(lasts: float, name: str = "a") -> str:
     now = time.time()
     claims = {"iat": now, "exp": now + lasts, "sub": name}
     payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
-    return f"e30.{payload}.x"
+    return f"e30.{payload}.eA"
 
 
 def answered(handler: Handler, target: Target, version: str | None = "3.3.2") -> Remote:
@@ -64,7 +65,7 @@ def answered(handler: Handler, target: Target, version: str | None = "3.3.2") ->
         return handler(request)
 
     remote = Remote(target)
-    remote._client = remote_client._AsyncRemoteClient(
+    remote._client = http.AsyncRemoteClient(
         transport=httpx.MockTransport(handle), timeout=5, follow_redirects=False
     )
     return remote
@@ -108,7 +109,7 @@ def refusal(remote: Remote, method: str = "GET", path: str = "dags", **options: 
     ],
 )
 def test_where_a_connection_leads(parts: dict[str, Any], url: str) -> None:
-    assert target_of("c", **parts).url == url
+    assert build_target("c", **parts).url == url
 
 
 @pytest.mark.parametrize(
@@ -129,11 +130,11 @@ def test_where_a_connection_leads(parts: dict[str, Any], url: str) -> None:
 )
 def test_an_unusable_connection_is_refused(parts: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        target_of("c", **parts)
+        build_target("c", **parts)
 
 
 def test_what_a_connection_says_beside_the_address() -> None:
-    target = target_of(
+    target = build_target(
         "c",
         host="a",
         login="u",
@@ -141,16 +142,16 @@ def test_what_a_connection_says_beside_the_address() -> None:
         extra={"timeout": "5", "ca_bundle": "/ca.pem", "insecure": None, "token": "", "read_only": True},
     )
     assert (target.timeout, target.verify, target.token) == (5.0, "/ca.pem", "")
-    assert target_of("c", host="a", extra={"insecure": True, "ca_bundle": "/ca.pem"}).verify is False
-    assert target_of("c", host="a", extra={"verify": "false"}).verify is False
-    assert target_of("c", host="a", extra={"verify": "/ca.pem"}).verify == "/ca.pem"
-    assert target_of("c", host="a", password="t").token == "t"
+    assert build_target("c", host="a", extra={"insecure": True, "ca_bundle": "/ca.pem"}).verify is False
+    assert build_target("c", host="a", extra={"verify": "false"}).verify is False
+    assert build_target("c", host="a", extra={"verify": "/ca.pem"}).verify == "/ca.pem"
+    assert build_target("c", host="a", password="t").token == "t"
     assert "secret-p" not in repr(target)
 
 
 def test_a_ca_bundle_that_is_not_there_is_told() -> None:
     with pytest.raises(ValueError, match="CA bundle of c cannot be read"):
-        remote_client.options_of(Target("c", ROOT, verify="/nowhere.pem"))
+        http.build_client_options(Target("c", ROOT, verify="/nowhere.pem"))
 
 
 # ---- credentials -------------------------------------------------------------------------------------
@@ -301,7 +302,7 @@ def test_a_command_gives_the_token_and_is_run_again_when_it_is_refused(
         return httpx.Response(200 if good else status, json={"detail": detail})
 
     remote = answered(handle, Target("c", ROOT, token_command=command(program)), None)
-    remote._asked = remote.known_version = "3.3.2"
+    remote._version = remote.known_version = "3.3.2"
     ask(remote)
     ask(remote)
     assert sent == ["Bearer token-1", "Bearer token-1", "Bearer token-2"]
@@ -315,7 +316,7 @@ def test_what_a_user_may_not_do_is_asked_once(tmp_path: Any) -> None:
         return httpx.Response(403, json={"detail": "Forbidden"})
 
     remote = answered(handle, Target("c", ROOT, token_command=command("print('a-token')")), None)
-    remote._asked = remote.known_version = "3.3.2"
+    remote._version = remote.known_version = "3.3.2"
     for _ in range(2):
         with pytest.raises(ToolError, match="You may not"):
             ask(remote)
@@ -330,14 +331,91 @@ def test_a_command_without_a_token_is_told(program: str) -> None:
     assert "printed no token" in error.message
 
 
-def test_a_command_that_is_not_there_is_told() -> None:
+def test_a_command_that_is_not_there_is_told_without_it() -> None:
+    """It may be a token that stands where a command belongs."""
     target = Target("c", ROOT, token_command=("/nowhere/token",))
-    assert "/nowhere/token failed" in refusal(answered(lambda _: NOT_FOUND(), target, None)).message
+    error = refusal(answered(lambda _: NOT_FOUND(), target, None))
+    assert "the token command failed to start: No such file or directory" in error.message
+    assert "nowhere" not in error.as_text()
+
+
+SLEEPS = """
+import os, pathlib, subprocess, sys, time
+child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])
+pathlib.Path({file!r}).write_text(f'{{os.getpid()}} {{child.pid}}')
+time.sleep(60)
+"""
+
+
+def is_running(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def wait_for_end(file: Path) -> None:
+    """Wait until the command, and what it started, no longer run."""
+    pids = [int(pid) for pid in file.read_text().split()]
+    assert len(pids) == 2
+    until = time.monotonic() + 5
+    while any(map(is_running, pids)):
+        assert time.monotonic() < until, "the command still runs"
+        time.sleep(0.02)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="it looks at processes in /proc")
+@pytest.mark.parametrize("way", ["async", "sync"])
+def test_a_command_that_takes_too_long_is_stopped_with_what_it_started(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(token_command, "COMMAND_SECONDS", 2)
+    file = tmp_path / "pids"
+    target = Target("c", ROOT, token_command=command(SLEEPS.format(file=str(file))))
+    if way == "async":
+        error = refusal(answered(lambda _: NOT_FOUND(), target, None))
+        assert "printed no token within 2 s and was stopped" in error.message
+    else:
+        transport = httpx.MockTransport(lambda _: NOT_FOUND())
+        with (
+            httpx.Client(transport=transport, auth=build_auth(target, 3)) as client,
+            pytest.raises(httpx.RequestError, match="within 2 s and was stopped"),
+        ):
+            client.get(ROOT)
+    wait_for_end(file)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="it looks at processes in /proc")
+def test_a_command_ends_with_the_request_that_needs_it(tmp_path: Path) -> None:
+    file = tmp_path / "pids"
+    target = Target("c", ROOT, token_command=command(SLEEPS.format(file=str(file))))
+    remote = answered(lambda _: NOT_FOUND(), target, None)
+
+    async def run() -> None:
+        with anyio.move_on_after(2) as scope:
+            await remote.version()
+        assert scope.cancelled_caught
+
+    anyio.run(run)
+    wait_for_end(file)
+
+
+def test_a_login_has_the_time_limits_of_the_request_that_needs_it() -> None:
+    limits: list[Any] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        limits.append(request.extensions["timeout"])
+        return httpx.Response(201, json={"access_token": "t", "dags": []})
+
+    ask(answered(handle, USER))
+    assert limits[0] == limits[1]
+    assert limits[0]["read"] == 5
 
 
 def test_the_same_flow_serves_a_plain_client() -> None:
     issuer = Issuer(3600)
-    with httpx.Client(transport=httpx.MockTransport(issuer), auth=auth_of(USER, 3)) as client:
+    with httpx.Client(transport=httpx.MockTransport(issuer), auth=build_auth(USER, 3)) as client:
         assert client.get(f"{ROOT}/api/v2/dags").status_code == 200
         issuer.valid = "revoked"
         assert client.get(f"{ROOT}/api/v2/dags").status_code == 200
@@ -345,10 +423,10 @@ def test_the_same_flow_serves_a_plain_client() -> None:
 
 
 def test_a_token_that_tells_no_time_lasts_an_hour() -> None:
-    assert auth.lifetime("opaque") == 3600
-    assert auth.lifetime("a.b.c") == 3600
-    assert 59 < auth.lifetime(jwt(60)) < 61
-    assert isinstance(auth_of(USER, 3), TokenAuth)
+    assert find_lifetime("opaque") == 3600
+    assert find_lifetime("a.b.c") == 3600
+    assert 59 < find_lifetime(jwt(60)) < 61
+    assert isinstance(build_auth(USER, 3), TokenAuth)
 
 
 def test_who_the_caller_is() -> None:
@@ -419,7 +497,7 @@ def test_a_slow_airflow_is_asked_once() -> None:
 
 def test_the_plain_client_repeats_a_get_alone() -> None:
     failing = Failing(503, httpx.ConnectError)
-    with remote_client.RemoteClient(transport=httpx.MockTransport(failing)) as client:
+    with http.RemoteClient(transport=httpx.MockTransport(failing)) as client:
         assert client.get(ROOT).status_code == 200
         failing.failures = [503]
         assert client.post(ROOT).status_code == 503
@@ -461,7 +539,7 @@ def test_an_address_that_is_no_airflow_is_told(answer: httpx.Response, code: str
 def test_a_login_page_in_the_middle_is_told_and_the_version_asked_again(answer: httpx.Response) -> None:
     remote = answered(lambda _: answer, Target("c", ROOT))
     assert refusal(remote).code == "unavailable"
-    assert remote._asked is None
+    assert remote._version is None
     assert remote.known_version == "3.3.2"
 
 
@@ -473,7 +551,7 @@ def test_an_airflow_2_that_became_3_is_noticed() -> None:
         return httpx.Response(200, json={"version": "3.3.2"} if path.endswith("version") else {"dags": []})
 
     remote = answered(handle, Target("c", ROOT), None)
-    remote._asked = remote.known_version = "2.11.2"
+    remote._version = remote.known_version = "2.11.2"
     error = refusal(remote)
     assert "no longer Airflow 2" in error.message
     assert error.retryable

@@ -30,10 +30,11 @@ import pytest
 from mcp.client import Client
 from mcp.shared.exceptions import MCPError
 
-from airflow_provider_mcp.remote import client as remote_client
-from airflow_provider_mcp.remote import gateway
+from airflow_provider_mcp.remote import gateway, http
+from airflow_provider_mcp.remote.build import build_gateway
 from airflow_provider_mcp.remote.client import Remote
-from airflow_provider_mcp.remote.gateway import Fleet, Instance
+from airflow_provider_mcp.remote.gateway import Gateway
+from airflow_provider_mcp.remote.instance import Instance
 from airflow_provider_mcp.remote.serve import HttpEndpoint, own_origins
 from airflow_provider_mcp.remote.target import Target
 from airflow_provider_mcp.sdk.client import Client as McpClient
@@ -41,7 +42,6 @@ from airflow_provider_mcp.server.build import build_server
 from airflow_provider_mcp.server.catalogue import load_catalogue
 from airflow_provider_mcp.server.jobs import UNKNOWN_TASK
 from airflow_provider_mcp.server.policy import Policy, PolicySource
-from airflow_provider_mcp.server.request import Identity
 from airflow_provider_mcp.server.signing import Confirmations
 
 MODES = ("auto", "legacy")
@@ -49,7 +49,7 @@ MODES = ("auto", "legacy")
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote_client, "PAUSES", ())
+    monkeypatch.setattr(http, "PAUSES", (0.0,))
 
 
 class Pretended:
@@ -82,13 +82,13 @@ class Pretended:
 
 def instance(name: str, airflow: Pretended, **policy: Any) -> Instance:
     remote = Remote(Target(name, f"http://{name}.example.com"))
-    remote._client = remote_client._AsyncRemoteClient(transport=httpx.MockTransport(airflow))
+    remote._client = http.AsyncRemoteClient(transport=httpx.MockTransport(airflow))
     return Instance(remote, PolicySource(lambda _: None, Policy(**policy)))
 
 
-def with_client(fleet: Fleet, use: Callable[[Client], Awaitable[Any]], mode: Any = "auto") -> Any:
+def with_client(served: Gateway, use: Callable[[Client], Awaitable[Any]], mode: Any = "auto") -> Any:
     async def run() -> Any:
-        async with Client(fleet.server, mode=mode) as client:
+        async with Client(served.server, mode=mode) as client:
             return await use(client)
 
     return anyio.run(run)
@@ -116,18 +116,18 @@ def refusal(use: Callable[[Client], Awaitable[Any]]) -> Callable[[Client], Await
 
 @pytest.mark.parametrize("mode", MODES)
 def test_one_instance_needs_no_name(mode: str) -> None:
-    fleet = Fleet([instance("a", Pretended("3.3.2"))])
-    tools = with_client(fleet, tools_of, mode)
+    served = build_gateway([instance("a", Pretended("3.3.2"))])
+    tools = with_client(served, tools_of, mode)
     assert "instance" not in tools["list_dags"].input_schema["properties"]
     assert "list_instances" not in tools
-    result = with_client(fleet, call("list_dags"), mode)
+    result = with_client(served, call("list_dags"), mode)
     assert [dag["dag_id"] for dag in result.structured_content["dags"]] == ["d"]
 
 
 @pytest.mark.parametrize("version", ["2.11.2", "3.0.6", "3.3.2"])
 def test_the_version_there_decides_which_tools_there_are(version: str) -> None:
-    fleet = Fleet([instance("a", Pretended(version))])
-    listed = with_client(fleet, tools_of)
+    served = build_gateway([instance("a", Pretended(version))])
+    listed = with_client(served, tools_of)
     offered = {name for name, tool in load_catalogue(version).tools.items() if Policy().offers(tool)}
     assert set(listed) == offered
 
@@ -135,23 +135,23 @@ def test_the_version_there_decides_which_tools_there_are(version: str) -> None:
 @pytest.mark.parametrize("mode", MODES)
 def test_several_instances_are_told_apart(mode: str) -> None:
     three, two = Pretended("3.3.2"), Pretended("2.11.2")
-    fleet = Fleet([instance("three", three), instance("two", two, read_only=True)])
-    tools = with_client(fleet, tools_of, mode)
+    served = build_gateway([instance("three", three), instance("two", two, read_only=True)])
+    tools = with_client(served, tools_of, mode)
     assert tools["list_dags"].input_schema["properties"]["instance"]["enum"] == ["three", "two"]
     assert tools["list_dags"].input_schema["required"][0] == "instance"
     assert tools["pause_dag"].input_schema["properties"]["instance"]["enum"] == ["three"]
     for name, airflow in (("three", three), ("two", two)):
         airflow.asked.clear()
-        result = with_client(fleet, call("list_dags", instance=name), mode)
+        result = with_client(served, call("list_dags", instance=name), mode)
         assert result.structured_content["total"] == 1
         assert airflow.asked
 
 
 def test_who_there_is() -> None:
     three, two = Pretended("3.3.2"), Pretended("2.11.2")
-    fleet = Fleet([instance("three", three), instance("two", two, read_only=True)])
+    served = build_gateway([instance("three", three), instance("two", two, read_only=True)])
     two.down = True
-    first, second = with_client(fleet, call("list_instances")).structured_content["instances"]
+    first, second = with_client(served, call("list_instances")).structured_content["instances"]
     assert (first["instance"], first["airflow_version"], first["read_only"]) == ("three", "3.3.2", False)
     assert (second["reachable"], second["read_only"]) == (False, True)
     assert "cannot be reached" in second["problem"]
@@ -159,8 +159,8 @@ def test_who_there_is() -> None:
 
 @pytest.mark.parametrize("arguments", [{}, {"instance": "four"}, {"instance": ["three"]}])
 def test_an_unnamed_or_unknown_instance_is_refused(arguments: dict[str, Any]) -> None:
-    fleet = Fleet([instance("three", Pretended("3.3.2")), instance("two", Pretended("2.11.2"))])
-    result = with_client(fleet, call("list_dags", **arguments))
+    served = build_gateway([instance("three", Pretended("3.3.2")), instance("two", Pretended("2.11.2"))])
+    result = with_client(served, call("list_dags", **arguments))
     assert result.is_error
     assert result.structured_content["error"]["instances"] == ["three", "two"]
 
@@ -172,18 +172,18 @@ def test_a_tool_of_one_instance_is_unsupported_on_the_other(monkeypatch: pytest.
             del catalogue.tools["list_dags"]
         return catalogue
 
-    monkeypatch.setattr(gateway, "catalogue_of", without_dags)
-    fleet = Fleet([instance("three", Pretended("3.3.2")), instance("two", Pretended("2.11.2"))])
-    result = with_client(fleet, call("list_dags", instance="two"))
+    monkeypatch.setattr(gateway, "cached_catalogue", without_dags)
+    served = build_gateway([instance("three", Pretended("3.3.2")), instance("two", Pretended("2.11.2"))])
+    result = with_client(served, call("list_dags", instance="two"))
     assert result.structured_content["error"]["code"] == "unsupported"
-    assert not with_client(fleet, call("list_dags", instance="three")).is_error
-    assert "Unknown tool" in with_client(fleet, refusal(call("no_such_tool", instance="three")))
+    assert not with_client(served, call("list_dags", instance="three")).is_error
+    assert "Unknown tool" in with_client(served, refusal(call("no_such_tool", instance="three")))
 
 
 def test_an_airflow_that_dies_and_returns() -> None:
     airflow = Pretended("3.3.2")
     airflow.down = True
-    fleet = Fleet([instance("a", airflow)])
+    served = build_gateway([instance("a", airflow)])
 
     async def use(client: Client) -> None:
         assert "list_dags" in await tools_of(client)
@@ -198,11 +198,11 @@ def test_an_airflow_that_dies_and_returns() -> None:
         assert not (await client.call_tool("list_dags", {})).is_error
         assert airflow.asked[-1] == "GET /api/v1/dags"
 
-    with_client(fleet, use)
+    with_client(served, use)
 
 
-def both() -> Fleet:
-    return Fleet([instance("three", Pretended("3.3.2")), instance("two", Pretended("2.11.2"))])
+def both() -> Gateway:
+    return build_gateway([instance("three", Pretended("3.3.2")), instance("two", Pretended("2.11.2"))])
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -214,7 +214,7 @@ def test_one_instance_has_plain_resources_and_prompts(mode: str) -> None:
         prompt = next(p for p in (await client.list_prompts()).prompts if p.name == "onboard_new_dag")
         assert [argument.name for argument in prompt.arguments or ()] == ["dag_id"]
 
-    with_client(Fleet([instance("a", Pretended("3.3.2"))]), use, mode)
+    with_client(build_gateway([instance("a", Pretended("3.3.2"))]), use, mode)
 
 
 def text_of(content: Any) -> str:
@@ -299,7 +299,7 @@ def test_completions_of_several_instances() -> None:
 
 def test_a_confirmation_is_for_one_instance() -> None:
     a, b = (instance(name, Pretended("3.3.2"), confirm="write") for name in "ab")
-    fleet = Fleet([a, b])
+    served = build_gateway([a, b])
 
     async def use(client: Client) -> None:
         asked = await client.call_tool("pause_dag", {"instance": "a", "dag_id": "d"})
@@ -311,7 +311,7 @@ def test_a_confirmation_is_for_one_instance() -> None:
         assert refused.structured_content["error"]["code"] == "confirmation_required"
         assert "not for this call" in refused.structured_content["error"]["message"]
 
-    with_client(fleet, use, "legacy")
+    with_client(served, use, "legacy")
 
 
 @dataclass
@@ -334,18 +334,17 @@ def test_who_made_something_answers_for_it(monkeypatch: pytest.MonkeyPatch) -> N
         return server
 
     def get_job(*instances: Instance) -> Any:
-        fleet = Fleet(instances)
-        entry = fleet.server.get_request_handler("tasks/get")
+        served = build_gateway(instances)
+        entry = served.server.get_request_handler("tasks/get")
         assert entry is not None
-        request = anyio.run(fleet._request, Context(with_request), instances[0], fleet.server)
+        request = anyio.run(served.build_request, Context(with_request), instances[0], served.server)
         return anyio.run(entry.handler, Context(request), types.RequestParams())
 
     monkeypatch.setattr(gateway, "build_server", with_jobs)
     a, b = instance("a", Pretended("3.3.2")), instance("b", Pretended("3.3.2"), read_only=True)
     c = instance("c", Pretended("3.3.2"))
-    identity = Identity(a.remote.caller, a.remote.open_airflow)
     embedded = build_server(load_catalogue("3.3.2"), Confirmations(b"secret"))
-    with_request = embedded.open_request(identity, Policy(), McpClient())
+    with_request = embedded.open_request(a.identity, Policy(), McpClient())
     said = UNKNOWN_TASK
     assert get_job(a, b) == "found"
     with pytest.raises(MCPError, match=UNKNOWN_TASK):
@@ -358,7 +357,7 @@ def test_who_made_something_answers_for_it(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_two_instances_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="same name"):
-        Fleet([instance("a", Pretended("3.3.2")), instance("a", Pretended("3.3.2"))])
+        build_gateway([instance("a", Pretended("3.3.2")), instance("a", Pretended("3.3.2"))])
 
 
 # ---- the http transport --------------------------------------------------------------------------------
@@ -379,9 +378,9 @@ def post(
 
 
 def door(bearer_token: str | None = None) -> HttpEndpoint:
-    fleet = Fleet([instance("a", Pretended("3.3.2"))])
+    served = build_gateway([instance("a", Pretended("3.3.2"))])
     return HttpEndpoint(
-        fleet,
+        served,
         bearer_token=bearer_token,
         hosts=frozenset({"127.0.0.1:8765", "localhost:8765"}),
         origins=own_origins("127.0.0.1", 8765),
@@ -486,7 +485,7 @@ def test_a_client_that_waits_is_told_of_progress(mode: str) -> None:
         asked = {"dag_id": "d", "dag_run_id": "r", "timeout_seconds": 1}
         return await client.call_tool("wait_for_dag_run", asked, progress_callback=note)
 
-    result = with_client(Fleet([instance("a", Pretended("3.3.2"))]), wait, mode)
+    result = with_client(build_gateway([instance("a", Pretended("3.3.2"))]), wait, mode)
     assert result.structured_content["done"] is False
     assert told
     assert told == sorted(told)

@@ -35,9 +35,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from airflow_provider_mcp.hooks.airflow_mcp import AirflowMCPHook
-from airflow_provider_mcp.remote import client as remote_client
+from airflow_provider_mcp.remote import http as remote_http
 from airflow_provider_mcp.remote.client import Remote
-from airflow_provider_mcp.remote.target import target_of
+from airflow_provider_mcp.remote.target import build_target
 from airflow_provider_mcp.sdk.errors import ToolError
 
 
@@ -104,7 +104,7 @@ def address(certificate: tuple[Path, Path]) -> Iterator[str]:
 
 def version_at(address: str, **extra: object) -> str:
     async def run() -> str:
-        remote = Remote(target_of("c", host=address, extra=extra))
+        remote = Remote(build_target("c", host=address, extra=extra))
         try:
             return await remote.version()
         finally:
@@ -114,7 +114,7 @@ def version_at(address: str, **extra: object) -> str:
 
 
 def test_an_unknown_certificate_is_refused(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote_client, "PAUSES", ())
+    monkeypatch.setattr(remote_http, "PAUSES", (0.0,))
     with pytest.raises(ToolError, match="certificate is not trusted; give its CA bundle"):
         version_at(address)
     monkeypatch.setenv("AIRFLOW_CONN_THERE", json.dumps({"conn_type": "airflow_mcp", "host": address}))
