@@ -29,8 +29,13 @@ from airflow_provider_mcp.sdk.errors import InvalidArgument, PermissionDenied, R
 
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 
-# POST operations that read: batch listings and dry runs, by their path below the API's root.
-_READING_POSTS = re.compile(r"dags/[^/]+/dagRuns(/[^/]+/taskInstances)?/list|.+/dry_run")
+# Operations that read though their method writes, each by its exact route below the API's root. An ending is
+# not enough: a variable may be named `a/dry_run`.
+_READING = re.compile(
+    r"POST dags/[^/]+/dagRuns(/[^/]+/taskInstances)?/list"
+    r"|POST backfills/dry_run"
+    r"|PATCH dags/[^/]+/dagRuns/[^/]+/(taskInstances/[^/]+(/-?\d+)?|taskGroupInstances/[^/]+)/dry_run"
+)
 
 # Operations that are dry runs by a switch in their body.
 _SWITCHED_DRY_RUNS = re.compile(
@@ -63,7 +68,7 @@ def refuse_write(access: str, request: httpx.Request, root: str) -> None:
     if access != "read" or request.method in _SAFE_METHODS:
         return
     route = request.url.path.removeprefix(root).lstrip("/")
-    if request.method in {"POST", "PATCH"} and _READING_POSTS.fullmatch(route):
+    if _READING.fullmatch(f"{request.method} {route}"):
         return
     if request.method == "POST" and _SWITCHED_DRY_RUNS.fullmatch(route):
         try:
@@ -114,10 +119,15 @@ def path(template: str, *identifiers: str | int, slashes: bool = False) -> str:
     for identifier in identifiers:
         text = str(identifier)
         segments = text.split("/")
-        if (len(segments) > 1 and not slashes) or any(s in {"", ".", ".."} for s in segments) or "\\" in text:
+        if any(segment in {"", ".", ".."} for segment in segments) or "\\" in text:
             raise InvalidArgument(
                 f"{text!r} cannot be an identifier.",
                 hint="Give the identifier exactly as Airflow lists it; it is never a path.",
+            )
+        if len(segments) > 1 and not slashes:
+            raise InvalidArgument(
+                f"{text!r} cannot be addressed: here, Airflow's REST API takes no name with a slash.",
+                hint="Give the identifier alone; if the slash is part of its name, use Airflow's own pages.",
             )
         parts.append(quote(text, safe="/" if slashes else ""))
     return template.format(*parts)

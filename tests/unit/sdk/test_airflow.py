@@ -56,6 +56,16 @@ def send(
         ("POST", "dags/a/clearTaskInstances", {}),
         ("POST", "dags/a/dagRuns/r/clear", {"dry_run": "yes"}),
         ("PUT", "parseDagFile/x", None),
+        ("PATCH", "variables/a/dry_run", {"value": "x"}),
+        ("PATCH", "variables/a%2Fdry_run", {"value": "x"}),
+        ("POST", "variables/dry_run", {}),
+        ("PATCH", "pools/a/dry_run", {}),
+        ("PATCH", "connections/dry_run", {}),
+        ("POST", "dags/a/dagRuns/r/taskInstances/t/dry_run", {}),
+        ("PATCH", "dags/a/dagRuns/r/taskInstances/t/x/dry_run", {}),
+        ("PATCH", "dags/dry_run", {"is_paused": True}),
+        ("PATCH", "dags/a/dagRuns/dry_run", {"state": "failed"}),
+        ("PATCH", "dags/a/dagRuns/r/taskInstances/dry_run", {"new_state": "failed"}),
     ],
 )
 def test_a_reading_client_refuses_to_write(method: str, route: str, body: Any) -> None:
@@ -71,6 +81,9 @@ def test_a_reading_client_refuses_to_write(method: str, route: str, body: Any) -
         ("POST", "dags/~/dagRuns/list", {}),
         ("POST", "dags/a/clearTaskInstances", {"dry_run": True}),
         ("PATCH", "dags/a/dagRuns/r/taskInstances/t/dry_run", {}),
+        ("PATCH", "dags/a/dagRuns/r/taskInstances/t/3/dry_run", {}),
+        ("PATCH", "dags/a/dagRuns/r/taskGroupInstances/g/dry_run", {}),
+        ("POST", "dags/~/dagRuns/~/taskInstances/list", {}),
         ("POST", "backfills/dry_run", {}),
     ],
 )
