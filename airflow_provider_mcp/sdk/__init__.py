@@ -23,6 +23,7 @@ from airflow_provider_mcp.sdk.client import Client, Form, Roots, Sampling
 from airflow_provider_mcp.sdk.content import Audio, Content, Embedded, Image, Message
 from airflow_provider_mcp.sdk.errors import (
     Conflict,
+    InternalError,
     InvalidArgument,
     NotFound,
     PermissionDenied,
@@ -35,6 +36,7 @@ from airflow_provider_mcp.sdk.hookspecs import hookimpl
 from airflow_provider_mcp.sdk.jobs import Job, JobStarted, JobState
 from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
 from airflow_provider_mcp.sdk.masking import holds_mask
+from airflow_provider_mcp.sdk.near_misses import find_close_names, near_miss, search_close_names
 from airflow_provider_mcp.sdk.pages import (
     Cursor,
     Limit,
@@ -61,6 +63,7 @@ __all__ = [
     "Embedded",
     "Form",
     "Image",
+    "InternalError",
     "InvalidArgument",
     "JSONObject",
     "Job",
@@ -85,8 +88,11 @@ __all__ = [
     "decode_cursor",
     "encode_cursor",
     "fetch_page",
+    "find_close_names",
     "holds_mask",
     "hookimpl",
+    "near_miss",
     "path",
+    "search_close_names",
     "tool",
 ]

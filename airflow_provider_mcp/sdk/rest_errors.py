@@ -77,6 +77,8 @@ def error_of(response: httpx.Response, root: str) -> ToolError:
         identifiers |= {"resource": resource, "action": action}
         said = f"You may not {action} {resource} ({said or 'Forbidden'})."
         hint = f"Ask an Airflow administrator for permission to {action} {resource}."
+        if _spans_all_dags(response.request, route):
+            hint = f"The same call with dag_id may be allowed, for a Dag that you may read. {hint}"
     elif kind is InternalError:
         said = f"Airflow failed to answer {response.request.method} {route} (HTTP {status})."
         hint = "The web server's log has the cause."
@@ -93,6 +95,15 @@ def error_of(response: httpx.Response, root: str) -> ToolError:
     else:
         said = said or f"Airflow refused {response.request.method} {route} (HTTP {status})."
     return kind(said, hint=hint, **identifiers)
+
+
+_ALL_DAGS = re.compile(r"dags/~/.*|dags|eventLogs|dagWarnings|assets/events|importErrors")
+"""Lists that are of all Dags unless they are filtered by one."""
+
+
+def _spans_all_dags(request: httpx.Request, route: str) -> bool:
+    filters = {"dag_id", "source_dag_id"} & set(request.url.params)
+    return not filters and _ALL_DAGS.fullmatch(route) is not None
 
 
 def _detail(response: httpx.Response) -> str:

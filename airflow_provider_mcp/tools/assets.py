@@ -18,8 +18,7 @@
 
 from __future__ import annotations
 
-import difflib
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, Field
 
@@ -27,20 +26,27 @@ from airflow_provider_mcp.sdk import (
     Airflow,
     Conflict,
     Cursor,
+    InternalError,
     InvalidArgument,
+    JSONObject,
     Limit,
-    NotFound,
     Page,
     Result,
-    ToolError,
     Toolset,
     Unavailable,
     fetch_page,
     hookimpl,
+    near_miss,
     path,
+    search_close_names,
     tool,
 )
+from airflow_provider_mcp.tools.shared.arguments import AnyRunId
 from airflow_provider_mcp.tools.shared.icons import ASSETS_ICON
+from airflow_provider_mcp.tools.shared.latest import LATEST, find_run_filter
+from airflow_provider_mcp.tools.shared.matching import fetch_matching
+from airflow_provider_mcp.tools.shared.reads import find_row, read_pages
+from airflow_provider_mcp.tools.shared.rows import drop_empty
 
 MOST_PAGES = 5
 """Pages of 100 assets that are searched, at most, for the one that a name means."""
@@ -50,16 +56,17 @@ AssetName = Annotated[str, Field(description="Name, URI or ID.")]
 
 class Assets(Page):
     items_field: ClassVar[str] = "assets"
-    assets: list[dict[str, Any]]
+    assets: list[JSONObject]
 
 
 class AssetEvents(Page):
     items_field: ClassVar[str] = "asset_events"
-    asset_events: list[dict[str, Any]]
+    asset_events: list[JSONObject]
+    dag_run_id: str | None = None
 
 
 class AssetEvent(BaseModel):
-    event: dict[str, Any]
+    event: JSONObject
 
 
 class Materialization(Result):
@@ -75,18 +82,14 @@ class AssetPreview(Result):
     asset: str
     uri: str
     starts: list[str]
-    extra: dict[str, Any] | None = None
+    extra: JSONObject | None = None
 
 
-def _filled(row: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if value not in (None, [], {}, "")}
-
-
-def _asset(airflow: Airflow, row: dict[str, Any]) -> dict[str, Any]:
+def _show_asset(airflow: Airflow, row: JSONObject) -> JSONObject:
     def tasks(key: str) -> list[str]:
         return [f"{task['dag_id']}.{task['task_id']}" for task in row.get(key) or []]
 
-    return _filled(
+    return drop_empty(
         {
             "id": row["id"],
             "name": row["name"],
@@ -102,9 +105,9 @@ def _asset(airflow: Airflow, row: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def _event(airflow: Airflow, row: dict[str, Any]) -> dict[str, Any]:
+def _show_event(airflow: Airflow, row: JSONObject) -> JSONObject:
     index = row.get("source_map_index")
-    return _filled(
+    return drop_empty(
         {
             "id": row["id"],
             "asset_id": row.get("asset_id"),
@@ -124,31 +127,21 @@ def _event(airflow: Airflow, row: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-async def _matching(airflow: Airflow, field: str, part: str) -> tuple[list[dict[str, Any]], bool]:
-    """Return the assets that hold ``part`` in a field and whether these are all of them."""
-    rows: list[dict[str, Any]] = []
-    for _ in range(MOST_PAGES):
-        query: dict[str, Any] = {f"{field}_pattern": part, "order_by": "id", "limit": 100}
-        answer = (await airflow.get("assets", params={**query, "offset": len(rows)})).json()
-        rows += answer["assets"]
-        if not answer["assets"] or len(rows) >= answer["total_entries"]:
-            return rows, True
-    return rows, False
-
-
-async def find_asset(airflow: Airflow, asset: str) -> dict[str, Any]:
+async def find_asset(airflow: Airflow, asset: str) -> JSONObject:
     """Return the asset that a name, a URI or an ID means.
 
     :raises ToolError: ``not_found`` with close matches, or ``conflict`` if it means several.
     """
     if not asset:
         raise InvalidArgument("asset is empty.", hint="Give a name, a URI or an ID.")
-    exact: dict[int, dict[str, Any]] = {}
+    exact: dict[int, JSONObject] = {}
     whole = True
     for field in ("name", "uri"):
-        rows, all_of_them = await _matching(airflow, field, asset)
+        rows, total = await read_pages(
+            airflow, "assets", "assets", MOST_PAGES, **{f"{field}_pattern": asset, "order_by": "id"}
+        )
         exact |= {row["id"]: row for row in rows if row[field] == asset}
-        whole = whole and all_of_them
+        whole = whole and len(rows) >= total
     if len(exact) == 1:
         return next(iter(exact.values()))
     if exact:
@@ -161,12 +154,8 @@ async def find_asset(airflow: Airflow, asset: str) -> dict[str, Any]:
             assets=meant,
         )
     if asset.isascii() and asset.isdigit():
-        try:
-            found: dict[str, Any] = (await airflow.get(path("assets/{}", asset))).json()
-        except ToolError as missing:
-            if missing.code != "not_found":
-                raise
-        else:
+        found = await find_row(airflow, path("assets/{}", asset))
+        if found is not None:
             return found
     if not whole:
         raise InvalidArgument(
@@ -174,28 +163,9 @@ async def find_asset(airflow: Airflow, asset: str) -> dict[str, Any]:
             hint="Give the asset's whole URI, or its ID from list_assets.",
             asset=asset,
         )
-    raise await _missed(airflow, asset)
-
-
-async def _missed(airflow: Airflow, asset: str) -> ToolError:
-    names: dict[str, None] = {}
-    close: list[str] = []
     field = "uri" if "://" in asset else "name"
-    # A misspelling rarely touches the first letters and the last at once.
-    for part in dict.fromkeys((asset[:4], asset[-4:], "")):
-        query: dict[str, Any] = {"limit": 100, **({f"{field}_pattern": part} if part else {})}
-        rows = (await airflow.get("assets", params=query)).json()["assets"]
-        names |= dict.fromkeys(row[field] for row in rows)
-        close = difflib.get_close_matches(asset, names, 3, 0.6)
-        if close:
-            break
-    said = f"; did you mean {' or '.join(f'`{name}`' for name in close)}?" if close else "."
-    return NotFound(
-        f"No asset `{asset}`{said}",
-        hint="" if close else "list_assets shows what there is.",
-        asset=asset,
-        did_you_mean=close,
-    )
+    close = await search_close_names(airflow, asset, "assets", field, pattern=f"{field}_pattern")
+    raise near_miss(f"No asset `{asset}`", close, hint="list_assets shows what there is.", asset=asset)
 
 
 @tool(access="read")
@@ -207,16 +177,21 @@ async def list_assets(
     cursor: Cursor = None,
 ) -> Assets:
     """List assets (datasets) with the tasks and Dags that make and use them."""
-    field = "uri_pattern" if pattern and "://" in pattern else "name_pattern"
-    rows, total, offset = await fetch_page(
+    field = "uri" if pattern and "://" in pattern else "name"
+    rows, total, offset, hint = await fetch_matching(
         airflow,
         "assets",
         "assets",
-        params={field: pattern, "dag_ids": dag_id, "order_by": "id"},
+        text=pattern,
+        field=field,
+        parameter=f"{field}_pattern",
+        params={"dag_ids": dag_id, "order_by": "id"},
         limit=limit,
         cursor=cursor,
     )
-    return Assets.of([_asset(airflow, row) for row in rows], total=total, offset=offset)
+    listed = Assets.of([_show_asset(airflow, row) for row in rows], total=total, offset=offset)
+    listed.hint = listed.hint or hint
+    return listed
 
 
 @tool(access="read")
@@ -225,16 +200,18 @@ async def list_asset_events(
     asset: Annotated[str | None, Field(description="Name, URI or ID.")] = None,
     dag_id: Annotated[str | None, Field(description="Dag that made them.")] = None,
     task_id: Annotated[str | None, Field(description="Task that made them.")] = None,
-    dag_run_id: Annotated[str | None, Field(description="Dag run that made them.")] = None,
+    dag_run_id: AnyRunId = None,
     limit: Limit = 25,
     cursor: Cursor = None,
 ) -> AssetEvents:
     """List asset events, newest first, with the Dag runs that they started."""
+    latest = dag_run_id in LATEST
+    run_id = await find_run_filter(airflow, dag_id, dag_run_id) if latest else dag_run_id
     params = {
         "asset_id": (await find_asset(airflow, asset))["id"] if asset is not None else None,
         "source_dag_id": dag_id,
         "source_task_id": task_id,
-        "source_run_id": dag_run_id,
+        "source_run_id": run_id,
         "order_by": "-timestamp",
     }
     try:
@@ -247,9 +224,7 @@ async def list_asset_events(
             cursor=cursor,
             newest_first=True,
         )
-    except ToolError as failed:
-        if failed.code != "internal":
-            raise
+    except InternalError as failed:
         # Its answer wants a start date of each run that an event started.
         raise Unavailable(
             "Airflow failed to list these events, as it does while a Dag run that one started is queued.",
@@ -257,10 +232,12 @@ async def list_asset_events(
             retryable=True,
             **failed.identifiers,
         ) from None
-    return AssetEvents.of([_event(airflow, row) for row in rows], total=total, offset=offset)
+    listed = AssetEvents.of([_show_event(airflow, row) for row in rows], total=total, offset=offset)
+    listed.dag_run_id = run_id if latest else None
+    return listed
 
 
-async def _preview_event(airflow: Airflow, asset: str, extra: dict[str, Any] | None = None) -> AssetPreview:
+async def _preview_event(airflow: Airflow, asset: str, extra: JSONObject | None = None) -> AssetPreview:
     found = await find_asset(airflow, asset)
     return AssetPreview(
         action="record an event of this asset, which may start Dags that wait for it",
@@ -275,20 +252,22 @@ async def _preview_event(airflow: Airflow, asset: str, extra: dict[str, Any] | N
 async def create_asset_event(
     airflow: Airflow,
     asset: AssetName,
-    extra: Annotated[dict[str, Any] | None, Field(description="What consumers may read of it.")] = None,
+    extra: Annotated[JSONObject | None, Field(description="What consumers may read of it.")] = None,
 ) -> AssetEvent:
     """Record that an asset was updated, which starts the Dags that wait for it."""
     found = await find_asset(airflow, asset)
     body = {"asset_id": found["id"], "extra": extra or {}}
     answer = (await airflow.post("assets/events", json=body)).json()
-    return AssetEvent(event=_event(airflow, {"name": found["name"], "uri": found["uri"], **_filled(answer)}))
+    return AssetEvent(
+        event=_show_event(airflow, {"name": found["name"], "uri": found["uri"], **drop_empty(answer)})
+    )
 
 
-def _producers(found: dict[str, Any]) -> list[str]:
+def _producers(found: JSONObject) -> list[str]:
     return sorted({task["dag_id"] for task in found.get("producing_tasks") or []})
 
 
-def _one_producer(found: dict[str, Any]) -> str:
+def _one_producer(found: JSONObject) -> str:
     """Return the Dag that makes the asset.
 
     :raises ToolError: ``conflict`` if no Dag or more than one does.

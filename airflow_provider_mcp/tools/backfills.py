@@ -18,7 +18,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -26,11 +26,11 @@ from airflow_provider_mcp.sdk import (
     Airflow,
     Conflict,
     Cursor,
+    JSONObject,
     Limit,
     NotFound,
     Page,
     Result,
-    ToolError,
     Toolset,
     fetch_page,
     hookimpl,
@@ -39,6 +39,7 @@ from airflow_provider_mcp.sdk import (
 )
 from airflow_provider_mcp.tools.shared.arguments import DagId
 from airflow_provider_mcp.tools.shared.icons import BACKFILLS_ICON
+from airflow_provider_mcp.tools.shared.rows import drop_empty, pick
 
 SHOWN_DATES = 20
 _SHOWN = (
@@ -66,11 +67,11 @@ _EFFECTS = {
 
 class Backfills(Page):
     items_field: ClassVar[str] = "backfills"
-    backfills: list[dict[str, Any]]
+    backfills: list[JSONObject]
 
 
 class Backfill(Result):
-    backfill: dict[str, Any]
+    backfill: JSONObject
     ui_url: str
 
 
@@ -84,14 +85,11 @@ class BackfillPreview(Result):
 class UpdatePreview(Result):
     action: Action
     effect: str
-    backfill: dict[str, Any]
+    backfill: JSONObject
 
 
-def _row(airflow: Airflow, row: dict[str, Any]) -> dict[str, Any]:
-    shown = {key: row[key] for key in _SHOWN if row.get(key) is not None}
-    if row.get("dag_run_conf"):
-        shown["dag_run_conf"] = airflow.redact(row["dag_run_conf"])
-    return shown
+def _show(airflow: Airflow, row: JSONObject) -> JSONObject:
+    return {**pick(row, *_SHOWN), **drop_empty({"dag_run_conf": airflow.redact(row.get("dag_run_conf"))})}
 
 
 @tool(access="read", since="3.0")
@@ -110,20 +108,20 @@ async def list_backfills(
         cursor=cursor,
         newest_first=True,
     )
-    return Backfills.of([_row(airflow, row) for row in rows], total=total, offset=offset)
+    return Backfills.of([_show(airflow, row) for row in rows], total=total, offset=offset)
 
 
 def _body(
     dag_id: str,
     from_date: str,
     to_date: str,
-    run_conf: dict[str, Any] | None,
+    run_conf: JSONObject | None,
     reprocess_behavior: Reprocess,
     max_active_runs: int,
     run_backwards: bool,
-) -> dict[str, Any]:
+) -> JSONObject:
     path("{}", dag_id)
-    body: dict[str, Any] = {
+    body: JSONObject = {
         "dag_id": dag_id,
         "from_date": from_date,
         "to_date": to_date,
@@ -139,7 +137,7 @@ async def _preview_create(
     dag_id: str,
     from_date: str,
     to_date: str,
-    run_conf: dict[str, Any] | None = None,
+    run_conf: JSONObject | None = None,
     reprocess_behavior: Reprocess = "none",
     max_active_runs: int = 10,
     run_backwards: bool = False,
@@ -162,7 +160,7 @@ async def create_backfill(
     dag_id: DagId,
     from_date: Day,
     to_date: Day,
-    run_conf: Annotated[dict[str, Any] | None, Field(description="conf of the runs.")] = None,
+    run_conf: Annotated[JSONObject | None, Field(description="conf of the runs.")] = None,
     reprocess_behavior: Annotated[
         Reprocess, Field(description="Which dates that have a run are run again.")
     ] = "none",
@@ -174,27 +172,23 @@ async def create_backfill(
     dag = (await airflow.get(path("dags/{}", dag_id))).json()
     try:
         row = (await airflow.post("backfills", json=body)).json()
-    except ToolError as refused:
-        if refused.code != "conflict":
-            raise
+    except Conflict:
         raise Conflict(
             f"`{dag_id}` has a backfill that is not over yet. No second one was created.",
             hint="list_backfills shows it; wait for its end, or cancel it with update_backfill.",
             dag_id=dag_id,
         ) from None
     return Backfill(
-        backfill=_row(airflow, row),
+        backfill=_show(airflow, row),
         ui_url=airflow.page_url(dag_id),
         hint=f"`{dag_id}` is paused: the runs wait until it is unpaused." if dag.get("is_paused") else None,
     )
 
 
-async def _backfill(airflow: Airflow, backfill_id: int) -> dict[str, Any]:
+async def _get_row(airflow: Airflow, backfill_id: int) -> JSONObject:
     try:
-        row: dict[str, Any] = (await airflow.get(path("backfills/{}", backfill_id))).json()
-    except ToolError as missing:
-        if missing.code != "not_found":
-            raise
+        row: JSONObject = (await airflow.get(path("backfills/{}", backfill_id))).json()
+    except NotFound:
         raise NotFound(
             f"No backfill {backfill_id}.",
             hint="list_backfills shows a Dag's backfills.",
@@ -204,8 +198,8 @@ async def _backfill(airflow: Airflow, backfill_id: int) -> dict[str, Any]:
 
 
 async def _preview_update(airflow: Airflow, backfill_id: int, action: Action) -> UpdatePreview:
-    row = await _backfill(airflow, backfill_id)
-    return UpdatePreview(action=action, effect=_EFFECTS[action], backfill=_row(airflow, row))
+    row = await _get_row(airflow, backfill_id)
+    return UpdatePreview(action=action, effect=_EFFECTS[action], backfill=_show(airflow, row))
 
 
 @tool(access="write", since="3.0", idempotent=True, preview=_preview_update)
@@ -215,7 +209,7 @@ async def update_backfill(
     action: Annotated[Action, Field(description="cancel fails its queued runs for good.")],
 ) -> Backfill:
     """Pause, unpause or cancel a backfill."""
-    found = await _backfill(airflow, backfill_id)
+    found = await _get_row(airflow, backfill_id)
     if found.get("completed_at"):
         raise Conflict(
             f"The backfill {backfill_id} of `{found['dag_id']}` was over at {found['completed_at']}.",
@@ -224,7 +218,7 @@ async def update_backfill(
             dag_id=found["dag_id"],
         )
     row = (await airflow.put(path(f"backfills/{{}}/{action}", backfill_id))).json()
-    return Backfill(backfill=_row(airflow, row), ui_url=airflow.page_url(row["dag_id"]))
+    return Backfill(backfill=_show(airflow, row), ui_url=airflow.page_url(row["dag_id"]))
 
 
 @hookimpl

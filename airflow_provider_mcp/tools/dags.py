@@ -18,26 +18,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from airflow_provider_mcp.sdk import (
     Airflow,
+    Conflict,
     Cursor,
+    JSONObject,
     Limit,
     Page,
     Result,
     ToolError,
     Toolset,
     Unsupported,
-    fetch_page,
     hookimpl,
     path,
     tool,
 )
-from airflow_provider_mcp.tools.shared.arguments import DagId, RunState, page_template, present, seconds_only
+from airflow_provider_mcp.tools.shared.arguments import DagId, RunState
 from airflow_provider_mcp.tools.shared.icons import DAGS_ICON
+from airflow_provider_mcp.tools.shared.matching import fetch_matching
+from airflow_provider_mcp.tools.shared.reads import Parts
+from airflow_provider_mcp.tools.shared.rows import drop_empty, page_template, pick, seconds_only
 
 Part = Literal["tasks", "params", "source", "runs", "versions", "import_errors", "warnings", "assets"]
 RECENT_RUNS = 5
@@ -45,7 +51,7 @@ RECENT_RUNS = 5
 
 class Dags(Page):
     items_field: ClassVar[str] = "dags"
-    dags: list[dict[str, Any]]
+    dags: list[JSONObject]
     ui_url: str
 
 
@@ -54,14 +60,18 @@ class Dag(Result, extra="allow"):
 
     dag_id: str
     is_paused: bool
-    tasks: list[dict[str, Any]] | None = None
-    params: dict[str, Any] | None = None
+    tasks: list[JSONObject] | None = None
+    params: JSONObject | None = None
     source: str | None = None
-    runs: list[dict[str, Any]] | None = None
-    versions: list[dict[str, Any]] | None = None
-    import_errors: list[dict[str, Any]] | None = None
-    warnings: list[dict[str, Any]] | None = None
-    assets: list[dict[str, Any]] | None = None
+    runs: list[JSONObject] | None = None
+    versions: list[JSONObject] | None = None
+    import_errors: list[JSONObject] | None = None
+    warnings: list[JSONObject] | None = None
+    assets: list[JSONObject] | None = None
+    totals: dict[str, int] | None = None
+    """How many there are in all, of a part of which only the latest or first are shown."""
+    missing: dict[str, str] | None = None
+    """The parts that could not be read, and why."""
     ui_url: str
 
 
@@ -71,17 +81,29 @@ class PausedState(Result):
     ui_url: str
 
 
-def _common(row: dict[str, Any]) -> dict[str, Any]:
-    shown = {
-        "dag_id": row["dag_id"],
-        "is_paused": bool(row.get("is_paused")),
-        "schedule": row.get("timetable_summary"),
-        "tags": [tag["name"] for tag in row.get("tags") or []],
-        "owners": row.get("owners"),
-        "next_run": seconds_only(row.get("next_dagrun_run_after")),
-        "has_import_errors": row.get("has_import_errors"),
-    }
-    return {key: value for key, value in shown.items() if value or key == "is_paused"}
+class Reparsed(Result):
+    dag_id: str
+    fileloc: str | None = None
+    ui_url: str
+
+
+class DeletedDag(Result):
+    dag_id: str
+    deleted: bool = True
+
+
+def _show_common(row: JSONObject) -> JSONObject:
+    return drop_empty(
+        {
+            "dag_id": row["dag_id"],
+            "is_paused": bool(row.get("is_paused")),
+            "schedule": row.get("timetable_summary"),
+            "tags": [tag["name"] for tag in row.get("tags") or []],
+            "owners": row.get("owners"),
+            "next_run": seconds_only(row.get("next_dagrun_run_after")),
+            "has_import_errors": row.get("has_import_errors") or None,
+        }
+    )
 
 
 @tool(access="read")
@@ -97,7 +119,6 @@ async def list_dags(
 ) -> Dags:
     """List Dags."""
     params = {
-        "dag_id_pattern": pattern,
         "tags": tags,
         "owners": owner,
         "paused": paused,
@@ -105,56 +126,130 @@ async def list_dags(
         "order_by": "dag_id",
     }
     try:
-        rows, total, offset = await fetch_page(
-            airflow, "dags", "dags", params=params, limit=limit, cursor=cursor
+        rows, total, offset, hint = await fetch_matching(
+            airflow,
+            "dags",
+            "dags",
+            text=pattern,
+            field="dag_id",
+            parameter="dag_id_pattern",
+            params=params,
+            limit=limit,
+            cursor=cursor,
         )
-    except ToolError as refused:
-        if refused.code != "unsupported":
-            raise
+    except Unsupported:
         raise Unsupported(
             "Airflow 2 cannot filter Dags by owner or last_run_state.",
             hint="Leave owner out: each Dag is listed with its owners. "
             "For last_run_state, use list_dag_runs with that state.",
         ) from None
-    return Dags.of(
-        [_common(row) for row in rows], total=total, offset=offset, ui_url=page_template(airflow, "dag")
+    template = page_template(airflow, "dag")
+    listed = Dags.of([_show_common(row) for row in rows], total=total, offset=offset, ui_url=template)
+    listed.hint = listed.hint or hint
+    return listed
+
+
+_Read = tuple[object, int]
+"""A part, and how many rows it has in all."""
+
+
+async def _read_tasks(airflow: Airflow, dag: JSONObject) -> _Read:
+    tasks = (await airflow.get(path("dags/{}/tasks", dag["dag_id"]))).json()["tasks"]
+    return [_show_task(task) for task in tasks], 0
+
+
+def _show_task(task: JSONObject) -> JSONObject:
+    """Return what is worth reading of a task: what is as it is by default is left out."""
+    return drop_empty(
+        {
+            "task_id": task["task_id"],
+            "operator": task.get("operator_name") or (task.get("class_ref") or {}).get("class_name"),
+            "downstream": task.get("downstream_task_ids"),
+            "is_mapped": task.get("is_mapped") or None,
+            "pool": task.get("pool") if task.get("pool") != "default_pool" else None,
+            "trigger_rule": task.get("trigger_rule") if task.get("trigger_rule") != "all_success" else None,
+            "retries": task.get("retries") or None,
+        }
     )
 
 
-async def _import_errors(airflow: Airflow, file: str) -> list[dict[str, Any]]:
-    query: dict[str, Any] = {"limit": 100, "order_by": "-timestamp"}
+async def _read_params(airflow: Airflow, dag: JSONObject) -> _Read:
+    params = {}
+    for name, param in (dag.get("params") or {}).items():
+        masked = {**param, "value": airflow.redact(param.get("value"), name)}
+        shown = {
+            key: masked[key] for key in ("value", "description", "schema") if masked.get(key) is not None
+        }
+        if shown.get("schema") == {}:
+            del shown["schema"]
+        params[name] = shown or {"value": None}
+    return params, 0
+
+
+async def _read_runs(airflow: Airflow, dag: JSONObject) -> _Read:
+    query: JSONObject = {"order_by": "-run_after", "limit": RECENT_RUNS}
+    answer = (await airflow.get(path("dags/{}/dagRuns", dag["dag_id"]), params=query)).json()
+    names = ("dag_run_id", "state", "run_type", "start_date", "end_date")
+    return [pick(run, *names) for run in answer["dag_runs"]], answer.get("total_entries", 0)
+
+
+async def _read_source(airflow: Airflow, dag: JSONObject) -> _Read:
+    return (await airflow.get(path("dagSources/{}", dag["dag_id"]))).json().get("content"), 0
+
+
+async def _read_versions(airflow: Airflow, dag: JSONObject) -> _Read:
+    query: JSONObject = {"order_by": "-version_number", "limit": 10}
+    answer = (await airflow.get(path("dags/{}/dagVersions", dag["dag_id"]), params=query)).json()
+    names = ("version_number", "bundle_name", "bundle_version", "created_at")
+    return [pick(version, *names) for version in answer["dag_versions"]], answer.get("total_entries", 0)
+
+
+async def _read_import_errors(airflow: Airflow, dag: JSONObject) -> _Read:
+    file = dag.get("relative_fileloc") or dag.get("fileloc") or ""
+    query: JSONObject = {"limit": 100, "order_by": "-timestamp"}
     try:
         answer = await airflow.get("importErrors", params={**query, "filename_pattern": file})
-    except ToolError as refused:
-        if refused.code != "unsupported":
-            raise
+    except Unsupported:
         # Airflow 2 cannot be asked for one file's.
         answer = await airflow.get("importErrors", params=query)
-    rows = answer.json()["import_errors"]
-    return [
+    shown = [
         {"filename": row["filename"], "stack_trace": row["stack_trace"], "timestamp": row["timestamp"]}
-        for row in rows
+        for row in answer.json()["import_errors"]
         if file and row["filename"].endswith(file)
     ]
+    return shown, 0
 
 
-def _param(value: Any) -> dict[str, Any]:
-    kept = {key: value[key] for key in ("value", "description", "schema") if value.get(key) not in (None, {})}
-    return kept or {"value": None}
+async def _read_warnings(airflow: Airflow, dag: JSONObject) -> _Read:
+    query: JSONObject = {"dag_id": dag["dag_id"], "limit": 100}
+    answer = (await airflow.get("dagWarnings", params=query)).json()
+    shown = [{"type": row["warning_type"], "message": row["message"]} for row in answer["dag_warnings"]]
+    return shown, answer.get("total_entries", 0)
 
 
-def _task(task: dict[str, Any]) -> dict[str, Any]:
-    """Return what is worth reading of a task: what is as it is by default is left out."""
-    shown = {
-        "task_id": task["task_id"],
-        "operator": task.get("operator_name") or (task.get("class_ref") or {}).get("class_name"),
-        "downstream": task.get("downstream_task_ids"),
-        "is_mapped": task.get("is_mapped"),
-        "pool": task.get("pool") if task.get("pool") != "default_pool" else None,
-        "trigger_rule": task.get("trigger_rule") if task.get("trigger_rule") != "all_success" else None,
-        "retries": task.get("retries"),
-    }
-    return {key: value for key, value in shown.items() if value}
+async def _read_assets(airflow: Airflow, dag: JSONObject) -> _Read:
+    answer = (await airflow.get("assets", params={"dag_ids": dag["dag_id"], "limit": 100})).json()
+    shown = [
+        {
+            "id": row["id"],
+            "uri": row["uri"],
+            **({"name": row["name"]} if row.get("name") != row["uri"] else {}),
+        }
+        for row in answer["assets"]
+    ]
+    return shown, answer.get("total_entries", 0)
+
+
+_READ_PART: Mapping[Part, Callable[[Airflow, JSONObject], Awaitable[_Read]]] = {
+    "tasks": _read_tasks,
+    "params": _read_params,
+    "source": _read_source,
+    "runs": _read_runs,
+    "versions": _read_versions,
+    "import_errors": _read_import_errors,
+    "warnings": _read_warnings,
+    "assets": _read_assets,
+}
 
 
 @tool(access="read")
@@ -164,46 +259,23 @@ async def get_dag(
     include: Annotated[list[Part], Field(description="What to show.")] = ["tasks", "params", "runs"],  # noqa: B006
 ) -> Dag:
     """Get a Dag with its tasks, params and latest runs, or other parts."""
-    row = (await airflow.get(path("dags/{}/details", dag_id))).json()
-    file = row.get("relative_fileloc") or row.get("fileloc") or ""
-    dag = Dag(
-        **_common(row),
-        **present(row, "description", "doc_md", "fileloc", "catchup", "max_active_runs"),
+    row: JSONObject = (await airflow.get(path("dags/{}/details", dag_id))).json()
+    parts = Parts()
+    shown: JSONObject = {}
+    totals: dict[str, int] = {}
+    for name in dict.fromkeys(include):
+        part, total = await parts.read(name, _READ_PART[name](airflow, row)) or (None, 0)
+        shown[name] = part
+        if isinstance(part, list) and total > len(part):
+            totals[name] = total
+    return Dag(
+        **_show_common(row),
+        **pick(row, "description", "doc_md", "fileloc", "catchup", "max_active_runs"),
+        **shown,
+        totals=totals or None,
+        missing=parts.missing or None,
         ui_url=airflow.page_url(dag_id),
     )
-    if "tasks" in include:
-        tasks = (await airflow.get(path("dags/{}/tasks", dag_id))).json()["tasks"]
-        dag.tasks = [_task(task) for task in tasks]
-    if "params" in include:
-        dag.params = {
-            name: _param({**value, "value": airflow.redact(value.get("value"), name)})
-            for name, value in (row.get("params") or {}).items()
-        }
-    if "runs" in include:
-        query: dict[str, Any] = {"order_by": "-run_after", "limit": RECENT_RUNS}
-        runs = (await airflow.get(path("dags/{}/dagRuns", dag_id), params=query)).json()["dag_runs"]
-        dag.runs = [present(run, "dag_run_id", "state", "run_type", "start_date", "end_date") for run in runs]
-    if "source" in include:
-        dag.source = (await airflow.get(path("dagSources/{}", dag_id))).json().get("content")
-    if "versions" in include:
-        query = {"order_by": "-version_number", "limit": 10}
-        versions = (await airflow.get(path("dags/{}/dagVersions", dag_id), params=query)).json()
-        dag.versions = [
-            present(version, "version_number", "bundle_name", "bundle_version", "created_at")
-            for version in versions["dag_versions"]
-        ]
-    if "import_errors" in include:
-        dag.import_errors = await _import_errors(airflow, file)
-    if "warnings" in include:
-        warnings = (await airflow.get("dagWarnings", params={"dag_id": dag_id})).json()["dag_warnings"]
-        dag.warnings = [{"type": w["warning_type"], "message": w["message"]} for w in warnings]
-    if "assets" in include:
-        assets = (await airflow.get("assets", params={"dag_ids": dag_id, "limit": 100})).json()["assets"]
-        dag.assets = [
-            {"id": a["id"], "uri": a["uri"], **({"name": a["name"]} if a.get("name") != a["uri"] else {})}
-            for a in assets
-        ]
-    return dag
 
 
 async def _set_paused(airflow: Airflow, dag_id: str, is_paused: bool) -> PausedState:
@@ -223,22 +295,13 @@ async def unpause_dag(airflow: Airflow, dag_id: DagId) -> PausedState:
     return await _set_paused(airflow, dag_id, False)
 
 
-class Reparsed(Result):
-    dag_id: str
-    fileloc: str | None = None
-    ui_url: str
-
-
 @tool(access="write", idempotent=True)
 async def reparse_dag(airflow: Airflow, dag_id: DagId) -> Reparsed:
     """Ask for a Dag's file to be parsed again soon, as after a change."""
     dag = (await airflow.get(path("dags/{}", dag_id))).json()
-    try:
+    # Airflow 3 keeps one request a file, and answers a second one with a conflict.
+    with contextlib.suppress(Conflict):
         await airflow.put(path("parseDagFile/{}", dag["file_token"]))
-    except ToolError as refused:
-        # Airflow 3 keeps one request a file, and answers a second one with a conflict.
-        if refused.code != "conflict":
-            raise
     return Reparsed(
         dag_id=dag_id,
         fileloc=dag.get("fileloc"),
@@ -247,7 +310,7 @@ async def reparse_dag(airflow: Airflow, dag_id: DagId) -> Reparsed:
     )
 
 
-async def _preview_delete_dag(airflow: Airflow, dag_id: str) -> dict[str, Any]:
+async def _preview_delete_dag(airflow: Airflow, dag_id: str) -> JSONObject:
     dag = (await airflow.get(path("dags/{}", dag_id))).json()
     runs = (await airflow.get(path("dags/{}/dagRuns", dag_id), params={"limit": 1})).json()["total_entries"]
     try:
@@ -265,16 +328,11 @@ async def _preview_delete_dag(airflow: Airflow, dag_id: str) -> dict[str, Any]:
     }
 
 
-class Deleted(Result):
-    dag_id: str
-    deleted: bool = True
-
-
 @tool(access="destructive", preview=_preview_delete_dag)
-async def delete_dag(airflow: Airflow, dag_id: DagId) -> Deleted:
+async def delete_dag(airflow: Airflow, dag_id: DagId) -> DeletedDag:
     """Delete a Dag with all its runs and history; its file stays."""
     await airflow.delete(path("dags/{}", dag_id))
-    return Deleted(dag_id=dag_id)
+    return DeletedDag(dag_id=dag_id)
 
 
 @hookimpl

@@ -14,7 +14,14 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""Regular expressions that take time linear in the text, whatever they are."""
+"""Regular expressions that take time linear in the text, whatever they are.
+
+Callers write the patterns, and Python's own ``re`` takes exponential time for some of them, in a thread
+that nothing can stop. RE2 would do, but ``google-re2`` comes with Airflow 2 alone and has no wheels for
+Alpine: it cannot be a dependency of every installation, and two engines would give two answers. Of Python
+the parser alone is used, which has no public name: ``tests/unit/tools/test_patterns.py`` fails when what it
+returns changes.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +32,7 @@ from typing import Any
 
 from airflow_provider_mcp.sdk import InvalidArgument
 
+# The one private name of Python that is used.
 try:
     from re import _constants as sre  # type: ignore[attr-defined]
     from re import _parser as parser  # type: ignore[attr-defined]

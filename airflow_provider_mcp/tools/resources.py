@@ -18,11 +18,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from airflow_provider_mcp.sdk import Airflow, Resource, hookimpl, path
+from airflow_provider_mcp.sdk import Airflow, JSONObject, Resource, hookimpl, path
 from airflow_provider_mcp.tools.dags import Dag, get_dag
-from airflow_provider_mcp.tools.runs import Run, get_dag_run
+from airflow_provider_mcp.tools.runs.reading import get_dag_run
+from airflow_provider_mcp.tools.runs.results import CountedRun
 from airflow_provider_mcp.tools.shared.configuration import list_options
 
 
@@ -34,16 +33,16 @@ async def read_source(airflow: Airflow, dag_id: str) -> str:
     return str((await airflow.get(path("dagSources/{}", dag_id))).json()["content"])
 
 
-async def read_run(airflow: Airflow, dag_id: str, dag_run_id: str) -> Run:
+async def read_run(airflow: Airflow, dag_id: str, dag_run_id: str) -> CountedRun:
     return await get_dag_run(airflow, dag_id, dag_run_id)
 
 
-async def read_version(airflow: Airflow) -> dict[str, Any]:
-    answer: dict[str, Any] = (await airflow.get("version")).json()
+async def read_version(airflow: Airflow) -> JSONObject:
+    answer: JSONObject = (await airflow.get("version")).json()
     return answer
 
 
-async def read_config(airflow: Airflow) -> dict[str, Any]:
+async def read_config(airflow: Airflow) -> JSONObject:
     return list_options(airflow, (await airflow.get("config")).json())
 
 

@@ -26,7 +26,8 @@ import jsonschema
 import pytest
 
 from airflow_provider_mcp.server.catalogue import load_catalogue
-from airflow_provider_mcp.tools.api import Api, Operation, choose_call, read_document
+from airflow_provider_mcp.tools.api.document import Api, Operation, read_document
+from airflow_provider_mcp.tools.api.routing import choose_call
 from tests.live.conftest import LINE, TLS, Site
 
 ROOT = "/api/v2/" if LINE == 3 else "/api/v1/"

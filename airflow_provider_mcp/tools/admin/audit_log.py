@@ -18,45 +18,34 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from airflow_provider_mcp.sdk import (
-    Airflow,
-    Cursor,
-    Limit,
-    Page,
-    fetch_page,
-    tool,
-)
-from airflow_provider_mcp.tools.admin.reading import _filled
-from airflow_provider_mcp.tools.shared.arguments import Time
+from airflow_provider_mcp.sdk import Airflow, Cursor, JSONObject, Limit, Page, fetch_page, tool
+from airflow_provider_mcp.tools.shared.arguments import AnyDagId, AnyRunId, Time
+from airflow_provider_mcp.tools.shared.latest import LATEST, find_run_filter
+from airflow_provider_mcp.tools.shared.rows import pick_instance
+
+_SHOWN = ("event_log_id", "when", "event", "owner", "dag_id", "run_id", "task_id", "map_index", "extra")
 
 
 class EventLogs(Page):
     items_field: ClassVar[str] = "event_logs"
-    event_logs: list[dict[str, Any]]
+    event_logs: list[JSONObject]
+    dag_run_id: str | None = None
 
 
-def _event_log(airflow: Airflow, row: dict[str, Any]) -> dict[str, Any]:
-    index = row.get("map_index")
+def _show(airflow: Airflow, row: JSONObject) -> JSONObject:
     extra = row.get("extra")
-    return _filled(
-        {
-            **{key: row.get(key) for key in ("event_log_id", "when", "event", "owner")},
-            **{key: row.get(key) for key in ("dag_id", "run_id", "task_id")},
-            "map_index": index if isinstance(index, int) and index >= 0 else None,
-            "extra": airflow.redact(extra) if isinstance(extra, str) else None,
-        }
-    )
+    return pick_instance({**row, "extra": airflow.redact(extra) if isinstance(extra, str) else None}, *_SHOWN)
 
 
 @tool(access="read")
 async def list_event_logs(
     airflow: Airflow,
-    dag_id: Annotated[str | None, Field(description="Dag ID.")] = None,
-    dag_run_id: Annotated[str | None, Field(description="Dag run ID.")] = None,
+    dag_id: AnyDagId = None,
+    dag_run_id: AnyRunId = None,
     task_id: Annotated[str | None, Field(description="Task ID.")] = None,
     event: Annotated[str | None, Field(description="Event name, exactly.")] = None,
     owner: Annotated[str | None, Field(description="User name.")] = None,
@@ -66,9 +55,11 @@ async def list_event_logs(
     cursor: Cursor = None,
 ) -> EventLogs:
     """List the audit log, newest first: who did what."""
+    latest = dag_run_id in LATEST
+    run_id = await find_run_filter(airflow, dag_id, dag_run_id) if latest else dag_run_id
     params = {
         "dag_id": dag_id,
-        "run_id": dag_run_id,
+        "run_id": run_id,
         "task_id": task_id,
         "event": event,
         "owner": owner,
@@ -79,4 +70,6 @@ async def list_event_logs(
     rows, total, offset = await fetch_page(
         airflow, "eventLogs", "event_logs", params=params, limit=limit, cursor=cursor, newest_first=True
     )
-    return EventLogs.of([_event_log(airflow, row) for row in rows], total=total, offset=offset)
+    listed = EventLogs.of([_show(airflow, row) for row in rows], total=total, offset=offset)
+    listed.dag_run_id = run_id if latest else None
+    return listed

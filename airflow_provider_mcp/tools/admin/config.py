@@ -18,35 +18,28 @@
 
 from __future__ import annotations
 
-import difflib
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
 from airflow_provider_mcp.sdk import (
     Airflow,
     InvalidArgument,
+    JSONObject,
     NotFound,
     PermissionDenied,
     Result,
-    ToolError,
+    find_close_names,
+    near_miss,
     path,
     tool,
 )
 from airflow_provider_mcp.tools.shared.configuration import list_options
+from airflow_provider_mcp.tools.shared.versions import is_airflow_2
 
 
 class Config(Result):
-    config: dict[str, dict[str, Any]]
-
-
-def _not_exposed(airflow: Airflow, refused: ToolError) -> ToolError:
-    section = "webserver" if airflow.site.version.startswith("2.") else "api"
-    return PermissionDenied(
-        "This Airflow does not show its configuration.",
-        hint=f"An administrator can set [{section}] expose_config = True.",
-        **refused.identifiers,
-    )
+    config: dict[str, JSONObject]
 
 
 @tool(access="read")
@@ -59,37 +52,41 @@ async def get_config(
     if option is not None and section is None:
         raise InvalidArgument("option needs section.", hint="Give section too.")
     try:
-        if section is None:
-            answer = (await airflow.get("config")).json()
-        elif option is None:
-            path("{}", section)
-            answer = (await airflow.get("config", params={"section": section})).json()
-        else:
-            answer = (await airflow.get(path("config/section/{}/option/{}", section, option))).json()
-    except ToolError as refused:
-        if refused.code == "permission_denied" and "expose" in refused.message:
-            raise _not_exposed(airflow, refused) from None
-        if refused.code != "not_found" or section is None:
+        return Config(config=list_options(airflow, await _read(airflow, section, option)))
+    except PermissionDenied as refused:
+        if "expose" not in refused.message:
             raise
-        raise await _missed_option(airflow, section, option) from None
-    return Config(config=list_options(airflow, answer))
+        where = "webserver" if is_airflow_2(airflow) else "api"
+        raise PermissionDenied(
+            "This Airflow does not show its configuration.",
+            hint=f"An administrator can set [{where}] expose_config = True.",
+            **refused.identifiers,
+        ) from None
+    except NotFound:
+        if section is None:
+            raise
+        raise await _miss_option(airflow, section, option) from None
 
 
-async def _missed_option(airflow: Airflow, section: str, option: str | None) -> ToolError:
-    sections = {
-        held["name"]: [row["key"] for row in held["options"]]
-        for held in (await airflow.get("config")).json()["sections"]
-    }
-    if option is not None and section in sections:
-        asked, names, message = option, sections[section], f"No option `{option}` in [{section}]"
+async def _read(airflow: Airflow, section: str | None, option: str | None) -> JSONObject:
+    if section is None:
+        answer = await airflow.get("config")
+    elif option is None:
+        path("{}", section)
+        answer = await airflow.get("config", params={"section": section})
     else:
-        asked, names, message = section, list(sections), f"No section [{section}]"
-    close = difflib.get_close_matches(asked, names, 3, 0.6)
-    said = f"; did you mean {' or '.join(f'`{name}`' for name in close)}?" if close else "."
-    return NotFound(
-        message + said,
-        hint="" if close else "Leave option, or section too, out to see what there is.",
-        did_you_mean=close,
-        section=section,
-        option=option,
-    )
+        answer = await airflow.get(path("config/section/{}/option/{}", section, option))
+    sections: JSONObject = answer.json()
+    return sections
+
+
+async def _miss_option(airflow: Airflow, section: str, option: str | None) -> NotFound:
+    sections = list_options(airflow, await _read(airflow, None, None))
+    if option is not None and section in sections:
+        close = find_close_names(option, sections[section])
+        what = f"No option `{option}` in [{section}]"
+    else:
+        close = find_close_names(section, sections)
+        what = f"No section [{section}]"
+    hint = "Leave option, or section too, out to see what there is."
+    return near_miss(what, close, hint=hint, section=section, option=option)

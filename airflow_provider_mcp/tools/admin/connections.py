@@ -19,37 +19,35 @@
 from __future__ import annotations
 
 import json
-import re
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, Field
 
 from airflow_provider_mcp.sdk import (
+    JSON,
     MASK,
     Airflow,
     Cursor,
     InvalidArgument,
+    JSONObject,
     Limit,
     Page,
+    PermissionDenied,
     Result,
-    ToolError,
     Unsupported,
-    fetch_page,
     holds_mask,
     path,
     tool,
 )
-from airflow_provider_mcp.tools.admin.reading import (
-    Deleted,
-    Pattern,
-    Preview,
-    _filled,
-    _filtered,
-    _found,
-    _missed,
-)
+from airflow_provider_mcp.tools.shared.arguments import Pattern
+from airflow_provider_mcp.tools.shared.matching import fetch_matching
+from airflow_provider_mcp.tools.shared.misses import miss_row
+from airflow_provider_mcp.tools.shared.previews import Change, Deleted
+from airflow_provider_mcp.tools.shared.reads import find_row
+from airflow_provider_mcp.tools.shared.rows import drop_empty
+from airflow_provider_mcp.tools.shared.versions import read_release
 
-_ADDS_STORED = (3, 1, 7)
+_ADDS_SECRETS = (3, 1, 7)
 """The first Airflow whose connection test adds the stored secrets to what it is sent."""
 
 ConnId = Annotated[str, Field(description="Connection ID.")]
@@ -57,11 +55,11 @@ ConnId = Annotated[str, Field(description="Connection ID.")]
 
 class Connections(Page):
     items_field: ClassVar[str] = "connections"
-    connections: list[dict[str, Any]]
+    connections: list[JSONObject]
 
 
 class StoredConnection(BaseModel):
-    connection: dict[str, Any]
+    connection: JSONObject
     created: bool
 
 
@@ -71,16 +69,16 @@ class ConnectionTest(Result):
     message: str
 
 
-_CONNECTION = ("connection_id", "conn_type", "description", "host", "port", "schema", "login")
+_SHOWN = ("connection_id", "conn_type", "description", "host", "port", "schema", "login")
 
 
-def _connection(airflow: Airflow, row: dict[str, Any]) -> dict[str, Any]:
+def _show(airflow: Airflow, row: JSONObject) -> JSONObject:
     """Return a connection without its password, and with the secrets of its other fields masked."""
-    shown = airflow.redact({key: row.get(key) for key in _CONNECTION})
-    return _filled({**shown, "extra": _mask_extra(airflow, row.get("extra"))})
+    shown = airflow.redact({key: row.get(key) for key in _SHOWN})
+    return drop_empty({**shown, "extra": _mask_extra(airflow, row.get("extra"))})
 
 
-def _mask_extra(airflow: Airflow, extra: str | None) -> Any:
+def _mask_extra(airflow: Airflow, extra: str | None) -> JSON:
     """Return what an extra says, masked; what is no JSON object cannot be told apart and is hidden."""
     if not extra:
         return None
@@ -91,16 +89,16 @@ def _mask_extra(airflow: Airflow, extra: str | None) -> Any:
     return airflow.redact(fields) if isinstance(fields, dict) else MASK
 
 
-async def _connection_at(airflow: Airflow, conn_id: str) -> dict[str, Any]:
-    found = await _found(airflow, path("connections/{}", conn_id))
+async def _get_row(airflow: Airflow, conn_id: str) -> JSONObject:
+    found = await find_row(airflow, path("connections/{}", conn_id))
     if found is None:
-        raise await _missed(
+        raise await miss_row(
             airflow,
             "connection",
             conn_id,
-            "connections",
-            "connection_id",
-            "connection_id_pattern",
+            route="connections",
+            field="connection_id",
+            pattern="connection_id_pattern",
             conn_id=conn_id,
         )
     return found
@@ -111,18 +109,21 @@ async def list_connections(
     airflow: Airflow, pattern: Pattern = None, limit: Limit = 25, cursor: Cursor = None
 ) -> Connections:
     """List connections, without passwords."""
-    page = fetch_page(
+    rows, total, offset, hint = await fetch_matching(
         airflow,
         "connections",
         "connections",
-        params={"connection_id_pattern": pattern, "order_by": "connection_id"},
+        text=pattern,
+        field="connection_id",
+        parameter="connection_id_pattern",
+        params={"order_by": "connection_id"},
         limit=limit,
         cursor=cursor,
     )
-    rows, total, offset = await _filtered("connections", page)
-    listed = Connections.of([_connection(airflow, row) for row in rows], total=total, offset=offset)
+    listed = Connections.of([_show(airflow, row) for row in rows], total=total, offset=offset)
     if rows and not any("extra" in row for row in rows):
-        listed.hint = "Airflow 2 lists connections without their extra."
+        hint = "Airflow 2 lists connections without their extra."
+    listed.hint = listed.hint or hint
     return listed
 
 
@@ -134,8 +135,8 @@ def _fields(
     schema: str | None,
     login: str | None,
     password: str | None,
-    extra: dict[str, Any] | None,
-) -> dict[str, Any]:
+    extra: JSONObject | None,
+) -> JSONObject:
     """Return the given fields of a connection as Airflow takes them.
 
     :raises ToolError: ``invalid_argument`` if one is the mask of a secret.
@@ -149,7 +150,7 @@ def _fields(
         "login": login,
         "password": password,
     }
-    fields: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    fields: JSONObject = {name: value for name, value in given.items() if value is not None}
     for name, value in {**fields, "extra": extra}.items():
         if holds_mask(value):
             raise InvalidArgument(
@@ -159,7 +160,7 @@ def _fields(
     return fields if extra is None else {**fields, "extra": json.dumps(extra)}
 
 
-def _type_needed(found: dict[str, Any] | None, conn_id: str, fields: dict[str, Any]) -> None:
+def _check_fields(found: JSONObject | None, conn_id: str, fields: JSONObject) -> None:
     if found is None and "conn_type" not in fields:
         raise InvalidArgument(
             f"There is no connection `{conn_id}`, and a new one needs conn_type.",
@@ -184,19 +185,19 @@ async def _preview_set_connection(
     schema_: str | None = None,
     login: str | None = None,
     password: str | None = None,
-    extra: dict[str, Any] | None = None,
-) -> Preview:
+    extra: JSONObject | None = None,
+) -> Change:
     fields = _fields(conn_type, description, host, port, schema_, login, password, extra)
-    found = await _found(airflow, path("connections/{}", conn_id))
-    _type_needed(found, conn_id, fields)
-    after = _connection(airflow, {"connection_id": conn_id, **(found or {}), **fields})
+    found = await find_row(airflow, path("connections/{}", conn_id))
+    _check_fields(found, conn_id, fields)
+    after = _show(airflow, {"connection_id": conn_id, **(found or {}), **fields})
     if "password" in fields:
         after["password"] = MASK
-    return Preview(
+    return Change(
         action="change a connection: the fields given replace what is there"
         if found
         else "create a connection",
-        before=_connection(airflow, found) if found else None,
+        before=_show(airflow, found) if found else None,
         after=after,
     )
 
@@ -212,50 +213,50 @@ async def set_connection(
     schema_: Annotated[str | None, Field(alias="schema", description="Schema.")] = None,
     login: Annotated[str | None, Field(description="Login.")] = None,
     password: Annotated[str | None, Field(description="Password.")] = None,
-    extra: Annotated[dict[str, Any] | None, Field(description="Replaces the whole extra.")] = None,
+    extra: Annotated[JSONObject | None, Field(description="Replaces the whole extra.")] = None,
 ) -> StoredConnection:
     """Create a connection or change the fields that are given."""
     fields = _fields(conn_type, description, host, port, schema_, login, password, extra)
     route = path("connections/{}", conn_id)
-    found = await _found(airflow, route)
-    _type_needed(found, conn_id, fields)
+    found = await find_row(airflow, route)
+    _check_fields(found, conn_id, fields)
     body = {"connection_id": conn_id, "conn_type": (found or {}).get("conn_type"), **fields}
     if found is None:
         row = (await airflow.post("connections", json=body)).json()
     else:
         row = (await airflow.patch(route, json=body)).json()
-    return StoredConnection(connection=_connection(airflow, row), created=found is None)
+    return StoredConnection(connection=_show(airflow, row), created=found is None)
 
 
-async def _preview_delete_connection(airflow: Airflow, conn_id: str) -> Preview:
-    return Preview(
+async def _preview_delete_connection(airflow: Airflow, conn_id: str) -> Change:
+    return Change(
         action="delete a connection, with its password",
-        before=_connection(airflow, await _connection_at(airflow, conn_id)),
+        before=_show(airflow, await _get_row(airflow, conn_id)),
     )
 
 
 @tool(access="destructive", preview=_preview_delete_connection)
 async def delete_connection(airflow: Airflow, conn_id: ConnId) -> Deleted:
     """Delete a connection."""
-    await _connection_at(airflow, conn_id)
+    await _get_row(airflow, conn_id)
     await airflow.delete(path("connections/{}", conn_id))
     return Deleted(deleted=conn_id)
 
 
-async def _preview_test_connection(airflow: Airflow, conn_id: str) -> Preview:
-    return Preview(
+async def _preview_test_connection(airflow: Airflow, conn_id: str) -> Change:
+    return Change(
         action="connect to what the connection names, from Airflow's web process",
-        before=_connection(airflow, await _connection_at(airflow, conn_id)),
+        before=_show(airflow, await _get_row(airflow, conn_id)),
     )
 
 
 @tool(access="write", idempotent=True, preview=_preview_test_connection)
 async def test_connection(airflow: Airflow, conn_id: ConnId) -> ConnectionTest:
     """Test whether a connection connects."""
-    found = await _connection_at(airflow, conn_id)
-    body: dict[str, Any] = {"connection_id": conn_id, "conn_type": found["conn_type"]}
+    found = await _get_row(airflow, conn_id)
+    body: JSONObject = {"connection_id": conn_id, "conn_type": found["conn_type"]}
     version = airflow.site.version
-    bare = tuple(int(number) for number in re.findall(r"\d+", version)[:3]) < _ADDS_STORED
+    bare = read_release(airflow) < _ADDS_SECRETS
     if bare:
         # Airflow 2 does not tell whether there is a password; with a login there should be.
         guarded = found.get("password", found.get("login")) or MASK in (found.get("extra") or "")
@@ -265,11 +266,11 @@ async def test_connection(airflow: Airflow, conn_id: ConnId) -> ConnectionTest:
                 hint="Use the Test button of Airflow's page of the connection.",
                 conn_id=conn_id,
             )
-        body |= _filled({key: found.get(key) for key in ("host", "port", "schema", "login", "extra")})
+        body |= drop_empty({key: found.get(key) for key in ("host", "port", "schema", "login", "extra")})
     try:
         answer = (await airflow.post("connections/test", json=body)).json()
-    except ToolError as refused:
-        if refused.code != "permission_denied" or "disabled" not in refused.message:
+    except PermissionDenied as refused:
+        if "disabled" not in refused.message:
             raise
         raise Unsupported(
             "Testing connections is switched off in this Airflow.",

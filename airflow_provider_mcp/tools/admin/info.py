@@ -14,7 +14,7 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""Tools about what this Airflow is, is set to and did: pools, variables, connections, options, audit log."""
+"""The tool that says what this Airflow is and runs."""
 
 from __future__ import annotations
 
@@ -22,15 +22,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from airflow_provider_mcp.sdk import (
-    Airflow,
-    Result,
-    ToolError,
-    tool,
-)
-from airflow_provider_mcp.tools.admin.reading import MAX_LISTED, _all
+from airflow_provider_mcp.sdk import Airflow, JSONObject, Result, tool
+from airflow_provider_mcp.tools.shared.reads import PAGE, Parts, read_pages
 
 Part = Literal["version", "providers", "plugins", "jobs"]
+
+MOST_PAGES = 10
+
+_JOB = ("id", "job_type", "hostname", "state", "latest_heartbeat")
 
 
 class AirflowInfo(Result):
@@ -38,24 +37,25 @@ class AirflowInfo(Result):
     git_version: str | None = None
     providers: dict[str, str] | None = None
     plugins: list[str] | None = None
-    jobs: list[dict[str, Any]] | None = None
+    jobs: list[JSONObject] | None = None
     missing: dict[str, str] | None = None
+    """The parts that could not be read, and why."""
 
 
-async def _show(airflow: Airflow, part: Part, info: AirflowInfo) -> None:
+async def _read(airflow: Airflow, part: Part) -> dict[str, Any]:
     if part == "version":
         answer = (await airflow.get("version")).json()
-        info.version, info.git_version = answer["version"], answer.get("git_version")
-    elif part == "providers":
-        info.providers = {row["package_name"]: row["version"] for row in await _all(airflow, "providers")}
-    elif part == "plugins":
-        info.plugins = [row["name"] for row in await _all(airflow, "plugins")]
-    else:
-        # Airflow looks for the living ones on the page alone: the latest heartbeats must be on it.
-        query: dict[str, Any] = {"is_alive": True, "order_by": "-latest_heartbeat", "limit": MAX_LISTED}
-        rows = (await airflow.get("jobs", params=query)).json()["jobs"]
-        shown = ("id", "job_type", "hostname", "state", "latest_heartbeat")
-        info.jobs = [{key: row.get(key) for key in shown} for row in rows]
+        return {"version": answer["version"], "git_version": answer.get("git_version")}
+    if part == "providers":
+        rows, _ = await read_pages(airflow, "providers", "providers", MOST_PAGES)
+        return {"providers": {row["package_name"]: row["version"] for row in rows}}
+    if part == "plugins":
+        rows, _ = await read_pages(airflow, "plugins", "plugins", MOST_PAGES)
+        return {"plugins": [row["name"] for row in rows]}
+    # Airflow looks for the living ones on the page alone: the latest heartbeats must be on it.
+    query: JSONObject = {"is_alive": True, "order_by": "-latest_heartbeat", "limit": PAGE}
+    rows = (await airflow.get("jobs", params=query)).json()["jobs"]
+    return {"jobs": [{key: row.get(key) for key in _JOB} for row in rows]}
 
 
 @tool(access="read")
@@ -64,12 +64,9 @@ async def get_airflow_info(
     include: Annotated[list[Part], Field(description="What to show.")] = ["version"],  # noqa: B006
 ) -> AirflowInfo:
     """Get Airflow's version, providers, plugins and running jobs."""
-    info = AirflowInfo()
-    for part in include:
-        try:
-            await _show(airflow, part, info)
-        except ToolError as unserved:
-            if unserved.code not in {"unsupported", "permission_denied"}:
-                raise
-            info.missing = {**(info.missing or {}), part: unserved.as_text()}
-    return info
+    parts = Parts()
+    shown: dict[str, Any] = {}
+    for part in dict.fromkeys(include):
+        shown |= await parts.read(part, _read(airflow, part)) or {}
+    parts.raise_if_none()
+    return AirflowInfo(**shown, missing=parts.missing or None)

@@ -18,42 +18,36 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, Field
 
 from airflow_provider_mcp.sdk import (
     Airflow,
     Cursor,
+    InternalError,
     InvalidArgument,
+    JSONObject,
     Limit,
     Page,
-    ToolError,
     Unsupported,
     fetch_page,
     path,
     tool,
 )
-from airflow_provider_mcp.tools.admin.reading import Deleted, Preview, _filled, _found, _missed
+from airflow_provider_mcp.tools.shared.misses import miss_row
+from airflow_provider_mcp.tools.shared.previews import Change, Deleted
+from airflow_provider_mcp.tools.shared.reads import find_row
+from airflow_provider_mcp.tools.shared.rows import drop_empty, pick
+from airflow_provider_mcp.tools.shared.versions import is_airflow_2
 
 DEFAULT_POOL = "default_pool"
 
 PoolName = Annotated[str, Field(description="Pool name.")]
 
+_SETTINGS = ("name", "slots", "description", "include_deferred")
 
-class Pools(Page):
-    items_field: ClassVar[str] = "pools"
-    pools: list[dict[str, Any]]
-
-
-class Pool(BaseModel):
-    pool: dict[str, Any]
-    created: bool | None = None
-
-
-_POOL = ("name", "slots", "description", "include_deferred")
-
-_POOL_NOW = (
+_USE = (
     "occupied_slots",
     "running_slots",
     "queued_slots",
@@ -63,16 +57,18 @@ _POOL_NOW = (
 )
 
 
-def _pool(row: dict[str, Any], *keys: str) -> dict[str, Any]:
-    return {key: row[key] for key in keys if row.get(key) is not None}
+class Pools(Page):
+    items_field: ClassVar[str] = "pools"
+    pools: list[JSONObject]
 
 
-async def _pool_at(airflow: Airflow, name: str) -> dict[str, Any] | None:
-    return await _found(airflow, path("pools/{}", name, slashes=True))
+class Pool(BaseModel):
+    pool: JSONObject
+    created: bool | None = None
 
 
-async def _no_pool(airflow: Airflow, name: str) -> ToolError:
-    return await _missed(airflow, "pool", name, "pools", "name", "pool_name_pattern", pool=name)
+def _pool_route(name: str) -> str:
+    return path("pools/{}", name, slashes=True)
 
 
 @tool(access="read")
@@ -82,23 +78,23 @@ async def list_pools(airflow: Airflow, limit: Limit = 25, cursor: Cursor = None)
         rows, total, offset = await fetch_page(
             airflow, "pools", "pools", params={"order_by": "name"}, limit=limit, cursor=cursor
         )
-    except ToolError as failed:
-        if failed.code != "internal" or not airflow.site.version.startswith("2."):
+    except InternalError:
+        if not is_airflow_2(airflow):
             raise
         raise Unsupported(
             "Airflow 2 failed to list its pools, as its API does if one of them has no limit (slots -1).",
             hint="Give such a pool a number of slots on Airflow's page of pools.",
         ) from None
-    return Pools.of([_pool(row, *_POOL, *_POOL_NOW) for row in rows], total=total, offset=offset)
+    return Pools.of([pick(row, *_SETTINGS, *_USE) for row in rows], total=total, offset=offset)
 
 
-def _wanted_pool(
-    found: dict[str, Any] | None,
+def _settings(
+    found: JSONObject | None,
     name: str,
     slots: int,
     description: str | None,
     include_deferred: bool | None,
-) -> dict[str, Any]:
+) -> JSONObject:
     """Return the pool as it shall be: what is not given stays as it is."""
     found = found or {}
     return {
@@ -117,13 +113,13 @@ async def _preview_set_pool(
     slots: int,
     description: str | None = None,
     include_deferred: bool | None = None,
-) -> Preview:
-    found = await _pool_at(airflow, name)
-    return Preview(
+) -> Change:
+    found = await find_row(airflow, _pool_route(name))
+    return Change(
         action="change a pool" if found else "create a pool",
-        before=_pool(found, *_POOL) if found else None,
-        after=_filled(_wanted_pool(found, name, slots, description, include_deferred)),
-        now=_pool(found, *_POOL_NOW) if found else None,
+        before=pick(found, *_SETTINGS) if found else None,
+        after=drop_empty(_settings(found, name, slots, description, include_deferred)),
+        now=pick(found, *_USE) if found else None,
     )
 
 
@@ -136,46 +132,46 @@ async def set_pool(
     include_deferred: Annotated[bool | None, Field(description="Deferred tasks hold slots.")] = None,
 ) -> Pool:
     """Create or change a pool."""
-    route = path("pools/{}", name, slashes=True)
-    found = await _pool_at(airflow, name)
-    wanted = _wanted_pool(found, name, slots, description, include_deferred)
+    found = await find_row(airflow, _pool_route(name))
+    body = _settings(found, name, slots, description, include_deferred)
     if found is None:
-        row = (await airflow.post("pools", json=wanted)).json()
+        row = (await airflow.post("pools", json=body)).json()
     else:
-        query: dict[str, Any] = {}
-        if name == DEFAULT_POOL and description is None:
-            # Airflow lets these two alone be changed, and wants to be told so.
-            query = {"update_mask": ["slots", "include_deferred"]}
-        wanted["pool"] = wanted.pop("name")
-        row = (await airflow.patch(route, params=query, json=wanted)).json()
-    return Pool(pool=_pool(row, *_POOL), created=found is None)
+        # Airflow lets these two alone be changed of its own pool, and wants to be told so.
+        only = {"update_mask": ["slots", "include_deferred"]}
+        query = only if name == DEFAULT_POOL and description is None else {}
+        body["pool"] = body.pop("name")
+        row = (await airflow.patch(_pool_route(name), params=query, json=body)).json()
+    return Pool(pool=pick(row, *_SETTINGS), created=found is None)
 
 
-async def _preview_delete_pool(airflow: Airflow, name: str) -> Preview:
-    found = await _pool_to_delete(airflow, name)
-    return Preview(
-        action="delete a pool: tasks that name it are no longer started",
-        before=_pool(found, *_POOL),
-        now=_pool(found, *_POOL_NOW),
-    )
-
-
-async def _pool_to_delete(airflow: Airflow, name: str) -> dict[str, Any]:
+async def _get_pool_to_delete(airflow: Airflow, name: str) -> JSONObject:
     if name == DEFAULT_POOL:
         raise InvalidArgument(
             f"Airflow needs the pool `{DEFAULT_POOL}`: it cannot be deleted.",
             hint="Change its slots with set_pool.",
             pool=name,
         )
-    found = await _pool_at(airflow, name)
+    found = await find_row(airflow, _pool_route(name))
     if found is None:
-        raise await _no_pool(airflow, name)
+        raise await miss_row(
+            airflow, "pool", name, route="pools", field="name", pattern="pool_name_pattern", pool=name
+        )
     return found
+
+
+async def _preview_delete_pool(airflow: Airflow, name: str) -> Change:
+    found = await _get_pool_to_delete(airflow, name)
+    return Change(
+        action="delete a pool: tasks that name it are no longer started",
+        before=pick(found, *_SETTINGS),
+        now=pick(found, *_USE),
+    )
 
 
 @tool(access="destructive", preview=_preview_delete_pool)
 async def delete_pool(airflow: Airflow, name: PoolName) -> Deleted:
     """Delete a pool."""
-    await _pool_to_delete(airflow, name)
-    await airflow.delete(path("pools/{}", name, slashes=True))
+    await _get_pool_to_delete(airflow, name)
+    await airflow.delete(_pool_route(name))
     return Deleted(deleted=name)

@@ -24,34 +24,33 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel, Field
 
 from airflow_provider_mcp.sdk import (
+    JSON,
     MASK,
     Airflow,
     Cursor,
     InvalidArgument,
+    JSONObject,
     Limit,
     Page,
     Result,
-    fetch_page,
     holds_mask,
     path,
     tool,
 )
-from airflow_provider_mcp.tools.admin.reading import (
-    Deleted,
-    Pattern,
-    Preview,
-    _filled,
-    _filtered,
-    _found,
-    _missed,
-)
+from airflow_provider_mcp.tools.shared.arguments import Pattern
+from airflow_provider_mcp.tools.shared.masking import redact_off_loop
+from airflow_provider_mcp.tools.shared.matching import fetch_matching
+from airflow_provider_mcp.tools.shared.misses import miss_row
+from airflow_provider_mcp.tools.shared.previews import Change, Deleted
+from airflow_provider_mcp.tools.shared.reads import find_row
+from airflow_provider_mcp.tools.shared.rows import drop_empty, pick
 
 Key = Annotated[str, Field(description="Variable key.")]
 
 
 class Variables(Page):
     items_field: ClassVar[str] = "variables"
-    variables: list[dict[str, Any]]
+    variables: list[JSONObject]
 
 
 class Variable(Result):
@@ -69,21 +68,19 @@ def _variable_route(key: str) -> str:
     return path("variables/{}", key, slashes=True)
 
 
-async def _variable_at(airflow: Airflow, key: str) -> dict[str, Any]:
-    found = await _found(airflow, _variable_route(key))
+async def _get_row(airflow: Airflow, key: str) -> JSONObject:
+    found = await find_row(airflow, _variable_route(key))
     if found is None:
-        raise await _missed(airflow, "variable", key, "variables", "key", "variable_key_pattern", key=key)
+        raise await miss_row(
+            airflow, "variable", key, route="variables", field="key", pattern="variable_key_pattern", key=key
+        )
     return found
 
 
-def _variable(airflow: Airflow, row: dict[str, Any]) -> dict[str, Any]:
-    return _filled(
-        {
-            "key": row["key"],
-            "value": airflow.redact(row.get("value"), row["key"]),
-            "description": row.get("description"),
-        }
-    )
+async def _show(airflow: Airflow, row: JSONObject) -> JSONObject:
+    """Return a variable with its value masked: by its key, or by the keys within it."""
+    value = await redact_off_loop(airflow, row.get("value"), row["key"])
+    return drop_empty({"key": row["key"], "value": value, "description": row.get("description")})
 
 
 @tool(access="read")
@@ -91,31 +88,34 @@ async def list_variables(
     airflow: Airflow, pattern: Pattern = None, limit: Limit = 25, cursor: Cursor = None
 ) -> Variables:
     """List variables' keys and descriptions."""
-    page = fetch_page(
+    rows, total, offset, hint = await fetch_matching(
         airflow,
         "variables",
         "variables",
-        params={"variable_key_pattern": pattern, "order_by": "key"},
+        text=pattern,
+        field="key",
+        parameter="variable_key_pattern",
+        params={"order_by": "key"},
         limit=limit,
         cursor=cursor,
     )
-    rows, total, offset = await _filtered("variables", page)
-    shown = [_filled({key: row.get(key) for key in ("key", "description")}) for row in rows]
-    return Variables.of(shown, total=total, offset=offset)
+    listed = Variables.of([pick(row, "key", "description") for row in rows], total=total, offset=offset)
+    listed.hint = listed.hint or hint
+    return listed
 
 
 @tool(access="read")
 async def get_variable(airflow: Airflow, key: Key) -> Variable:
     """Get a variable; Airflow masks it if its key sounds secret."""
-    row = await _variable_at(airflow, key)
+    row = await _get_row(airflow, key)
     return Variable(
         key=row["key"],
-        value=airflow.redact(row.get("value"), row["key"]),
+        value=await redact_off_loop(airflow, row.get("value"), row["key"]),
         description=row.get("description") or None,
     )
 
 
-def _as_text(value: Any) -> str:
+def _as_text(value: JSON) -> str:
     """Return a value as it is stored.
 
     :raises ToolError: ``invalid_argument`` if it is the mask of a secret, which would replace the secret.
@@ -128,16 +128,20 @@ def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, indent=2)
 
 
+def _body(key: str, value: JSON, description: str | None) -> JSONObject:
+    body = {"key": key, "value": _as_text(value)}
+    return body if description is None else {**body, "description": description}
+
+
 async def _preview_set_variable(
-    airflow: Airflow, key: str, value: Any, description: str | None = None
-) -> Preview:
-    text = _as_text(value)
-    found = await _found(airflow, _variable_route(key))
-    kept = (found or {}).get("description") if description is None else description
-    return Preview(
+    airflow: Airflow, key: str, value: JSON, description: str | None = None
+) -> Change:
+    body = _body(key, value, description)
+    found = await find_row(airflow, _variable_route(key))
+    return Change(
         action="change a variable" if found else "create a variable",
-        before=_variable(airflow, found) if found else None,
-        after=_variable(airflow, {"key": key, "value": text, "description": kept}),
+        before=await _show(airflow, found) if found else None,
+        after=await _show(airflow, {**(found or {}), **body}),
     )
 
 
@@ -149,10 +153,8 @@ async def set_variable(
     description: Annotated[str | None, Field(description="Description.")] = None,
 ) -> Stored:
     """Create or change a variable."""
-    body: dict[str, Any] = {"key": key, "value": _as_text(value)}
-    if description is not None:
-        body["description"] = description
-    found = await _found(airflow, _variable_route(key))
+    body = _body(key, value, description)
+    found = await find_row(airflow, _variable_route(key))
     if found is None:
         await airflow.post("variables", json=body)
     else:
@@ -160,13 +162,13 @@ async def set_variable(
     return Stored(key=key, created=found is None)
 
 
-async def _preview_delete_variable(airflow: Airflow, key: str) -> Preview:
-    return Preview(action="delete a variable", before=_variable(airflow, await _variable_at(airflow, key)))
+async def _preview_delete_variable(airflow: Airflow, key: str) -> Change:
+    return Change(action="delete a variable", before=await _show(airflow, await _get_row(airflow, key)))
 
 
 @tool(access="destructive", preview=_preview_delete_variable)
 async def delete_variable(airflow: Airflow, key: Key) -> Deleted:
     """Delete a variable."""
-    await _variable_at(airflow, key)
+    await _get_row(airflow, key)
     await airflow.delete(_variable_route(key))
     return Deleted(deleted=key)

@@ -18,16 +18,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
-
-from airflow_provider_mcp.sdk import Airflow
 
 DagId = Annotated[str, Field(description="Dag ID.")]
 
 RunId = Annotated[str, Field(description="Dag run ID.")]
+
+ReadRunId = Annotated[str, Field(description="Dag run ID or latest, latest_failed, _success, _running.")]
+"""Of a run that is read: tools that change one take its exact ID."""
+
+AnyRunId = Annotated[str | None, Field(description="Dag run ID or latest...; all if left out.")]
+
+AnyDagId = Annotated[str | None, Field(description="Dag ID; all if left out.")]
 
 TaskId = Annotated[str, Field(description="Task ID.")]
 
@@ -36,6 +40,8 @@ MapIndex = Annotated[int, Field(ge=-1, description="Map index of a mapped task."
 Time = Annotated[str | None, Field(description="ISO 8601 time.")]
 
 Wait = Annotated[int, Field(ge=0, le=45, description="Seconds to wait for its end.")]
+
+Pattern = Annotated[str | None, Field(description="Part of the name.")]
 
 RunState = Literal["queued", "running", "success", "failed"]
 
@@ -58,27 +64,3 @@ TaskState = Literal[
 ]
 
 TaskIds = Annotated[list[str], Field(min_length=1, max_length=50, description="Task IDs.")]
-
-
-def page_template(airflow: Airflow, of: Literal["dag", "run", "task"]) -> str:
-    """Return the address of the pages of a list's rows, with ``{dag_id}`` and the like in it.
-
-    One template a list costs a reader less than an address a row.
-    """
-    names = ("{dag_id}", "{dag_run_id}", "{task_id}")
-    run, task = (None, None) if of == "dag" else (names[1], names[2] if of == "task" else None)
-    return airflow.page_url(names[0], run, task).replace("%7B", "{").replace("%7D", "}")
-
-
-def seconds_only(time: str | None) -> str | None:
-    """Return a time without its fractions of a second and with a short offset."""
-    if time is None:
-        return None
-    begin, dot, rest = time.partition(".")
-    time = begin + rest.lstrip("0123456789") if dot else time
-    return time.replace("+00:00", "Z")
-
-
-def present(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    """Return those of a row's fields that have a value."""
-    return {name: row[name] for name in names if row.get(name) is not None}

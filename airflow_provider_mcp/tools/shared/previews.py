@@ -14,15 +14,32 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""What previews of destructive calls are made of."""
+"""What previews of calls that change something are made of."""
 
 from __future__ import annotations
 
 import zlib
-from typing import Any
+
+from airflow_provider_mcp.sdk import JSONObject, Result
+from airflow_provider_mcp.tools.shared.rows import name_instance
 
 
-def as_of(rows: list[dict[str, Any]]) -> str:
+class Change(Result):
+    """A thing as it is and as it will be."""
+
+    action: str
+    before: JSONObject | None = None
+    after: JSONObject | None = None
+    now: JSONObject | None = None
+
+
+class Deleted(Result):
+    """The name of what was deleted."""
+
+    deleted: str
+
+
+def as_of(rows: list[JSONObject]) -> str:
     """Return a word for the tries that task instances are at: it changes with each new try.
 
     A preview with it is never shown again once what it announced was done.
@@ -34,11 +51,9 @@ def as_of(rows: list[dict[str, Any]]) -> str:
     return f"{zlib.crc32(chr(10).join(tries).encode()):08x}"
 
 
-def instances_by_state(rows: list[dict[str, Any]]) -> dict[str, list[str]]:
-    """Return the names of task instances, ``task[map_index]`` for mapped ones, by their state."""
+def name_by_state(rows: list[JSONObject]) -> dict[str, list[str]]:
+    """Return the names of task instances by their state."""
     named: dict[str, list[str]] = {}
     for row in sorted(rows, key=lambda row: (row["task_id"], row.get("map_index") or 0)):
-        index = row.get("map_index")
-        name = row["task_id"] if index is None or index < 0 else f"{row['task_id']}[{index}]"
-        named.setdefault(row.get("state") or "no_status", []).append(name)
+        named.setdefault(row.get("state") or "no_status", []).append(name_instance(row))
     return named

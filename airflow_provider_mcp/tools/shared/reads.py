@@ -18,22 +18,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
 from airflow_provider_mcp.sdk import (
     Airflow,
+    InvalidArgument,
+    JSONObject,
+    NotFound,
     ToolError,
+    Unsupported,
     path,
 )
-from airflow_provider_mcp.tools.shared.arguments import (
-    TaskState,
-)
+from airflow_provider_mcp.tools.shared.arguments import TaskState
 
 PAGE = 100
 
-Row = dict[str, Any]
+Row = JSONObject
+
+
+@dataclass(frozen=True)
+class Unread:
+    """In place of a fact that Airflow did not give."""
+
+    why: str
 
 
 async def try_get(airflow: Airflow, route: str, params: Mapping[str, Any] | None = None) -> Any | Unread:
@@ -44,15 +53,42 @@ async def try_get(airflow: Airflow, route: str, params: Mapping[str, Any] | None
         return Unread(refused.message)
 
 
+async def find_row(airflow: Airflow, route: str) -> Row | None:
+    """Return what is at a route; None if there is nothing."""
+    try:
+        row: Row = (await airflow.get(route)).json()
+    except NotFound:
+        return None
+    return row
+
+
 async def read_pages(
     airflow: Airflow, route: str, key: str, pages: int, **params: Any
 ) -> tuple[list[Row], int]:
     """Read at most ``pages`` pages of a list: ``(rows, total)``."""
+
+    async def ask(offset: int) -> Any:
+        return (await airflow.get(route, params={**params, "limit": PAGE, "offset": offset})).json()
+
+    return await _read_on(ask, key, pages)
+
+
+async def list_instances(airflow: Airflow, pages: int, **filters: Any) -> tuple[list[Row], int]:
+    """Read at most ``pages`` pages of task instances across runs and Dags: ``(rows, total)``."""
+    body = {name: value for name, value in filters.items() if value is not None}
+
+    async def ask(offset: int) -> Any:
+        page = {**body, "page_limit": PAGE, "page_offset": offset}
+        return (await airflow.post("dags/~/dagRuns/~/taskInstances/list", json=page)).json()
+
+    return await _read_on(ask, "task_instances", pages)
+
+
+async def _read_on(ask: Callable[[int], Awaitable[Any]], key: str, pages: int) -> tuple[list[Row], int]:
     rows: list[Row] = []
     total = 0
     for _ in range(pages):
-        query = {**params, "limit": PAGE, "offset": len(rows)}
-        answer = (await airflow.get(route, params=query)).json()
+        answer = await ask(len(rows))
         total = int(answer["total_entries"])
         rows += answer[key]
         if len(rows) >= total or not answer[key]:
@@ -60,20 +96,32 @@ async def read_pages(
     return rows, total
 
 
-async def list_instances(airflow: Airflow, pages: int, **filters: Any) -> tuple[list[Row], int]:
-    """Read at most ``pages`` pages of task instances across runs and Dags: ``(rows, total)``."""
-    rows: list[Row] = []
-    total = 0
-    route = "dags/~/dagRuns/~/taskInstances/list"
-    body = {name: value for name, value in filters.items() if value is not None}
-    for _ in range(pages):
-        page = {**body, "page_limit": PAGE, "page_offset": len(rows)}
-        answer = (await airflow.post(route, json=page)).json()
-        total = int(answer["total_entries"])
-        rows += answer["task_instances"]
-        if len(rows) >= total or not answer["task_instances"]:
-            break
-    return rows, total
+class Parts:
+    """The parts of a result, read one by one: one that cannot be read says why, and the rest is shown.
+
+    :param missing: By the name of a part why it is not there.
+    """
+
+    def __init__(self) -> None:
+        self.missing: dict[str, str] = {}
+        self._refused: ToolError | None = None
+        self._read = 0
+
+    async def read(self, name: str, part: Awaitable[Any]) -> Any:
+        """Await a part; return None, and remember why, if Airflow does not give it."""
+        try:
+            read = await part
+        except ToolError as refused:
+            self.missing[name] = refused.as_text()
+            self._refused = refused
+            return None
+        self._read += 1
+        return read
+
+    def raise_if_none(self) -> None:
+        """Raise why, if no part could be read at all."""
+        if self._refused is not None and not self._read:
+            raise self._refused
 
 
 async def count_states(airflow: Airflow, dag_id: str, dag_run_id: str) -> tuple[dict[str, int], list[Row]]:
@@ -95,25 +143,11 @@ async def count_states(airflow: Airflow, dag_id: str, dag_run_id: str) -> tuple[
         query = {"limit": 1, "state": "none" if state == "no_status" else state}
         try:
             found = int((await airflow.get(route, params=query)).json()["total_entries"])
-        except ToolError as unknown:
+        except (InvalidArgument, Unsupported):
             # An Airflow that does not have this state yet.
-            if unknown.code not in {"invalid_argument", "unsupported"}:
-                raise
             continue
         if found:
             counts[state] = found
             counted += found
     # States that only a newer Airflow knows cannot be asked for.
     return {**counts, "other": total - counted} if total > counted else counts, []
-
-
-def _instance(dag_id: str, dag_run_id: str, task_id: str, map_index: int = -1) -> str:
-    route = path("dags/{}/dagRuns/{}/taskInstances/{}", dag_id, dag_run_id, task_id)
-    return f"{route}/{map_index}" if map_index >= 0 else route
-
-
-@dataclass(frozen=True)
-class Unread:
-    """In place of a fact that Airflow did not give."""
-
-    why: str

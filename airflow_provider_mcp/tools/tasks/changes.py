@@ -25,18 +25,26 @@ from pydantic import Field
 from airflow_provider_mcp.sdk import (
     Airflow,
     Conflict,
+    InternalError,
+    JSONObject,
     Result,
     ToolError,
+    Unsupported,
     path,
     tool,
 )
-from airflow_provider_mcp.tools.shared.arguments import (
-    DagId,
-    RunId,
-    TaskIds,
-)
-from airflow_provider_mcp.tools.shared.previews import as_of, instances_by_state
-from airflow_provider_mcp.tools.shared.reads import _instance
+from airflow_provider_mcp.tools.shared.arguments import DagId, RunId, TaskIds
+from airflow_provider_mcp.tools.shared.instances import instance_route
+from airflow_provider_mcp.tools.shared.latest import refuse_latest
+from airflow_provider_mcp.tools.shared.previews import as_of, name_by_state
+from airflow_provider_mcp.tools.shared.reads import read_pages
+from airflow_provider_mcp.tools.shared.rows import drop_empty
+from airflow_provider_mcp.tools.shared.versions import read_release
+
+_CLEARS_INDEXES = (3, 1, 1)
+"""The first Airflow 3 that clears single map indexes: before it, its API took them and did nothing."""
+
+NewTaskState = Annotated[Literal["success", "failed", "skipped"], Field(description="New state.")]
 
 
 class Changed(Result):
@@ -47,8 +55,18 @@ class Changed(Result):
     ui_url: str
 
 
+def _show_changed(airflow: Airflow, dag_id: str, dag_run_id: str, rows: list[JSONObject]) -> Changed:
+    return Changed(
+        dag_id=dag_id,
+        dag_run_id=dag_run_id,
+        changed=len(rows),
+        task_instances=name_by_state(rows),
+        ui_url=airflow.page_url(dag_id, dag_run_id),
+    )
+
+
 async def _refuse_unknown(
-    airflow: Airflow, dag_id: str, dag_run_id: str, task_ids: list[str], rows: list[dict[str, Any]]
+    airflow: Airflow, dag_id: str, dag_run_id: str, task_ids: list[str], rows: list[JSONObject]
 ) -> None:
     """Refuse the first of ``task_ids`` that is no task of the Dag; what has rows is one."""
     found = {row["task_id"] for row in rows}
@@ -62,19 +80,32 @@ async def _refuse_unknown(
             raise
 
 
-def _clear_body(
+async def _clear(
+    airflow: Airflow,
+    dag_id: str,
     dag_run_id: str,
     task_ids: list[str],
-    map_indexes: list[int] | None,
-    include_upstream: bool,
-    include_downstream: bool,
-    only_failed: bool,
+    *,
     dry_run: bool,
-) -> dict[str, Any]:
+    map_indexes: list[int] | None = None,
+    include_upstream: bool = False,
+    include_downstream: bool = False,
+    only_failed: bool = False,
+) -> list[JSONObject]:
+    """Clear task instances, or say in a dry run which they would be; return them."""
+    await refuse_latest(airflow, dag_id, dag_run_id)
     chosen: list[Any] = list(task_ids)
     if map_indexes:
+        if (3,) <= read_release(airflow) < _CLEARS_INDEXES:
+            raise Unsupported(
+                f"The API of Airflow {airflow.site.version} does not clear single map indexes. "
+                "Nothing was cleared.",
+                hint="Leave map_indexes out to clear all of them, with only_failed for those that failed.",
+                dag_id=dag_id,
+                dag_run_id=dag_run_id,
+            )
         chosen = [[task_id, index] for task_id in task_ids for index in map_indexes]
-    return {
+    body = {
         "dry_run": dry_run,
         "dag_run_id": dag_run_id,
         "task_ids": chosen,
@@ -83,6 +114,9 @@ def _clear_body(
         "only_failed": only_failed,
         "reset_dag_runs": True,
     }
+    answer = await airflow.post(path("dags/{}/clearTaskInstances", dag_id), json=body)
+    rows: list[JSONObject] = answer.json()["task_instances"]
+    return rows
 
 
 async def _preview_clear(
@@ -94,12 +128,18 @@ async def _preview_clear(
     include_upstream: bool,
     include_downstream: bool,
     only_failed: bool,
-) -> dict[str, Any]:
-    body = _clear_body(
-        dag_run_id, task_ids, map_indexes, include_upstream, include_downstream, only_failed, True
+) -> JSONObject:
+    rows = await _clear(
+        airflow,
+        dag_id,
+        dag_run_id,
+        task_ids,
+        dry_run=True,
+        map_indexes=map_indexes,
+        include_upstream=include_upstream,
+        include_downstream=include_downstream,
+        only_failed=only_failed,
     )
-    answer = await airflow.post(path("dags/{}/clearTaskInstances", dag_id), json=body)
-    rows = answer.json()["task_instances"]
     await _refuse_unknown(airflow, dag_id, dag_run_id, task_ids, rows)
     if not rows:
         raise Conflict(
@@ -110,7 +150,7 @@ async def _preview_clear(
         )
     return {
         "clears": len(rows),
-        "task_instances": instances_by_state(rows),
+        "task_instances": name_by_state(rows),
         "dag_run_id": dag_run_id,
         "as_of": as_of(rows),
     }
@@ -130,37 +170,59 @@ async def clear_task_instances(
     only_failed: Annotated[bool, Field(description="Only failed ones.")] = False,
 ) -> Changed:
     """Clear task instances, so that they run again."""
-    body = _clear_body(
-        dag_run_id, task_ids, map_indexes, include_upstream, include_downstream, only_failed, False
+    rows = await _clear(
+        airflow,
+        dag_id,
+        dag_run_id,
+        task_ids,
+        dry_run=False,
+        map_indexes=map_indexes,
+        include_upstream=include_upstream,
+        include_downstream=include_downstream,
+        only_failed=only_failed,
     )
-    answer = await airflow.post(path("dags/{}/clearTaskInstances", dag_id), json=body)
-    rows = answer.json()["task_instances"]
-    return Changed(
-        dag_id=dag_id,
-        dag_run_id=dag_run_id,
-        changed=len(rows),
-        task_instances=instances_by_state(rows),
-        ui_url=airflow.page_url(dag_id, dag_run_id),
-    )
+    return _show_changed(airflow, dag_id, dag_run_id, rows)
 
 
-NewTaskState = Annotated[Literal["success", "failed", "skipped"], Field(description="New state.")]
+class _DryRun:
+    """What setting a state would change, as far as this Airflow can say."""
+
+    def __init__(self, airflow: Airflow, dag_id: str, dag_run_id: str, state: str) -> None:
+        self._airflow, self._dag_id, self._dag_run_id, self._state = airflow, dag_id, dag_run_id, state
+        self.rows: list[JSONObject] = []
+        self.missing: dict[str, str] = {}
+
+    async def add(self, task_id: str) -> None:
+        """Add the instances of a task whose state would change."""
+        route = instance_route(self._dag_id, self._dag_run_id, task_id)
+        try:
+            answer = (await self._airflow.patch(f"{route}/dry_run", json={"new_state": self._state})).json()
+            rows = answer["task_instances"]
+        except InternalError as failed:
+            # Airflow 3.1.0 to 3.1.4 fail to answer: the instances themselves can still be shown.
+            self.missing["dry_run"] = f"{failed.message} The instances are shown as they are now."
+            listing = path("dags/{}/dagRuns/{}/taskInstances", self._dag_id, self._dag_run_id)
+            found, _ = await read_pages(self._airflow, listing, "task_instances", 10, task_id=task_id)
+            rows = [row for row in found if row["task_id"] == task_id]
+        except ToolError as refused:
+            refused.identifiers |= {
+                "dag_id": self._dag_id,
+                "dag_run_id": self._dag_run_id,
+                "task_id": task_id,
+            }
+            raise
+        self.rows += [row for row in rows if row.get("state") != self._state]
 
 
 async def _preview_set_state(
     airflow: Airflow, dag_id: str, dag_run_id: str, task_ids: list[str], state: str
-) -> dict[str, Any]:
-    rows: list[dict[str, Any]] = []
+) -> JSONObject:
+    await refuse_latest(airflow, dag_id, dag_run_id)
     await airflow.get(path("dags/{}/dagRuns/{}", dag_id, dag_run_id))
+    dry_run = _DryRun(airflow, dag_id, dag_run_id, state)
     for task_id in dict.fromkeys(task_ids):
-        try:
-            answer = await airflow.patch(
-                f"{_instance(dag_id, dag_run_id, task_id)}/dry_run", json={"new_state": state}
-            )
-        except ToolError as refused:
-            refused.identifiers |= {"dag_id": dag_id, "dag_run_id": dag_run_id, "task_id": task_id}
-            raise
-        rows += [row for row in answer.json()["task_instances"] if row.get("state") != state]
+        await dry_run.add(task_id)
+    rows = dry_run.rows
     await _refuse_unknown(airflow, dag_id, dag_run_id, task_ids, rows)
     if not rows:
         raise Conflict(
@@ -169,16 +231,17 @@ async def _preview_set_state(
             dag_run_id=dag_run_id,
         )
     # Setting a state also clears what failed after it; Airflow's dry run does not tell.
-    body = _clear_body(dag_run_id, task_ids, None, False, True, True, True)
-    answer = await airflow.post(path("dags/{}/clearTaskInstances", dag_id), json=body)
-    cleared = [row for row in answer.json()["task_instances"] if row["task_id"] not in task_ids]
+    cleared = await _clear(
+        airflow, dag_id, dag_run_id, task_ids, dry_run=True, include_downstream=True, only_failed=True
+    )
     return {
         "sets": state,
         "count": len(rows),
-        "task_instances": instances_by_state(rows),
-        "clears_downstream": instances_by_state(cleared),
+        "task_instances": name_by_state(rows),
+        "clears_downstream": name_by_state([row for row in cleared if row["task_id"] not in task_ids]),
         "dag_run_id": dag_run_id,
         "as_of": as_of(rows),
+        **drop_empty({"missing": dry_run.missing}),
     }
 
 
@@ -187,11 +250,13 @@ async def set_task_instance_state(
     airflow: Airflow, dag_id: DagId, dag_run_id: RunId, task_ids: TaskIds, state: NewTaskState
 ) -> Changed:
     """Set the state of task instances (all map indexes); failed tasks downstream are cleared."""
-    changed: list[dict[str, Any]] = []
+    await refuse_latest(airflow, dag_id, dag_run_id)
+    changed: list[JSONObject] = []
     done: list[str] = []
     for task_id in dict.fromkeys(task_ids):
         try:
-            answer = await airflow.patch(_instance(dag_id, dag_run_id, task_id), json={"new_state": state})
+            route = instance_route(dag_id, dag_run_id, task_id)
+            answer = await airflow.patch(route, json={"new_state": state})
         except ToolError as refused:
             if done:
                 refused.message += f" Before that, {', '.join(done)} had been set to {state}."
@@ -200,10 +265,4 @@ async def set_task_instance_state(
             raise
         done.append(task_id)
         changed += answer.json()["task_instances"]
-    return Changed(
-        dag_id=dag_id,
-        dag_run_id=dag_run_id,
-        changed=len(changed),
-        task_instances=instances_by_state([{**row, "state": state} for row in changed]),
-        ui_url=airflow.page_url(dag_id, dag_run_id),
-    )
+    return _show_changed(airflow, dag_id, dag_run_id, [{**row, "state": state} for row in changed])

@@ -18,67 +18,36 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from airflow_provider_mcp.sdk import (
     Airflow,
+    Conflict,
     Cursor,
-    InvalidArgument,
+    JSONObject,
     Limit,
     Page,
+    PermissionDenied,
     Result,
     ToolError,
     fetch_page,
     path,
     tool,
 )
-from airflow_provider_mcp.tools.shared.arguments import (
-    DagId,
-    MapIndex,
-    RunId,
-    TaskId,
-    page_template,
-    present,
-)
+from airflow_provider_mcp.tools.shared.arguments import AnyDagId, AnyRunId, DagId, MapIndex, RunId, TaskId
+from airflow_provider_mcp.tools.shared.latest import find_run_filter, refuse_latest
+from airflow_provider_mcp.tools.shared.rows import drop_empty, page_template, pick, pick_instance
+
+_QUESTION = ("subject", "body", "options", "multiple", "defaults", "created_at")
 
 
 class Hitls(Page):
     items_field: ClassVar[str] = "hitl"
-    hitl: list[dict[str, Any]]
+    hitl: list[JSONObject]
+    dag_run_id: str | None = None
     ui_url: str
-
-
-@tool(access="read", since="3.1")
-async def list_hitl(
-    airflow: Airflow,
-    dag_id: Annotated[str | None, Field(description="Dag ID; all if left out.")] = None,
-    dag_run_id: Annotated[str | None, Field(description="Dag run ID; all if left out.")] = None,
-    limit: Limit = 25,
-    cursor: Cursor = None,
-) -> Hitls:
-    """List task instances that wait for a human's answer."""
-    if dag_run_id is not None and dag_id is None:
-        raise InvalidArgument("dag_run_id needs dag_id.", hint="Give dag_id too.")
-    rows, total, offset = await fetch_page(
-        airflow,
-        path("dags/{}/dagRuns/{}/hitlDetails", dag_id or "~", dag_run_id or "~"),
-        "hitl_details",
-        params={"response_received": "false", "order_by": "-created_at"},
-        limit=limit,
-        cursor=cursor,
-        newest_first=True,
-    )
-    shown = []
-    for row in rows:
-        asked = present(row["task_instance"], "dag_id", "dag_run_id", "task_id", "map_index")
-        if asked.get("map_index") == -1:
-            del asked["map_index"]
-        asked |= present(row, "subject", "body", "options", "multiple", "defaults", "created_at")
-        shown.append({**asked, **({"params": airflow.redact(row["params"])} if row.get("params") else {})})
-    template = page_template(airflow, "task")
-    return Hitls.of(shown, total=total, offset=offset, ui_url=template)
 
 
 class HitlAnswer(Result):
@@ -90,6 +59,44 @@ class HitlAnswer(Result):
     ui_url: str
 
 
+def _name_assigned(row: JSONObject) -> list[str]:
+    """Return whom a question is assigned to; none if everybody may answer."""
+    return [str(user.get("name") or user.get("id")) for user in row.get("assigned_users") or []]
+
+
+def _show(airflow: Airflow, row: JSONObject) -> JSONObject:
+    return {
+        **pick_instance(row["task_instance"], "dag_id", "dag_run_id", "task_id", "map_index"),
+        **pick(row, *_QUESTION),
+        **drop_empty({"params": airflow.redact(row.get("params")), "assigned_users": _name_assigned(row)}),
+    }
+
+
+@tool(access="read", since="3.1")
+async def list_hitl(
+    airflow: Airflow,
+    dag_id: AnyDagId = None,
+    dag_run_id: AnyRunId = None,
+    limit: Limit = 25,
+    cursor: Cursor = None,
+) -> Hitls:
+    """List task instances that wait for a human's answer."""
+    run_id = await find_run_filter(airflow, dag_id, dag_run_id)
+    rows, total, offset = await fetch_page(
+        airflow,
+        path("dags/{}/dagRuns/{}/hitlDetails", dag_id or "~", run_id or "~"),
+        "hitl_details",
+        params={"response_received": "false", "order_by": "-created_at"},
+        limit=limit,
+        cursor=cursor,
+        newest_first=True,
+    )
+    template = page_template(airflow, "task")
+    listed = Hitls.of([_show(airflow, row) for row in rows], total=total, offset=offset, ui_url=template)
+    listed.dag_run_id = run_id if run_id != dag_run_id else None
+    return listed
+
+
 @tool(access="write", since="3.1")
 async def respond_to_hitl(
     airflow: Airflow,
@@ -98,17 +105,19 @@ async def respond_to_hitl(
     task_id: TaskId,
     chosen_options: Annotated[list[str], Field(min_length=1, description="Of its options.")],
     map_index: MapIndex = -1,
-    params_input: Annotated[dict[str, Any] | None, Field(description="Values for its params.")] = None,
+    params_input: Annotated[JSONObject | None, Field(description="Values for its params.")] = None,
 ) -> HitlAnswer:
     """Answer a task that waits for a human, once."""
+    await refuse_latest(airflow, dag_id, dag_run_id)
     route = path("dags/{}/dagRuns/{}/taskInstances/{}/{}/hitlDetails", dag_id, dag_run_id, task_id, map_index)
     body = {"chosen_options": chosen_options, "params_input": params_input or {}}
     try:
         answer = (await airflow.patch(route, json=body)).json()
-    except ToolError as refused:
-        if refused.code == "conflict":
-            refused.hint = "It was answered before; get_task_instance shows how the task went on."
+    except Conflict as refused:
+        refused.hint = "It was answered before; get_task_instance shows how the task went on."
         raise
+    except PermissionDenied as refused:
+        raise await _explain_refusal(airflow, route, refused, task_id) from None
     return HitlAnswer(
         dag_id=dag_id,
         dag_run_id=dag_run_id,
@@ -116,4 +125,22 @@ async def respond_to_hitl(
         chosen_options=answer["chosen_options"],
         responded_at=answer.get("responded_at"),
         ui_url=airflow.page_url(dag_id, dag_run_id, task_id, map_index),
+    )
+
+
+async def _explain_refusal(
+    airflow: Airflow, route: str, refused: PermissionDenied, task_id: str
+) -> PermissionDenied:
+    """Return the error that says who may answer, if the question is assigned to others."""
+    try:
+        assigned = _name_assigned((await airflow.get(route)).json())
+    except ToolError:
+        return refused
+    if not assigned or airflow.caller.name in assigned:
+        return refused
+    names = ", ".join(assigned)
+    return PermissionDenied(
+        f"`{task_id}` waits for the answer of {names}; you ({airflow.caller.name}) cannot give it.",
+        hint=f"Ask {names} to answer it, on Airflow's page of the task or by their own client.",
+        **{**refused.identifiers, "task_id": task_id, "assigned_users": assigned},
     )

@@ -14,7 +14,7 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""Tools that read task instances and their logs."""
+"""Tools that read task instances."""
 
 from __future__ import annotations
 
@@ -22,30 +22,26 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from airflow_provider_mcp.sdk import (
-    Airflow,
-    Cursor,
-    InvalidArgument,
-    Limit,
-    Page,
-    Result,
-    fetch_page,
-    path,
-    tool,
-)
+from airflow_provider_mcp.sdk import Airflow, Cursor, JSONObject, Limit, Page, Result, fetch_page, path, tool
 from airflow_provider_mcp.tools.shared.arguments import (
+    AnyDagId,
+    AnyRunId,
     DagId,
     MapIndex,
-    RunId,
+    ReadRunId,
     TaskId,
     TaskState,
     Time,
-    page_template,
-    present,
 )
-from airflow_provider_mcp.tools.shared.reads import _instance
+from airflow_provider_mcp.tools.shared.instances import get_instance, instance_route
+from airflow_provider_mcp.tools.shared.latest import find_run_filter, find_run_id
+from airflow_provider_mcp.tools.shared.reads import PAGE, Parts
+from airflow_provider_mcp.tools.shared.rows import page_template, pick, pick_instance
 
 Part = Literal["tries", "dependencies", "rendered_fields", "xcom", "links"]
+
+StateFilter = Literal[TaskState, "no_status", "none"]
+"""``none`` is what Airflow calls an instance without a state in its filters, ``no_status`` in its counts."""
 
 _SHOWN = (
     "dag_id",
@@ -61,10 +57,15 @@ _SHOWN = (
     "pool",
 )
 
+_DETAILS = ("max_tries", "note", "queue", "queued_when", "hostname", "trigger")
+
+_TRY = ("try_number", "state", "start_date", "end_date", "duration", "hostname")
+
 
 class TaskInstances(Page):
     items_field: ClassVar[str] = "task_instances"
-    task_instances: list[dict[str, Any]]
+    task_instances: list[JSONObject]
+    dag_run_id: str | None = None
     ui_url: str
 
 
@@ -75,23 +76,22 @@ class TaskInstance(Result, extra="allow"):
     dag_run_id: str
     task_id: str
     state: str | None = None
+    missing: dict[str, str] | None = None
+    """The parts that could not be read, and why."""
     ui_url: str
 
 
-def _row(row: dict[str, Any]) -> dict[str, Any]:
-    shown = present({**row, "operator": row.get("operator_name") or row.get("operator")}, *_SHOWN)
-    if shown.get("map_index") == -1:
-        del shown["map_index"]
-    return shown
+def _show(row: JSONObject) -> JSONObject:
+    return pick_instance({**row, "operator": row.get("operator_name") or row.get("operator")}, *_SHOWN)
 
 
 @tool(access="read")
 async def list_task_instances(
     airflow: Airflow,
-    dag_id: Annotated[str | None, Field(description="Dag ID; all if left out.")] = None,
-    dag_run_id: Annotated[str | None, Field(description="Dag run ID; all if left out.")] = None,
+    dag_id: AnyDagId = None,
+    dag_run_id: AnyRunId = None,
     task_id: Annotated[str | None, Field(description="Task ID.")] = None,
-    state: Annotated[TaskState | None, Field(description="State.")] = None,
+    state: Annotated[StateFilter | None, Field(description="State.")] = None,
     pool: Annotated[str | None, Field(description="Pool.")] = None,
     start_after: Time = None,
     start_before: Time = None,
@@ -99,11 +99,10 @@ async def list_task_instances(
     cursor: Cursor = None,
 ) -> TaskInstances:
     """List task instances, latest start first (in no order on Airflow 2)."""
-    if dag_run_id is not None and dag_id is None:
-        raise InvalidArgument("dag_run_id needs dag_id.", hint="Give dag_id too.")
+    run_id = await find_run_filter(airflow, dag_id, dag_run_id)
     params = {
         "task_id": task_id,
-        "state": state,
+        "state": "none" if state == "no_status" else state,
         "pool": pool,
         "start_date_gte": start_after,
         "start_date_lte": start_before,
@@ -111,7 +110,7 @@ async def list_task_instances(
     }
     rows, total, offset = await fetch_page(
         airflow,
-        path("dags/{}/dagRuns/{}/taskInstances", dag_id or "~", dag_run_id or "~"),
+        path("dags/{}/dagRuns/{}/taskInstances", dag_id or "~", run_id or "~"),
         "task_instances",
         params=params,
         limit=limit,
@@ -119,38 +118,54 @@ async def list_task_instances(
         newest_first=True,
     )
     template = page_template(airflow, "task")
-    return TaskInstances.of([_row(row) for row in rows], total=total, offset=offset, ui_url=template)
+    listed = TaskInstances.of([_show(row) for row in rows], total=total, offset=offset, ui_url=template)
+    listed.dag_run_id = run_id if run_id != dag_run_id else None
+    return listed
 
 
 @tool(access="read")
 async def get_task_instance(
     airflow: Airflow,
     dag_id: DagId,
-    dag_run_id: RunId,
+    dag_run_id: ReadRunId,
     task_id: TaskId,
     map_index: MapIndex = -1,
     include: Annotated[list[Part], Field(description="What to show besides.")] = [],  # noqa: B006
 ) -> TaskInstance:
     """Get a task instance; dependencies say what it waits for."""
-    route = _instance(dag_id, dag_run_id, task_id)
-    one = _instance(dag_id, dag_run_id, task_id, map_index)
-    row = (await airflow.get(one)).json()
-    shown = _row(row)
-    shown |= present(row, "max_tries", "note", "queue", "queued_when", "hostname", "trigger")
-    if "tries" in include:
-        names = ("try_number", "state", "start_date", "end_date", "duration", "hostname")
-        tries = (await airflow.get(f"{one}/tries")).json()["task_instances"]
-        shown["tries"] = [present(a_try, *names) for a_try in tries]
-    if "dependencies" in include:
-        shown["dependencies"] = (await airflow.get(f"{one}/dependencies")).json()["dependencies"]
-    if "rendered_fields" in include:
-        shown["rendered_fields"] = airflow.redact(row.get("rendered_fields") or {})
-    if "xcom" in include:
-        query = {"map_index": map_index, "limit": 100}
-        entries = (await airflow.get(f"{route}/xcomEntries", params=query)).json()["xcom_entries"]
+    run_id = await find_run_id(airflow, dag_id, dag_run_id)
+    row = await get_instance(airflow, dag_id, run_id, task_id, map_index)
+    where = _Instance(airflow, instance_route(dag_id, run_id, task_id), map_index, row)
+    parts = Parts()
+    shown = {name: await parts.read(name, where.read(name)) for name in dict.fromkeys(include)}
+    return TaskInstance(
+        **_show(row),
+        **pick(row, *_DETAILS),
+        **{name: part for name, part in shown.items() if part is not None},
+        missing=parts.missing or None,
+        ui_url=airflow.page_url(dag_id, run_id, task_id, map_index),
+    )
+
+
+class _Instance:
+    """Where the parts of a task instance are read."""
+
+    def __init__(self, airflow: Airflow, route: str, map_index: int, row: JSONObject) -> None:
+        self._airflow, self._route, self._map_index, self._row = airflow, route, map_index, row
+        self._one = f"{route}/{map_index}" if map_index >= 0 else route
+
+    async def read(self, part: Part) -> Any:
+        if part == "rendered_fields":
+            return self._airflow.redact(self._row.get("rendered_fields") or {})
+        if part == "tries":
+            answer = (await self._airflow.get(f"{self._one}/tries")).json()
+            return [pick(a_try, *_TRY) for a_try in answer["task_instances"]]
+        if part == "dependencies":
+            return (await self._airflow.get(f"{self._one}/dependencies")).json()["dependencies"]
+        if part == "links":
+            query = {"map_index": self._map_index} if self._map_index >= 0 else {}
+            return (await self._airflow.get(f"{self._route}/links", params=query)).json()["extra_links"]
+        query = {"map_index": self._map_index, "limit": PAGE}
+        entries = (await self._airflow.get(f"{self._route}/xcomEntries", params=query)).json()["xcom_entries"]
         # Airflow 3.0 lists the entries of every map index.
-        shown["xcom"] = [e["key"] for e in entries if e.get("map_index", map_index) == map_index]
-    if "links" in include:
-        query = {"map_index": map_index} if map_index >= 0 else {}
-        shown["links"] = (await airflow.get(f"{route}/links", params=query)).json()["extra_links"]
-    return TaskInstance(**shown, ui_url=airflow.page_url(dag_id, dag_run_id, task_id, map_index))
+        return [e["key"] for e in entries if e.get("map_index", self._map_index) == self._map_index]

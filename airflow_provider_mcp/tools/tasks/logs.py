@@ -43,13 +43,14 @@ from airflow_provider_mcp.tools.patterns import Pattern, compile_pattern, lines_
 from airflow_provider_mcp.tools.shared.arguments import (
     DagId,
     MapIndex,
-    RunId,
+    ReadRunId,
     TaskId,
 )
+from airflow_provider_mcp.tools.shared.instances import get_instance, instance_route
+from airflow_provider_mcp.tools.shared.latest import find_run_id
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-from airflow_provider_mcp.tools.shared.reads import _instance
 
 Level = Literal["debug", "info", "warning", "error", "critical"]
 
@@ -265,7 +266,7 @@ async def get_task_logs(
     airflow: Airflow,
     client: Client,
     dag_id: DagId,
-    dag_run_id: RunId,
+    dag_run_id: ReadRunId,
     task_id: TaskId,
     map_index: MapIndex = -1,
     try_number: Annotated[int | None, Field(ge=1, description="The latest if left out.")] = None,
@@ -277,8 +278,9 @@ async def get_task_logs(
     """Get the end of a task instance's log; next_cursor goes back to earlier lines."""
     pattern = compile_pattern(grep) if grep else None
     before = decode_cursor(cursor).get("before")
-    instance = _instance(dag_id, dag_run_id, task_id)
-    found = (await airflow.get(_instance(dag_id, dag_run_id, task_id, map_index))).json()
+    dag_run_id = await find_run_id(airflow, dag_id, dag_run_id)
+    instance = instance_route(dag_id, dag_run_id, task_id)
+    found = await get_instance(airflow, dag_id, dag_run_id, task_id, map_index)
     latest = int(found.get("try_number") or 0)
     asked = try_number or latest
     if asked < 1 or asked > latest:

@@ -18,62 +18,65 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
 from airflow_provider_mcp.sdk import (
+    JSON,
     Airflow,
+    NotFound,
     Result,
-    ToolError,
+    near_miss,
     path,
+    search_close_names,
     tool,
 )
-from airflow_provider_mcp.tools.shared.arguments import (
-    DagId,
-    MapIndex,
-    RunId,
-    TaskId,
-)
-from airflow_provider_mcp.tools.shared.reads import _instance
+from airflow_provider_mcp.tools.shared.arguments import DagId, MapIndex, ReadRunId, TaskId
+from airflow_provider_mcp.tools.shared.instances import get_instance, instance_route
+from airflow_provider_mcp.tools.shared.latest import find_run_id
+from airflow_provider_mcp.tools.shared.xcoms import read_value
 
 
 class XCom(Result):
     key: str
-    value: Any
+    value: JSON
     timestamp: str | None = None
     map_index: int | None = None
+    dag_run_id: str | None = None
 
 
 @tool(access="read")
 async def get_xcom(
     airflow: Airflow,
     dag_id: DagId,
-    dag_run_id: RunId,
+    dag_run_id: ReadRunId,
     task_id: TaskId,
     key: Annotated[str, Field(description="Key.")] = "return_value",
     map_index: MapIndex = -1,
 ) -> XCom:
     """Get a value that a task instance pushed."""
-    route = f"{_instance(dag_id, dag_run_id, task_id)}/xcomEntries/{path('{}', key, slashes=True)}"
-    query: dict[str, Any] = {"map_index": map_index, "stringify": "false"}
+    run_id = await find_run_id(airflow, dag_id, dag_run_id)
+    entries = f"{instance_route(dag_id, run_id, task_id)}/xcomEntries"
     try:
-        entry = (await airflow.get(route, params=query)).json()
-    except ToolError as refused:
-        if refused.code != "invalid_argument":
-            raise
-        # Before 2.10, Airflow knows no `stringify`, and always does.
-        entry = (await airflow.get(route, params={"map_index": map_index})).json()
-    value = entry.get("value")
-    if isinstance(value, str):
-        # As it is stored: JSON in a text.
-        with contextlib.suppress(ValueError, RecursionError):
-            value = json.loads(value)
+        read = await read_value(airflow, f"{entries}/{path('{}', key, slashes=True)}", map_index)
+    except NotFound:
+        await get_instance(airflow, dag_id, run_id, task_id, map_index)
+        close = await search_close_names(airflow, key, entries, "key", params={"map_index": map_index})
+        raise near_miss(
+            f"`{task_id}` has pushed no XCom `{key}` in `{run_id}`",
+            close,
+            hint="get_task_instance with include xcom lists the keys.",
+            dag_id=dag_id,
+            dag_run_id=run_id,
+            task_id=task_id,
+            key=key,
+        ) from None
     return XCom(
-        key=entry["key"],
-        value=airflow.redact(value, key),
-        timestamp=entry.get("timestamp"),
+        key=read.entry["key"],
+        value=read.value,
+        timestamp=read.entry.get("timestamp"),
         map_index=map_index if map_index >= 0 else None,
+        dag_run_id=run_id if run_id != dag_run_id else None,
+        hint=read.hint,
     )

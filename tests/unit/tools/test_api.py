@@ -27,16 +27,10 @@ import pytest
 
 from airflow_provider_mcp.sdk.airflow import NATIVE, Airflow, Caller, Site
 from airflow_provider_mcp.sdk.errors import ToolError
-from airflow_provider_mcp.tools.api import (
-    ApiAnswer,
-    _preview_call,
-    call_api,
-    call_api_read,
-    choose_call,
-    find_operations,
-    read_document,
-    search_api,
-)
+from airflow_provider_mcp.tools.api.calls import ApiAnswer, _preview_call, call_api, call_api_read
+from airflow_provider_mcp.tools.api.document import read_document
+from airflow_provider_mcp.tools.api.routing import choose_call
+from airflow_provider_mcp.tools.api.search import find_operations, search_api
 
 DOCUMENT: dict[str, Any] = {
     "paths": {

@@ -27,7 +27,7 @@ import httpx
 
 from airflow_provider_mcp.testing import call_tool, open_airflow
 from airflow_provider_mcp.tools.admin.config import get_config
-from airflow_provider_mcp.tools.api import call_api_read
+from airflow_provider_mcp.tools.api.calls import call_api_read
 from airflow_provider_mcp.tools.resources import read_config
 
 SECTIONS: dict[str, dict[str, str]] = {

@@ -25,6 +25,7 @@ import httpx
 
 from airflow_provider_mcp.server.shaping import shape_result
 from airflow_provider_mcp.tools import dags
+from airflow_provider_mcp.tools.runs.reading import list_dag_runs
 from tests.unit.fake_airflow import FakeAirflow
 
 DAG = {
@@ -196,3 +197,37 @@ def test_a_result_keeps_its_address_when_it_is_cut() -> None:
     shaped = shape_result(page, 1000)
     assert shaped.data["ui_url"] == "http://ui/{dag_id}"
     assert shaped.data["next_cursor"]
+
+
+def test_a_part_that_may_not_be_read_is_named_and_the_rest_is_shown() -> None:
+    airflow = FakeAirflow(
+        **{
+            "GET dags/sales_daily/details": DAG,
+            "GET dags/sales_daily/tasks": {"tasks": [{"task_id": "load"}]},
+            "GET dags/sales_daily/dagRuns": 403,
+        }
+    )
+    shown = airflow.call(dags.get_dag, "read", dag_id="sales_daily")
+    assert shown["tasks"] == [{"task_id": "load"}]
+    assert shown["params"]
+    assert "runs" not in shown
+    assert "permission to read Dag runs" in shown["missing"]["runs"]
+
+
+def test_a_part_that_is_shortened_has_its_whole_count_beside_it() -> None:
+    rows = [{"dag_run_id": f"r{n}", "state": "success"} for n in range(5)]
+    airflow = FakeAirflow(
+        **{
+            "GET dags/sales_daily/details": DAG,
+            "GET dags/sales_daily/dagRuns": {"dag_runs": rows, "total_entries": 338_905},
+        }
+    )
+    shown = airflow.call(dags.get_dag, "read", dag_id="sales_daily", include=["runs"])
+    assert shown["totals"] == {"runs": 338_905}
+
+
+def test_a_refusal_for_all_dags_says_that_one_may_be_allowed() -> None:
+    airflow = FakeAirflow(**{"GET dags/~/dagRuns": 403, "GET dags/a/dagRuns": 403})
+    refused = airflow.refuses("permission_denied", list_dag_runs)
+    assert "The same call with dag_id may be allowed" in refused.hint
+    assert "dag_id" not in airflow.refuses("permission_denied", list_dag_runs, dag_id="a").hint

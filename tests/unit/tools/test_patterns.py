@@ -19,12 +19,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_mcp.sdk.errors import ToolError
+from airflow_provider_mcp.tools import patterns
 from airflow_provider_mcp.tools.patterns import MAX_CACHED, compile_pattern
 
 ATOMS = ["a", "b", ".", "[ab]", "[^a]", r"\w", r"\s", r"\D", r"\b", "^", "$", "(a|b)", "(?:ab)", "(?i:A)"]
@@ -116,3 +118,32 @@ def test_what_cannot_be_matched_so_is_refused(pattern: str) -> None:
         compile_pattern(pattern)
     assert refused.value.code == "invalid_argument"
     assert refused.value.hint
+
+
+def test_pythons_parser_returns_what_this_is_built_on() -> None:
+    """The parser has no public name: this fails when another Python returns something else."""
+    parsed = patterns.parser.parse(r"^a[b-d\d]*(?:e|f){2,3}?[^g].\b$")
+    assert [str(code) for code, _ in parsed] == [
+        "AT",
+        "LITERAL",
+        "MAX_REPEAT",
+        "MIN_REPEAT",
+        "NOT_LITERAL",
+        "ANY",
+        "AT",
+        "AT",
+    ]
+    least, most, items = parsed[2][1]
+    assert (least, most) == (0, patterns.sre.MAXREPEAT)
+    ((code, members),) = items
+    assert (code, [str(member[0]) for member in members]) == (patterns.sre.IN, ["RANGE", "CATEGORY"])
+    assert parsed[3][1][:2] == (2, 3)
+    assert parsed.state.flags & re.UNICODE
+
+
+def test_no_other_module_uses_the_parser() -> None:
+    package = Path(patterns.__file__).parents[1]
+    users = [
+        file.name for file in package.rglob("*.py") if re.search(r"\b(_parser|sre_parse)\b", file.read_text())
+    ]
+    assert users == ["patterns.py"]

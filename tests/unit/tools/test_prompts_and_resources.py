@@ -22,26 +22,14 @@ import re
 
 import pytest
 
+from airflow_provider_mcp.server.catalogue import load_catalogue
 from airflow_provider_mcp.testing import call_tool, open_airflow
 from airflow_provider_mcp.tools.prompts import register_prompts
 from airflow_provider_mcp.tools.resources import register_resources
 from tests.unit.fake_airflow import FakeAirflow
 
-# CONTRACT section 5, all toolsets: prompts may name nothing else.
-TOOLS = set(
-    re.findall(
-        r"\w+",
-        """list_dags get_dag pause_dag unpause_dag reparse_dag delete_dag list_dag_runs get_dag_run
-    wait_for_dag_run trigger_dag set_dag_run_note clear_dag_run set_dag_run_state delete_dag_run
-    list_task_instances get_task_instance get_task_logs get_xcom clear_task_instances
-    set_task_instance_state respond_to_hitl list_hitl list_assets list_asset_events create_asset_event
-    materialize_asset list_backfills create_backfill update_backfill list_pools list_variables get_variable
-    list_connections get_config list_event_logs get_airflow_info set_pool set_variable test_connection
-    delete_pool delete_variable set_connection delete_connection get_system_health list_import_errors
-    diagnose_dag_run explain_waiting find_failures analyze_dag compare_dag_runs resolve_url search_api
-    call_api_read call_api""",
-    )
-)
+# Prompts may name nothing else.
+TOOLS = set(load_catalogue("3.3.2", found=[]).tools)
 PROMPTS = {prompt.name: prompt for prompt in register_prompts()}
 RESOURCES = {resource.uri: resource for resource in register_resources()}
 
