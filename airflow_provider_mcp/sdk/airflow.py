@@ -119,6 +119,17 @@ class Airflow(_OnSite, httpx.AsyncClient):
         self._calls = calls
         self._root = str(self.base_url)
 
+    def through(self, wrap: Callable[[httpx.AsyncBaseTransport], httpx.AsyncBaseTransport]) -> Airflow:
+        """Return the same client with its calls sent by another transport, which is made from its own."""
+        return type(self)(
+            transport=wrap(self._calls),
+            base_url=self.base_url,
+            site=self.site,
+            caller=self.caller,
+            access=self.access,
+            headers=self.headers,
+        )
+
     def for_thread(self) -> AirflowSync:
         """Return the same client for a function that runs in a worker thread."""
         return AirflowSync(self)

@@ -19,32 +19,30 @@
 from __future__ import annotations
 
 import json
-import logging
+from contextlib import suppress
 from dataclasses import replace
 
-import anyio
-import httpx
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
 from airflow_provider_mcp.sdk.client import AnswersNeeded
-from airflow_provider_mcp.sdk.errors import InternalError, ToolError, Unavailable
+from airflow_provider_mcp.sdk.errors import ToolError
 from airflow_provider_mcp.sdk.jobs import JobStarted
 from airflow_provider_mcp.sdk.json_types import JSONObject
 from airflow_provider_mcp.sdk.schemas import outline
-from airflow_provider_mcp.sdk.tool import Tool, run_function
+from airflow_provider_mcp.sdk.tool import Tool
 from airflow_provider_mcp.server.confirmation import TOKEN_ARGUMENT, confirm_call, preview_call
+from airflow_provider_mcp.server.failures import explain_failure
 from airflow_provider_mcp.server.identifiers import suggest_close_matches
 from airflow_provider_mcp.server.jobs import TASKS, start_job
 from airflow_provider_mcp.server.observing import Observation, observe
 from airflow_provider_mcp.server.request import Context, Request
 from airflow_provider_mcp.server.rounds import Round
+from airflow_provider_mcp.server.running import end_in_time, run_owned
 from airflow_provider_mcp.server.wire import result_of
 
-log = logging.getLogger(__name__)
-
-TOOL_SECONDS = 50
-"""A request ends within 55 s (CONTRACT, section 2); what is over is for the way out."""
+SUGGESTION_SECONDS = 2
+"""How long is looked for what a wrong name may have meant."""
 
 _TOKEN_SCHEMA = {"type": "string", "description": "From the preview."}
 
@@ -94,18 +92,18 @@ async def call_tool(
     watchers, user = request.catalogue.watchers, request.caller.name
     with observe(watchers, tool, user, request.client.name, arguments) as observed:
         try:
-            with anyio.fail_after(TOOL_SECONDS):
-                answer = await _run(tool, arguments, request, params, ctx.protocol_version)
+            running = _run(tool, arguments, request, params, ctx.protocol_version)
+            answer = await end_in_time(running, f"the MCP tool {tool.name} of {tool.owner}")
             return _answer(tool, answer, request, observed)
         except MCPError as failure:
             observed.outcome = str(failure.error.code)
             raise
         except Exception as failure:
-            error = explain_failure(tool, failure)
+            error = explain_failure(tool.name, tool.owner, failure)
             observed.outcome = error.code
             observed.note(error.identifiers)
             if error.code == "not_found":
-                error = await suggest_close_matches(request.reads(), error, arguments)
+                error = await _suggest(error, arguments, request)
             return failed(error)
 
 
@@ -132,9 +130,17 @@ async def _run(
         this_round = replace(this_round, confirmed=True)
     client = replace(request.client, answers=this_round.answers)
     try:
-        return await run_function(tool.function, checked, request.airflow(tool), client)
+        return await run_owned(tool.owner, tool.function, checked, request.airflow(tool), client)
     except AnswersNeeded as needed:
         return this_round.ask(client, needed, protocol_version)
+
+
+async def _suggest(error: ToolError, arguments: JSONObject, request: Request) -> ToolError:
+    """Return the error with close matches, if they are found in time."""
+    with suppress(TimeoutError):
+        suggesting = suggest_close_matches(request.reads(), error, arguments)
+        return await end_in_time(suggesting, "the look for close matches", SUGGESTION_SECONDS)
+    return error
 
 
 def _answer(
@@ -152,23 +158,6 @@ def _answer(
         observed.note(result.get("structuredContent"))
     observed.outcome = "ok"
     return result
-
-
-def explain_failure(tool: Tool, failure: Exception) -> ToolError:
-    """Return the error that the caller gets; what is a fault of Airflow or of the tool is logged."""
-    if isinstance(failure, ToolError):
-        return failure
-    if isinstance(failure, TimeoutError):
-        return Unavailable(
-            f"{tool.name} took longer than {TOOL_SECONDS} s and was stopped.",
-            hint="Ask for less at once, or try again later.",
-        )
-    if isinstance(failure, httpx.HTTPError):
-        log.warning("MCP tool %s could not reach Airflow's API: %s", tool.name, type(failure).__name__)
-        return Unavailable("Airflow did not answer.", hint="Try again in a few seconds.")
-    # The caller must not see internals; the administrator must.
-    log.error("MCP tool %s of plugin %s failed", tool.name, tool.owner, exc_info=failure)
-    return InternalError(f"{tool.name} failed.", hint="The web server's log has the cause.")
 
 
 def failed(error: ToolError) -> types.CallToolResult:

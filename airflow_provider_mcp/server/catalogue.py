@@ -54,6 +54,8 @@ class Catalogue:
     prompts: dict[str, Prompt] = field(default_factory=dict)
     resources: dict[str, Resource] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    owners: dict[tuple[str, str], str] = field(default_factory=dict)
+    """From a kind (``tool``, ``toolset``, ``prompt``, ``resource``) and a name to the plugin it is of."""
     plugins: Plugins = field(default_factory=Plugins)
     watchers: Watchers = field(init=False)
 
@@ -85,7 +87,7 @@ def load_catalogue(
     """Load every plugin and return what they offer on this version of Airflow."""
     catalogue = Catalogue()
     catalogue.plugins.load(built_in, found, catalogue.note)
-    owners: dict[tuple[str, str], str] = {}
+    owners = catalogue.owners
 
     def take(owner: str, kind: str, name: str) -> bool:
         """Give a name to its first owner, and tell of every other one. The built-in ones come first."""

@@ -27,8 +27,9 @@ import mcp_types as types
 from airflow_provider_mcp.sdk.client import Form
 from airflow_provider_mcp.sdk.errors import ConfirmationRequired
 from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
-from airflow_provider_mcp.sdk.tool import Tool, run_function
+from airflow_provider_mcp.sdk.tool import Tool
 from airflow_provider_mcp.server.request import Request
+from airflow_provider_mcp.server.running import run_owned
 from airflow_provider_mcp.server.shaping import shape_result
 
 TOKEN_ARGUMENT = "confirmation_token"  # noqa: S105
@@ -55,7 +56,7 @@ async def preview_call(
         }
         seen: JSONObject = {"tool": tool.name, "arguments": arguments}
         return seen, seen
-    preview = await run_function(tool.preview, checked, airflow)
+    preview = await run_owned(tool.owner, tool.preview, checked, airflow)
     whole = shape_result(preview, sys.maxsize).data
     bound = {key: value for key, value in whole.items() if key != "now"}
     return shape_result(preview, request.policy.max_result_chars // 2).data, bound

@@ -28,7 +28,9 @@ from airflow_provider_mcp.sdk.airflow import Airflow
 from airflow_provider_mcp.sdk.errors import NotFound, ToolError
 from airflow_provider_mcp.sdk.guards import path
 from airflow_provider_mcp.sdk.json_types import JSON
+from airflow_provider_mcp.server.failures import protocol_errors
 from airflow_provider_mcp.server.request import Context, Request
+from airflow_provider_mcp.server.running import end_in_time
 
 MAX_COMPLETIONS = 100
 
@@ -100,7 +102,9 @@ async def complete(ctx: Context, params: types.CompleteRequestParams) -> types.C
     identifier = IDENTIFIERS.get(argument)
     if identifier is None or (identifier is not DAG and not dag_id):
         return types.CompleteResult(completion=types.Completion(values=[]))
-    names = await identifier.names(Request.of(ctx).reads(), argument, dag_id, begun)
+    looking = identifier.names(Request.of(ctx).reads(), argument, dag_id, begun)
+    with protocol_errors(f"the completion of {argument}", "resources"):
+        names = await end_in_time(looking, f"the completion of {argument}")
     values = [name for name in names if begun.lower() in name.lower()]
     values.sort(key=lambda value: not value.startswith(begun))
     return types.CompleteResult(

@@ -19,19 +19,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
-from airflow_provider_mcp.sdk.errors import PermissionDenied, ToolError
+from airflow_provider_mcp.sdk.errors import PermissionDenied
 from airflow_provider_mcp.sdk.jobs import Job, JobStarted
 from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
-from airflow_provider_mcp.sdk.tool import Tool, run_function
+from airflow_provider_mcp.sdk.tool import Tool
 from airflow_provider_mcp.server.extensions import Extension, Method
+from airflow_provider_mcp.server.failures import protocol_errors
 from airflow_provider_mcp.server.request import Context, Request
+from airflow_provider_mcp.server.running import end_in_time, run_owned
 from airflow_provider_mcp.server.signing import JobId, JobIds
 from airflow_provider_mcp.server.wire import dump, requests_of, result_of
 
@@ -62,9 +63,10 @@ def start_job(tool: Tool, started: JobStarted, request: Request) -> JSONObject:
 async def get_job(ctx: Context, params: TaskParams) -> JSONObject:
     """Answer ``tasks/get``."""
     request = Request.of(ctx)
-    _, job, job_id = await _find_job(request, params)
-    with _protocol_errors(params):
-        state = await run_function(job.get, job_id.reference, request.reads(), request.client)
+    tool, job, job_id = await _find_job(request, params)
+    with protocol_errors(tool.name, tool.owner, taskId=params.task_id):
+        looking = run_owned(tool.owner, job.get, job_id.reference, request.reads(), request.client)
+        state = await end_in_time(looking, f"the task of the MCP tool {tool.name} of {tool.owner}")
     more: JSONObject = {}
     if state.status == "completed":
         more["result"] = result_of(state.result, request.policy.max_result_chars, is_error=state.failed)
@@ -132,22 +134,11 @@ async def _change_job(
     request: Request,
     params: TaskParams,
 ) -> None:
-    with _protocol_errors(params):
+    with protocol_errors(tool.name, tool.owner, taskId=params.task_id):
         if tool.access != "read" and not request.may_write:
             raise request.forbid_writing(tool)
-        await run_function(change, arguments, request.airflow(tool), request.client)
-
-
-@contextmanager
-def _protocol_errors(params: TaskParams) -> Iterator[None]:
-    """Turn a tool error into the protocol error that the methods of a task answer with."""
-    try:
-        yield
-    except ToolError as failure:
-        # An unknown task is -32602; so is one whose run is gone.
-        raise MCPError(
-            types.INVALID_PARAMS, failure.as_text(), data={"taskId": params.task_id, **failure.as_dict()}
-        ) from None
+        changing = run_owned(tool.owner, change, arguments, request.airflow(tool), request.client)
+        await end_in_time(changing, f"the task of the MCP tool {tool.name} of {tool.owner}")
 
 
 def _describe_job(

@@ -24,10 +24,11 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
 from airflow_provider_mcp.sdk.client import AnswersNeeded
-from airflow_provider_mcp.sdk.errors import ToolError
-from airflow_provider_mcp.sdk.tool import Prompt, run_function
+from airflow_provider_mcp.sdk.tool import Prompt
+from airflow_provider_mcp.server.failures import protocol_errors
 from airflow_provider_mcp.server.request import Context, Request
 from airflow_provider_mcp.server.rounds import Round
+from airflow_provider_mcp.server.running import end_in_time, run_owned
 from airflow_provider_mcp.server.wire import messages_of
 
 
@@ -52,13 +53,14 @@ async def get_prompt(
         raise MCPError(types.INVALID_PARAMS, f"The prompt {params.name}: {'; '.join(faults)}.")
     this_round = Round.read(params.request_state, params.input_responses)
     client = replace(request.client, answers=this_round.answers)
-    try:
-        answer = await run_function(prompt.function, arguments, request.reads(), client)
-    except AnswersNeeded as needed:
-        return this_round.ask(client, needed, ctx.protocol_version)
-    except ToolError as failure:
-        raise MCPError(types.INVALID_PARAMS, failure.as_text(), data=failure.as_dict()) from None
-    return types.GetPromptResult(description=prompt.description, messages=messages_of(answer))
+    owner = request.catalogue.owners["prompt", prompt.name]
+    with protocol_errors(f"the prompt {prompt.name}", owner):
+        filling = run_owned(owner, prompt.function, arguments, request.reads(), client)
+        try:
+            answer = await end_in_time(filling, f"the MCP prompt {prompt.name} of {owner}")
+        except AnswersNeeded as needed:
+            return this_round.ask(client, needed, ctx.protocol_version)
+        return types.GetPromptResult(description=prompt.description, messages=messages_of(answer))
 
 
 def _describe(prompt: Prompt) -> types.Prompt:

@@ -25,10 +25,12 @@ from urllib.parse import unquote
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
-from airflow_provider_mcp.sdk.airflow import serving
-from airflow_provider_mcp.sdk.errors import ToolError
+from airflow_provider_mcp.sdk.airflow import Airflow
+from airflow_provider_mcp.sdk.json_types import JSON
 from airflow_provider_mcp.sdk.tool import Resource
+from airflow_provider_mcp.server.failures import protocol_errors
 from airflow_provider_mcp.server.request import Context, Request
+from airflow_provider_mcp.server.running import end_in_time, run_owned
 from airflow_provider_mcp.server.shaping import shape_result
 from airflow_provider_mcp.server.wire import cut, resource_of
 
@@ -63,18 +65,20 @@ async def read_resource(ctx: Context, params: types.ReadResourceRequestParams) -
     """Answer ``resources/read``."""
     request, uri = Request.of(ctx), str(params.uri)
     resource, arguments = _find_resource(request, uri)
-    airflow = request.reads()
-    try:
-        with serving(airflow):
-            content = await resource.read(airflow, **arguments)
-    except ToolError as failure:
-        data = {"uri": uri, **failure.as_dict()}
-        raise MCPError(types.INVALID_PARAMS, failure.as_text(), data=data) from None
-    if isinstance(content, str):
-        content = cut(content, request.policy.max_result_chars)
-    elif not isinstance(content, bytes):
-        content = shape_result(content, request.policy.max_result_chars).text
-    return types.ReadResourceResult(contents=[resource_of(uri, resource.mime_type, content)])
+    owner = request.catalogue.owners["resource", resource.uri]
+
+    async def read(airflow: Airflow) -> JSON:
+        # The parameters of a resource's function are its own: Airflow is its first by its place alone.
+        return await resource.read(airflow, **arguments)
+
+    with protocol_errors(uri, owner, uri=uri):
+        reading = run_owned(owner, read, {}, request.reads())
+        content = await end_in_time(reading, f"the MCP resource {resource.uri} of {owner}")
+        if isinstance(content, str):
+            content = cut(content, request.policy.max_result_chars)
+        elif not isinstance(content, bytes):
+            content = shape_result(content, request.policy.max_result_chars).text
+        return types.ReadResourceResult(contents=[resource_of(uri, resource.mime_type, content)])
 
 
 async def accept_subscription(

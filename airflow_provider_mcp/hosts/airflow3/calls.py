@@ -23,6 +23,7 @@ import copy
 import logging
 from collections.abc import Mapping
 from typing import Any
+from weakref import WeakValueDictionary
 
 import anyio
 import httpx
@@ -33,6 +34,9 @@ log = logging.getLogger(__name__)
 
 NESTED_CALLS = 10
 """Calls into Airflow at once in one process: each may hold one of the database pool's 15 connections."""
+
+NESTED_CALLS_A_USER = 4
+"""Of these, the calls of one user: those that are blocked hold up nobody else."""
 
 STREAMED = "application/x-ndjson"
 """What a caller accepts to read an answer line by line; in Airflow's API, logs are sent so."""
@@ -59,6 +63,7 @@ class InnerApp:
         self.root = getattr(app, "root_path", "").rstrip("/")
         self.base_url = httpx.URL(f"http://{INNER_HOST}{self.root}/api/v2/")
         self.limit = anyio.Semaphore(NESTED_CALLS, fast_acquire=True)
+        self._user_limits: WeakValueDictionary[str, anyio.Semaphore] = WeakValueDictionary()
         self.app = copy.copy(app)
         self.app.user_middleware = [each for each in app.user_middleware if _name(each) not in DONE_OUTSIDE]
         self.app.middleware_stack = None
@@ -70,9 +75,36 @@ class InnerApp:
 
         :param user: Whom Airflow's auth manager found ``authorization`` to belong to, in this request.
         """
+        turns = self._turns(str(user.get_id() if hasattr(user, "get_id") else user))
         if self._vouched is None:
-            return Transport(self, {"authorization": authorization}, {})
-        return Transport(self, {}, {"user": user, **self._vouched})
+            return Transport(self, turns, {"authorization": authorization}, {})
+        return Transport(self, turns, {}, {"user": user, **self._vouched})
+
+    def _turns(self, user_id: str) -> Turns:
+        limit = self._user_limits.get(user_id)
+        if limit is None:
+            limit = self._user_limits[user_id] = anyio.Semaphore(NESTED_CALLS_A_USER, fast_acquire=True)
+        return Turns(limit, self.limit)
+
+
+class Turns:
+    """The turns of one user's calls: a call waits for the user's other calls, then for those of all."""
+
+    def __init__(self, of_user: anyio.Semaphore, of_all: anyio.Semaphore) -> None:
+        self._of_user = of_user
+        self._of_all = of_all
+
+    async def __aenter__(self) -> None:
+        await self._of_user.acquire()
+        try:
+            await self._of_all.acquire()
+        except BaseException:
+            self._of_user.release()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._of_all.release()
+        self._of_user.release()
 
 
 def _name(middleware: Any) -> str:
@@ -101,8 +133,11 @@ class Transport(httpx.AsyncBaseTransport):
     :param state: What the state of each call holds from its start.
     """
 
-    def __init__(self, inner: InnerApp, headers: Mapping[str, str], state: Mapping[str, Any]) -> None:
+    def __init__(
+        self, inner: InnerApp, turns: Turns, headers: Mapping[str, str], state: Mapping[str, Any]
+    ) -> None:
         self._inner = inner
+        self._turns = turns
         self._headers = headers
         self._state = state
         self._asgi = httpx.ASGITransport(self._call, raise_app_exceptions=False)
@@ -114,8 +149,8 @@ class Transport(httpx.AsyncBaseTransport):
             request.url = request.url.copy_with(path=f"{root}/openapi.json")
         request.headers.update(self._headers)
         if request.headers.get("accept") == STREAMED:
-            return await _open_stream(self._call, request, self._inner.limit)
-        async with self._inner.limit:
+            return await _open_stream(self._call, request, self._turns)
+        async with self._turns:
             return await self._asgi.handle_async_request(request)
 
     async def _call(self, scope: Any, receive: Any, send: Any) -> None:
@@ -129,7 +164,7 @@ class Transport(httpx.AsyncBaseTransport):
             raise
 
 
-async def _open_stream(app: Any, request: httpx.Request, limit: anyio.Semaphore) -> httpx.Response:
+async def _open_stream(app: Any, request: httpx.Request, turns: Turns) -> httpx.Response:
     """Send a request whose answer is read while the app still makes it, and is never held as a whole.
 
     The app waits until what it has sent is taken, so that a long log needs no more memory than a short one.
@@ -151,7 +186,7 @@ async def _open_stream(app: Any, request: httpx.Request, limit: anyio.Semaphore)
         await app(scope, receive, tell)
 
     async def run() -> None:
-        async with limit, give:
+        async with turns, give:
             await httpx.ASGITransport(hand_over).handle_async_request(request)
 
     class Body(httpx.AsyncByteStream):

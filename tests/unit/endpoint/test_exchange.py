@@ -22,7 +22,7 @@ import asyncio
 import json
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import anyio
 import httpx
@@ -40,7 +40,7 @@ from airflow_provider_mcp.endpoint.exchange import exchange
 from airflow_provider_mcp.sdk import Client, Prompt, Toolset, tool
 from airflow_provider_mcp.sdk.airflow import Airflow, Caller
 from airflow_provider_mcp.sdk.tool import bind_tool
-from airflow_provider_mcp.server import build, calls
+from airflow_provider_mcp.server import build, running
 from airflow_provider_mcp.server.catalogue import Catalogue, load_catalogue
 from airflow_provider_mcp.server.policy import Policy
 from airflow_provider_mcp.server.request import Identity
@@ -77,7 +77,12 @@ def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def sender(user: str = "1", **policy: Any) -> tuple[Identity, Policy]:
     """Return who sends a request, and the policy it is under."""
-    return Identity(Caller(user, "ada"), lambda _: cast(Airflow, None)), Policy(**policy)
+    return Identity(Caller(user, "ada"), open_empty), Policy(**policy)
+
+
+def open_empty(access: Literal["read", "write"]) -> Airflow:
+    """Return a client of an Airflow that has nothing."""
+    return open_airflow(lambda _: httpx.Response(404), access)
 
 
 def request(
@@ -178,7 +183,7 @@ def test_a_request_ends_in_time(served: Server[Any], monkeypatch: pytest.MonkeyP
 
 
 def test_a_tool_ends_in_time(served: Server[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "TOOL_SECONDS", 0.05)
+    monkeypatch.setattr(running, "CALL_SECONDS", 0.05)
     result = call(served, "wait_until_gone", arguments={"note": "n"})
     assert result["structuredContent"]["error"]["code"] == "unavailable"
 

@@ -115,6 +115,39 @@ def test_an_app_that_does_not_answer_is_an_error() -> None:
         anyio.run(run)
 
 
+def test_blocked_calls_of_one_user_hold_up_nobody_else() -> None:
+    async def run() -> tuple[int, str]:
+        free = anyio.Event()
+        blocked: list[str] = []
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            if scope["path"] == "/blocked":
+                blocked.append(scope["path"])
+                await free.wait()
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"done"})
+
+        inner = calls.InnerApp(App(app))
+
+        def open_for(user: str) -> httpx.AsyncClient:
+            return httpx.AsyncClient(transport=inner.open_transport(user, "Bearer a"), base_url="http://in")
+
+        async with anyio.create_task_group() as group:
+            for _ in range(2 * calls.NESTED_CALLS):
+                # Each request opens a client of its own.
+                group.start_soon(open_for("ada").get, "/blocked")
+            await anyio.sleep(0.05)
+            with anyio.fail_after(5):
+                answer = await open_for("bob").get("/x")
+            waiting = len(blocked)
+            free.set()
+        assert len(blocked) == 2 * calls.NESTED_CALLS
+        assert inner.limit.value == calls.NESTED_CALLS
+        return waiting, answer.text
+
+    assert anyio.run(run) == (calls.NESTED_CALLS_A_USER, "done")
+
+
 def test_other_answers_come_whole() -> None:
     async def run() -> str:
         http, _ = client(app_of([], 3))

@@ -1,0 +1,72 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""What went wrong, as the caller is told: never the internals of Airflow or of a tool."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import mcp_types as types
+from mcp.shared.exceptions import MCPError
+
+from airflow_provider_mcp.sdk.errors import InternalError, ToolError, Unavailable
+from airflow_provider_mcp.sdk.json_types import JSON
+from airflow_provider_mcp.server import running
+
+log = logging.getLogger(__name__)
+
+_FAULTS_OF_OURS = frozenset({"internal", "unavailable", "failed"})
+
+
+def explain_failure(name: str, owner: str, failure: Exception) -> ToolError:
+    """Return the error that the caller gets; a fault of Airflow or of a plugin is logged.
+
+    :param name: What failed, for example a tool's name.
+    """
+    if isinstance(failure, ToolError):
+        return failure
+    if isinstance(failure, TimeoutError):
+        return Unavailable(
+            f"{name} took longer than {running.CALL_SECONDS} s and was stopped.",
+            hint="Ask for less at once, or try again later.",
+        )
+    if isinstance(failure, httpx.HTTPError):
+        log.warning("MCP: %s could not reach Airflow's API: %s", name, type(failure).__name__)
+        return Unavailable("Airflow did not answer.", hint="Try again in a few seconds.")
+    # The caller must not see internals; the administrator must.
+    log.error("MCP: %s of plugin %s failed", name, owner, exc_info=failure)
+    return InternalError(f"{name} failed.", hint="The web server's log has the cause.")
+
+
+@contextmanager
+def protocol_errors(name: str, owner: str, **data: JSON) -> Iterator[None]:
+    """Turn what fails into the error of the protocol that the methods beside ``tools/call`` answer with.
+
+    :param data: What the error's data says beside what the tool error says.
+    """
+    try:
+        yield
+    except MCPError:
+        raise
+    except Exception as failure:
+        error = explain_failure(name, owner, failure)
+        # What is not there is -32602, be it that it is gone.
+        code = types.INTERNAL_ERROR if error.code in _FAULTS_OF_OURS else types.INVALID_PARAMS
+        raise MCPError(code, error.as_text(), data={**data, **error.as_dict()}) from None
