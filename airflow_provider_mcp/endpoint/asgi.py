@@ -19,99 +19,107 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, TypeAlias
 
 import anyio
 
-if TYPE_CHECKING:
-    from airflow_provider_mcp.endpoint.door import Reply
-    from airflow_provider_mcp.server.build import AirflowServer
-    from airflow_provider_mcp.server.policy import Policy
-    from airflow_provider_mcp.server.request import Identity
+from airflow_provider_mcp.endpoint.door import CLIENT_GONE, HTTPRequest, Reply
+from airflow_provider_mcp.endpoint.exchange import stream_headers
+from airflow_provider_mcp.endpoint.serve import Host, serve
 
+Scope: TypeAlias = MutableMapping[str, Any]
+Event: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Event]]
+Send: TypeAlias = Callable[[Event], Awaitable[None]]
 
 UNWATCHED_SECONDS = 0.5
 """How long a call runs before anyone looks whether its client is still there."""
 
 
-def headers_of(scope: Any) -> list[tuple[str, str]]:
-    """Return a request's headers as they came, by lower-case names."""
-    return [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]]
+async def answer(scope: Scope, receive: Receive, send: Send, host: Host) -> None:
+    """Answer one HTTP request."""
+    await _Exchange(scope, receive, send).run(host)
 
 
-async def read_body(receive: Any, most: int) -> bytes | None:
-    """Return a request's body, or no more of it than shows that it is over ``most`` bytes.
+class _Exchange:
+    """One request and its answer, whose work stops when the client goes away."""
 
-    :return: None if the client went away before its end.
-    """
-    body = bytearray()
-    while len(body) <= most:
-        event = await receive()
-        if event["type"] == "http.disconnect":
-            return None
-        body += event.get("body", b"")
-        if not event.get("more_body"):
-            break
-    return bytes(body)
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._work = anyio.CancelScope()
+        self._streaming = False
+        self._watch_later: asyncio.TimerHandle | None = None
+        self._watching: asyncio.Future[None] | None = None
+        self._request = HTTPRequest(
+            method=scope["method"],
+            headers=[
+                (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]
+            ],
+            read_body=self._read_body,
+            scheme=scope.get("scheme", "http"),
+            query=scope.get("query_string", b"").decode("latin-1"),
+            emit=self._emit,
+        )
 
+    async def run(self, host: Host) -> None:
+        """Answer the request."""
+        reply: Reply | None = Reply(CLIENT_GONE)
+        with self._work:
+            try:
+                reply = await serve(self._request, host)
+            finally:
+                await self._stop_watching()
+        if self._streaming:
+            await self._send({"type": "http.response.body", "body": b""})
+        elif reply is not None:
+            await send_reply(self._send, reply)
 
-async def exchange(
-    server: AirflowServer,
-    raw_headers: list[tuple[str, str]],
-    body: bytes,
-    identity: Identity,
-    policy: Policy,
-    receive: Any,
-    send: Any,
-) -> Reply | None:
-    """Answer one authenticated POST, and stop the work when the client goes away.
-
-    :return: What is left to send; None if the answer was streamed.
-    """
-    from airflow_provider_mcp.endpoint import door
-    from airflow_provider_mcp.endpoint import exchange as endpoint
-
-    streaming = False
-
-    async def emit(data: bytes) -> None:
-        nonlocal streaming
-        if not streaming:
-            streaming = True
-            await start(send, 200, endpoint.STREAM_HEADERS)
-        await send({"type": "http.response.body", "body": data, "more_body": True})
-
-    reply: Reply | None = door.Reply(400)
-    watching: asyncio.Future[None] | None = None
-
-    def watch() -> None:
-        nonlocal watching
-        watching = asyncio.ensure_future(_cancel_when_gone(receive, work))
-
-    with anyio.CancelScope() as work:
+    async def _read_body(self, most: int, seconds: float) -> bytes | None:
+        body = bytearray()
+        with anyio.fail_after(seconds):
+            while len(body) <= most:
+                event = await self._receive()
+                if event["type"] == "http.disconnect":
+                    return None
+                body += event.get("body", b"")
+                if not event.get("more_body"):
+                    break
         # To watch costs about as much as a short call, which is over before anyone can think better of it.
-        later = asyncio.get_running_loop().call_later(UNWATCHED_SECONDS, watch)
-        try:
-            reply = await endpoint.exchange(server, raw_headers, body, identity, policy, emit)
-        finally:
-            later.cancel()
-            if watching is not None:
-                watching.cancel()
-                with anyio.CancelScope(shield=True):
-                    await asyncio.wait([watching])
-    if streaming:
-        await send({"type": "http.response.body", "body": b""})
-        return None
-    return reply
+        self._watch_later = asyncio.get_running_loop().call_later(UNWATCHED_SECONDS, self._watch)
+        return bytes(body)
+
+    async def _emit(self, data: bytes) -> None:
+        if not self._streaming:
+            self._streaming = True
+            await start(self._send, 200, stream_headers(self._request))
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    def _watch(self) -> None:
+        self._watching = asyncio.ensure_future(self._cancel_when_gone())
+
+    async def _cancel_when_gone(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._work.cancel()
+
+    async def _stop_watching(self) -> None:
+        if self._watch_later is not None:
+            self._watch_later.cancel()
+        if self._watching is not None:
+            self._watching.cancel()
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([self._watching])
 
 
-async def send_reply(send: Any, reply: Reply) -> None:
+async def send_reply(send: Send, reply: Reply) -> None:
     """Send an answer that is no stream."""
     await start(send, reply.status, {"Content-Length": str(len(reply.body)), **reply.headers})
     await send({"type": "http.response.body", "body": reply.body})
 
 
-async def start(send: Any, status: int, headers: Mapping[str, str]) -> None:
+async def start(send: Send, status: int, headers: Mapping[str, str]) -> None:
     """Begin an answer."""
     everything = {"Cache-Control": "no-store", **headers}
     await send(
@@ -121,10 +129,3 @@ async def start(send: Any, status: int, headers: Mapping[str, str]) -> None:
             "headers": [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in everything.items()],
         }
     )
-
-
-async def _cancel_when_gone(receive: Any, work: anyio.CancelScope) -> None:
-    """Stop the work when the client has closed the connection."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    work.cancel()

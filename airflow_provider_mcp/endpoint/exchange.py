@@ -14,14 +14,12 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""One HTTP request to the endpoint: the checks at the door, then one JSON-RPC exchange with the server."""
+"""One JSON-RPC exchange with the server: an authenticated request in, its answer out."""
 
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, overload
 
@@ -30,50 +28,40 @@ import mcp_types as types
 from mcp.server.connection import Connection, allowed_log_levels
 from mcp.server.runner import modern_error_data, serve_one
 from mcp.shared.exceptions import NoBackChannelError
-from mcp.shared.inbound import (
-    ERROR_CODE_HTTP_STATUS,
-    MCP_NAME_HEADER,
-    MCP_PROTOCOL_VERSION_HEADER,
-    InboundLadderRejection,
-    InboundModernRoute,
-    classify_inbound_request,
-    decode_header_value,
-    find_duplicated_routing_header,
-    unsupported_protocol_version_rejection,
-    validate_mcp_param_headers,
-)
+from mcp.shared.inbound import ERROR_CODE_HTTP_STATUS, InboundLadderRejection, InboundModernRoute
 from mcp.shared.jsonrpc_dispatcher import progress_token_from_params
 from mcp.shared.message import ServerMessageMetadata
 from mcp.shared.transport_context import TransportContext
-from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
-from opentelemetry import context as tracing
-from opentelemetry.propagate import extract
-from opentelemetry.trace import get_current_span
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
-from airflow_provider_mcp.endpoint.door import Reply, _json, _rpc_error
+from airflow_provider_mcp.endpoint.door import (
+    Emit,
+    HTTPRequest,
+    Reply,
+    allow_origin,
+    json_reply,
+    refuse,
+    rpc_error,
+)
+from airflow_provider_mcp.endpoint.protocol import check_argument_headers, client_name, route_request
+from airflow_provider_mcp.endpoint.tracing import continue_trace
+from airflow_provider_mcp.sdk.client import Client
+from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
 from airflow_provider_mcp.server.build import AirflowServer
 from airflow_provider_mcp.server.clients import describe_client
 from airflow_provider_mcp.server.policy import Policy
-from airflow_provider_mcp.server.request import Identity, Request
-
-log = logging.getLogger(__name__)
+from airflow_provider_mcp.server.request import Identity
 
 Headers = Iterable[tuple[str, str]]
-
-_OLD_VERSIONS = HANDSHAKE_PROTOCOL_VERSIONS[HANDSHAKE_PROTOCOL_VERSIONS.index("2025-03-26") :]
-"""Those with a handshake; before them there was no streamable HTTP."""
-
-# The spec's assumption about a client that names no version in its header (2025-06-18, transports).
-_UNNAMED_VERSION = "2025-03-26"
 
 REQUEST_SECONDS = 54
 """A request ends within 55 s (CONTRACT, section 2). A tool has less, so this is for what hangs elsewhere."""
 
-Emit = Callable[[bytes], Awaitable[None]]
 
-STREAM_HEADERS = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
-"""The headers of a streamed answer; proxies must not hold its events back."""
+def stream_headers(request: HTTPRequest) -> dict[str, str]:
+    """Return the headers of a streamed answer. Proxies must not hold its events back."""
+    return {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no", **allow_origin(request)}
 
 
 @overload
@@ -89,7 +77,9 @@ async def exchange(
     body: bytes,
     identity: Identity,
     policy: Policy,
-    emit: Emit | None = None,
+    emit: Emit | None,
+    *,
+    deadline: float | None = None,
 ) -> Reply | None: ...
 
 
@@ -100,69 +90,46 @@ async def exchange(
     identity: Identity,
     policy: Policy,
     emit: Emit | None = None,
+    *,
+    deadline: float | None = None,
 ) -> Reply | None:
     """Answer one authenticated POST.
 
     :param emit: Sends a part of a streamed answer, the first of which begins it. It is used as soon as a
         tool has something to say before its result, for a client that accepts a stream.
+    :param deadline: When the answer must be there, by the event loop's clock.
     :return: The answer; None if it was streamed, to its end.
     """
-    try:
-        message = json.loads(body)
-    except (ValueError, RecursionError):
-        return _rpc_error(400, types.PARSE_ERROR, "The body is not JSON in UTF-8.")
-    if isinstance(message, list):
-        return _rpc_error(400, types.INVALID_REQUEST, "A batch is not served: send one message a request.")
-    if not isinstance(message, dict):
-        return _rpc_error(400, types.INVALID_REQUEST, "The body is not a JSON-RPC message.")
-    if "id" not in message:
-        try:
-            types.JSONRPCNotification.model_validate(message)
-        except ValidationError:
-            return _rpc_error(400, types.INVALID_REQUEST, "The body is not a JSON-RPC message.")
-        return Reply(202)
-    try:
-        request = types.JSONRPCRequest.model_validate(message)
-    except ValidationError:
-        return _rpc_error(400, types.INVALID_REQUEST, "The body is not a JSON-RPC request.")
-
+    request = _parse(body)
+    if isinstance(request, Reply):
+        return request
     raw_headers = [(name.lower(), value.strip(" \t")) for name, value in raw_headers]
     headers = dict(raw_headers)
-    route = _route(message, raw_headers, headers, server)
+    route = route_request(request, raw_headers, headers, server)
     if isinstance(route, InboundLadderRejection):
-        status = ERROR_CODE_HTTP_STATUS.get(route.code, 400)
-        return _rpc_error(status, route.code, route.message, request_id=request.id, data=route.data)
+        return _reject(request, route)
+    stream = _Stream(emit if "text/event-stream" in headers.get("accept", "").lower() else None)
+    client = _describe_client(request, route, headers, stream)
+    authenticated = server.open_request(identity, policy, client)
     modern = route.protocol_version in MODERN_PROTOCOL_VERSIONS
+    if modern and request.method == "tools/call":
+        mismatch = await check_argument_headers(authenticated, request.params or {}, headers)
+        if mismatch is not None:
+            return _reject(request, mismatch)
+    context = _Context(request.id, ServerMessageMetadata(request_context=authenticated), headers)
     connection = Connection.from_envelope(
         route.protocol_version, route.client_info, route.client_capabilities
     )
-    stream = _Stream(emit if "text/event-stream" in headers.get("accept", "").lower() else None)
-    meta = _meta(message)
-    name = _client_name(route.client_info) or headers.get("user-agent")
-    client = replace(
-        describe_client(name, route.client_capabilities, modern=modern),
-        progress_token=progress_token_from_params(request.params),
-        log_levels=frozenset(allowed_log_levels(route.protocol_version, meta)),
-        notify=stream.notify if stream.emit is not None else None,
-    )
-    authenticated = server.open_request(identity, policy, client)
-    params = request.params or {}
-    if modern and request.method == "tools/call":
-        mismatch = await _check_argument_headers(authenticated, params, headers)
-        if mismatch is not None:
-            return _rpc_error(400, mismatch.code, mismatch.message, request_id=request.id, data=mismatch.data)
-    if request.method == "initialize" and isinstance(params.get("protocolVersion"), str):
-        # What is agreed on here, where the SDK would also agree on what came before streamable HTTP.
-        params = {**params, "protocolVersion": route.protocol_version}
-    context = _Context(request.id, ServerMessageMetadata(request_context=authenticated), headers)
     error: types.ErrorData | None = types.ErrorData(
         code=types.INTERNAL_ERROR, message="The request timed out."
     )
-    result: dict[str, Any] = {}
-    with _continued_trace(meta, headers), anyio.move_on_after(REQUEST_SECONDS):
+    result: JSONObject = {}
+    if deadline is None:
+        deadline = anyio.current_time() + REQUEST_SECONDS
+    with continue_trace(_meta(request), headers), anyio.CancelScope(deadline=deadline):
         try:
             result = await serve_one(
-                server, context, request.method, params, connection=connection, lifespan_state=None
+                server, context, request.method, request.params, connection=connection, lifespan_state=None
             )
             error = None
         except Exception as failure:
@@ -170,10 +137,49 @@ async def exchange(
             error = modern_error_data(failure)
     if error is not None:
         status = ERROR_CODE_HTTP_STATUS.get(error.code, 200) if modern else 200
-        reply = _rpc_error(status, error.code, error.message, request_id=request.id, data=error.data)
+        reply = rpc_error(status, error.code, error.message, request_id=request.id, data=error.data)
     else:
-        reply = _json(200, {"jsonrpc": "2.0", "id": request.id, "result": result})
+        reply = json_reply(200, {"jsonrpc": "2.0", "id": request.id, "result": result})
     return await stream.end(reply)
+
+
+def _parse(body: bytes) -> types.JSONRPCRequest | Reply:
+    """Return the request in a body, or the answer to what is none."""
+    try:
+        message = json.loads(body)
+    except (ValueError, RecursionError):
+        return refuse(400, "The body is not JSON in UTF-8.", code=types.PARSE_ERROR)
+    if isinstance(message, list):
+        return refuse(400, "A batch is not served: send one message a request.")
+    if not isinstance(message, dict):
+        return refuse(400, "The body is not a JSON-RPC message.")
+    try:
+        if "id" not in message:
+            types.JSONRPCNotification.model_validate(message)
+            return Reply(202)
+        return types.JSONRPCRequest.model_validate(message)
+    except ValidationError:
+        kind_of_message = "request" if "id" in message else "message"
+        return refuse(400, f"The body is not a JSON-RPC {kind_of_message}.")
+
+
+def _reject(request: types.JSONRPCRequest, rejection: InboundLadderRejection) -> Reply:
+    status = ERROR_CODE_HTTP_STATUS.get(rejection.code, 400)
+    return rpc_error(status, rejection.code, rejection.message, request_id=request.id, data=rejection.data)
+
+
+def _describe_client(
+    request: types.JSONRPCRequest, route: InboundModernRoute, headers: Mapping[str, str], stream: _Stream
+) -> Client:
+    """Return what is known of the client."""
+    modern = route.protocol_version in MODERN_PROTOCOL_VERSIONS
+    name = client_name(route.client_info) or headers.get("user-agent")
+    return replace(
+        describe_client(name, route.client_capabilities, modern=modern),
+        progress_token=progress_token_from_params(request.params),
+        log_levels=frozenset(allowed_log_levels(route.protocol_version, _meta(request))),
+        notify=stream.notify if stream.emit is not None else None,
+    )
 
 
 class _Stream:
@@ -185,7 +191,7 @@ class _Stream:
 
     async def notify(self, method: str, params: Mapping[str, Any]) -> None:
         """Send a notification."""
-        await self._send(_json(200, {"jsonrpc": "2.0", "method": method, "params": params}).body)
+        await self._send(json_reply(200, {"jsonrpc": "2.0", "method": method, "params": params}).body)
 
     async def end(self, reply: Reply) -> Reply | None:
         """Return the answer, or send it as the last event if others went before."""
@@ -200,93 +206,9 @@ class _Stream:
         await self.emit(b"event: message\ndata: " + data + b"\n\n")
 
 
-@contextmanager
-def _continued_trace(meta: Mapping[str, Any], headers: Mapping[str, str]) -> Iterator[None]:
-    """Go on with the trace that ``traceparent`` names, in ``_meta`` or else in the headers.
-
-    Airflow's own tracing, where it is on, then makes what the request does a part of that trace.
-    """
-    token = None
-    for carrier in (meta, headers):
-        held = {k: v for k, v in carrier.items() if k in {"traceparent", "tracestate"} and isinstance(v, str)}
-        if not held:
-            continue
-        context = extract(held)
-        if get_current_span(context).get_span_context().is_valid:
-            token = tracing.attach(context)
-            break
-    try:
-        yield
-    finally:
-        if token is not None:
-            tracing.detach(token)
-
-
-def _meta(message: Mapping[str, Any]) -> Mapping[str, Any]:
-    params = message.get("params")
-    meta = params.get("_meta") if isinstance(params, dict) else None
+def _meta(request: types.JSONRPCRequest) -> Mapping[str, JSON]:
+    meta = (request.params or {}).get("_meta")
     return meta if isinstance(meta, dict) else {}
-
-
-def _route(
-    message: dict[str, Any],
-    raw_headers: list[tuple[str, str]],
-    headers: Mapping[str, str],
-    server: AirflowServer,
-) -> InboundModernRoute | InboundLadderRejection:
-    """Tell the protocol's era, by header or by envelope, and check what that era asks for."""
-    params = message.get("params")
-    params = params if isinstance(params, dict) else {}
-    meta = params.get("_meta")
-    enveloped = isinstance(meta, dict) and types.PROTOCOL_VERSION_META_KEY in meta
-    named = headers.get(MCP_PROTOCOL_VERSION_HEADER)
-    if named in MODERN_PROTOCOL_VERSIONS or enveloped:
-        duplicated = find_duplicated_routing_header(raw_headers)
-        if duplicated is not None:
-            return InboundLadderRejection(
-                types.HEADER_MISMATCH, f"{duplicated} header appears more than once"
-            )
-        route = classify_inbound_request(message, headers=headers)
-        # The SDK's table of such headers does not know the methods of extensions.
-        named_by = server.header_parameter(message["method"])
-        if (
-            isinstance(route, InboundModernRoute)
-            and named_by is not None
-            and params.get(named_by) is not None
-            and params[named_by] != decode_header_value(headers.get(MCP_NAME_HEADER))
-        ):
-            return InboundLadderRejection(
-                types.HEADER_MISMATCH,
-                f"{MCP_NAME_HEADER} header does not match the request body's '{named_by}' parameter",
-            )
-        return route
-    if named is not None and named not in _OLD_VERSIONS:
-        rejection = unsupported_protocol_version_rejection(named, (*_OLD_VERSIONS, *MODERN_PROTOCOL_VERSIONS))
-        assert rejection is not None, "a served version was handled above"  # noqa: S101
-        return rejection
-    version, info = named or _UNNAMED_VERSION, None
-    capabilities: Any = {}
-    if message["method"] == "initialize":
-        asked = params.get("protocolVersion")
-        version = asked if asked in _OLD_VERSIONS else _OLD_VERSIONS[-1]
-        info, capabilities = params.get("clientInfo"), params.get("capabilities") or {}
-    return InboundModernRoute(version, info, capabilities)
-
-
-async def _check_argument_headers(
-    request: Request, params: Mapping[str, Any], headers: Mapping[str, str]
-) -> InboundLadderRejection | None:
-    """Return the refusal of a call whose headers do not repeat the arguments that the tool's schema names."""
-    name, arguments = params.get("name"), params.get("arguments")
-    if not isinstance(name, str) or not isinstance(arguments, dict):
-        return None
-    tool = await request.find(name)
-    return None if tool is None else validate_mcp_param_headers(tool.input_schema, arguments, headers)
-
-
-def _client_name(info: Any) -> str | None:
-    name = info.get("name") if isinstance(info, dict) else None
-    return name[:100] if isinstance(name, str) else None
 
 
 class _Context:

@@ -27,6 +27,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from airflow_provider_mcp.hosts.page_urls import page_url_of_airflow2, page_url_of_airflow3
 from airflow_provider_mcp.remote.auth import build_auth, build_proxy_auth, refuses_credential
 from airflow_provider_mcp.remote.errors import (
     BUSY,
@@ -133,10 +134,7 @@ class Remote:
     def _page_url(
         self, dag_id: str, dag_run_id: str | None = None, task_id: str | None = None, map_index: int = -1
     ) -> str:
-        if self._major == 2:
-            from airflow_provider_mcp.hosts.airflow2.rest import page_url
-        else:
-            from airflow_provider_mcp.hosts.page_urls import page_url
+        page_url = page_url_of_airflow2 if self._major == 2 else page_url_of_airflow3
         return page_url(self.target.url, dag_id, dag_run_id, task_id, map_index)
 
     async def answer(self, outer: httpx.Request) -> httpx.Response:

@@ -20,14 +20,16 @@ from __future__ import annotations
 
 import hmac
 import sys
-from typing import Any, TextIO
+from collections.abc import Sequence
+from typing import TextIO
 from urllib.parse import urlsplit
 
-from airflow_provider_mcp.endpoint import asgi, door
-from airflow_provider_mcp.endpoint.door import Reply
+from airflow_provider_mcp.endpoint import asgi
+from airflow_provider_mcp.endpoint.door import HTTPRequest, Unauthenticated, json_reply
 from airflow_provider_mcp.remote.gateway import Gateway
 from airflow_provider_mcp.remote.target import is_loopback
 from airflow_provider_mcp.server.policy import Policy
+from airflow_provider_mcp.server.request import Identity
 
 
 def own_origins(host: str, port: int) -> set[str | None]:
@@ -44,6 +46,8 @@ class HttpEndpoint:
         rebound to this address.
     """
 
+    schemes: Sequence[str] = ("Bearer",)
+
     def __init__(
         self,
         gateway: Gateway,
@@ -53,47 +57,38 @@ class HttpEndpoint:
         origins: set[str | None],
         allowed_origins: frozenset[str] = frozenset(),
     ) -> None:
-        self._gateway = gateway
+        self.server = gateway.server
+        self.own_origins = origins
+        self.options = Policy(allowed_origins=allowed_origins)
+        self._first = gateway.first
         self._bearer = bearer_token
         self._hosts = hosts
-        self._origins = origins
-        self._door = Policy(allowed_origins=allowed_origins)
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         if scope["type"] != "http":
             return
-        reply = await self._answer(scope, receive, send)
-        if reply is not None:
-            await asgi.send_reply(send, reply)
-
-    async def _answer(self, scope: Any, receive: Any, send: Any) -> Reply | None:
-        """Answer a request; return what is left to send."""
+        host = dict(scope["headers"]).get(b"host", b"").decode("latin-1").lower()
         if scope["path"] not in ("/mcp/v1", "/mcp/v1/"):
-            return door.Reply(404, b'{"detail":"Not Found"}', {"Content-Type": "application/json"})
-        raw_headers = asgi.headers_of(scope)
-        headers = dict(raw_headers)
-        if self._hosts and headers.get("host", "").lower() not in self._hosts:
-            return door.Reply(421, b'{"detail":"Unknown Host"}', {"Content-Type": "application/json"})
-        refused = door.refuse_at_the_door(scope["method"], headers, self._door, self._origins)
-        if refused is not None:
-            return refused
+            await asgi.send_reply(send, json_reply(404, {"detail": "The MCP endpoint is /mcp/v1."}))
+        elif self._hosts and host not in self._hosts:
+            await asgi.send_reply(send, json_reply(421, {"detail": "Unknown Host"}))
+        else:
+            await asgi.answer(scope, receive, send, self)
+
+    async def authenticate(self, request: HTTPRequest) -> Identity:
         if self._bearer is not None:
-            scheme, _, given = headers.get("authorization", "").partition(" ")
-            same = hmac.compare_digest(given.strip().encode(), self._bearer.encode())
+            authorization = request.header("authorization") or ""
+            scheme, _, token = authorization.partition(" ")
+            same = hmac.compare_digest(token.strip().encode(), self._bearer.encode())
             if scheme.lower() != "bearer" or not same:
-                return door.unauthenticated()
-        refused = door.refuse_body(headers, self._door)
-        if refused is not None:
-            return refused
-        body = await asgi.read_body(receive, self._door.max_request_bytes)
-        if body is None:
-            return door.Reply(400)
-        if len(body) > self._door.max_request_bytes:
-            return door.too_large(self._door)
-        first = self._gateway.first
-        return await asgi.exchange(
-            self._gateway.server, raw_headers, body, first.identity, await first.policy(), receive, send
-        )
+                reason = (
+                    "Send `Authorization: Bearer <token>` with the token that this server was started with."
+                )
+                raise Unauthenticated(reason, sent=bool(authorization))
+        return self._first.identity
+
+    async def policy(self) -> Policy:
+        return await self._first.policy()
 
 
 async def serve_stdio(gateway: Gateway, standard_output: TextIO) -> None:

@@ -25,6 +25,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import anyio.to_thread
+
 from airflow_provider_mcp.connection_fields import HOOK_KEYS, POLICY_KEYS
 from airflow_provider_mcp.sdk.tool import Access, Tool
 
@@ -183,6 +185,15 @@ class PolicySource:
         self._read = False
         self._stale_at = 0.0
         self._lock = threading.Lock()
+
+    @property
+    def options(self) -> Policy:
+        """What the configuration file allows."""
+        return self._options
+
+    async def fresh(self) -> Policy:
+        """Return the policy in force; what is stale is read in another thread."""
+        return await anyio.to_thread.run_sync(self.current) if self.stale else self.current()
 
     @property
     def conn_id(self) -> str:

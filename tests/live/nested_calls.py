@@ -32,7 +32,10 @@ from airflow.www.app import create_app
 from airflow.www.extensions.init_auth_manager import get_auth_manager
 from sqlalchemy import event
 
+from airflow_provider_mcp.endpoint.door import HTTPRequest
+from airflow_provider_mcp.endpoint.wsgi import list_headers
 from airflow_provider_mcp.hosts.airflow2.rest import routes
+from airflow_provider_mcp.hosts.airflow2.serving import Host
 from airflow_provider_mcp.sdk.airflow import Airflow
 from airflow_provider_mcp.sdk.errors import ToolError
 
@@ -47,9 +50,15 @@ def outer_request(app: Any, user: str) -> Any:
 
 def open_airflow(app: Any) -> Airflow:
     """Authenticate the current request, which commits its session, and return its caller's client."""
-    served = app.extensions["airflow_provider_mcp"]
-    client: Airflow = served.open_airflow(*served.authenticate(), "", "write", "http://localhost")
-    return client
+    serving = app.extensions["airflow_provider_mcp"].get()
+    environ = flask.request.environ
+    request = HTTPRequest("POST", list_headers(environ), read_body=no_body)
+    identity = asyncio.run(Host(serving, environ).authenticate(request))
+    return identity.open_airflow("write")
+
+
+async def no_body(_most: int, _seconds: float) -> bytes:
+    return b""
 
 
 def call_inward(airflow: Airflow, *calls: tuple[str, str, Any]) -> list[str]:

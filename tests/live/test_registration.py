@@ -44,22 +44,22 @@ def test_airflow_shows_the_provider_and_the_plugin(home: Path, lazy: str) -> Non
 BUILT = {
     3: """
 import asyncio, time
-from airflow_provider_mcp.hosts.airflow3 import Endpoint
+from airflow_provider_mcp.hosts.airflow3.mount import Endpoint
 
 async def start():
     endpoint = Endpoint()
     async with endpoint.router.lifespan_context(endpoint):
         until = time.monotonic() + 60
-        while endpoint._served is None and time.monotonic() < until:
+        while endpoint.serving.built is None and time.monotonic() < until:
             await asyncio.sleep(0.1)
-    assert endpoint._served is not None, "no server was built"
+    assert endpoint.serving.built is not None, "no server was built"
 
 asyncio.run(start())
 """,
     2: """
 from airflow.www.app import create_app
 
-assert "_server" in vars(create_app().extensions["airflow_provider_mcp"]), "no server was built"
+assert create_app().extensions["airflow_provider_mcp"].built is not None, "no server was built"
 """,
 }
 

@@ -19,17 +19,23 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, MutableMapping
+from typing import Any
 
+import anyio.to_thread
 import flask
+import httpx
+from airflow import settings
+from sqlalchemy.orm import lazyload
 
-if TYPE_CHECKING:
-    from airflow_provider_mcp.hosts.airflow2.serving import _Served
-
+from airflow_provider_mcp.hosts.airflow2.rest import serve_v2
+from airflow_provider_mcp.sdk.airflow import INNER_HOST, NATIVE
 
 _CALLER_KEY = "airflow_provider_mcp.caller"
 """Key of the WSGI environment. Headers of a client arrive as ``HTTP_...``: it cannot set this one."""
+
+LoadUser = Callable[[], Any]
+"""Returns the caller, as the auth manager has it, for the thread that asks."""
 
 
 class InwardAuthentication:
@@ -37,6 +43,13 @@ class InwardAuthentication:
 
     It stands first in ``app.api_auth``, so that the caller's password is not hashed again for each call.
     """
+
+    @classmethod
+    def install(cls, app: flask.Flask) -> None:
+        """Let an app's REST API take such calls."""
+        backends = app.api_auth
+        if not backends or backends[0] is not cls:
+            app.api_auth = [cls, *backends]
 
     @staticmethod
     def requires_authentication(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,82 +66,98 @@ class InwardAuthentication:
         return decorated
 
 
-def _load_user(security: Any, user_id: Any, permissions: Any) -> Any:
-    """Load a user by this thread's database session, without the hundreds of rows of what the roles permit.
+def prepare_user(app: flask.Flask, user: Any) -> LoadUser:
+    """Return how other threads load the user whom this one has found.
 
-    :param permissions: What the user may do, as the request that is served has found it: Airflow reads it
-        once a request. None leaves it to be read anew.
+    An ORM user belongs to this thread's database session: the others load their own, without the hundreds of
+    rows of what the roles permit, which Airflow reads once a request.
     """
-    from sqlalchemy.orm import lazyload
+    security = getattr(app.appbuilder, "sm", None)
+    if not hasattr(user, "_sa_instance_state") or security is None:
+        return lambda: user
+    user_id, permissions = user.id, getattr(user, "perms", None)
 
-    user = security.get_session.get(security.user_model, user_id, options=[lazyload("*")])
-    if permissions and hasattr(user, "_perms"):
-        # Where the user's public `perms` keeps it; there is no public way in.
-        user._perms = permissions
-    return user
+    def load() -> Any:
+        loaded = security.get_session.get(security.user_model, user_id, options=[lazyload("*")])
+        if permissions and hasattr(loaded, "_perms"):
+            # Where the user's public `perms` keeps it; there is no public way in.
+            loaded._perms = permissions
+        return loaded
+
+    return load
 
 
-def _same(user: Any) -> Any:
-    return user
+class InnerApp:
+    """Airflow's app as the calls within a request need it.
+
+    :param app: Airflow's app, which is left as it is.
+    """
+
+    base_url = f"http://{INNER_HOST}/api/v2/"
+
+    def __init__(self, app: flask.Flask) -> None:
+        self.app = app
+        self.document: bytes | None = None
+        """The API's own OpenAPI document, the same for everyone, which Airflow 2 writes anew each time."""
+
+    def open_transport(self, load_user: LoadUser, script_name: str) -> Transport:
+        """Return a transport for calls as one user.
+
+        :param script_name: The path below which the request that is served has reached the app.
+        """
+        return Transport(self, load_user, script_name)
 
 
-def _inward(app: Any, load_user: Callable[[], Any], script_name: str) -> Any:
-    """Return a transport that speaks Airflow 3's REST and calls ``app``'s."""
-    import anyio.to_thread
-    import httpx
+class Transport(httpx.AsyncBaseTransport):
+    """Speaks Airflow 3's REST API, and sends the calls of one user to Airflow 2's."""
 
-    from airflow_provider_mcp.hosts.airflow2.rest import serve_v2
-    from airflow_provider_mcp.sdk.airflow import INNER_HOST, NATIVE
+    def __init__(self, inner: InnerApp, load_user: LoadUser, script_name: str) -> None:
+        self._inner = inner
+        self._load_user = load_user
+        self._v1_url = f"http://{INNER_HOST}{script_name}/api/v1/"
+        # `app.wsgi_app` is the outermost app, Airflow's dispatcher included: the path carries the prefix.
+        self._wsgi = httpx.WSGITransport(self._call, raise_app_exceptions=False)
 
-    def call(environ: dict[str, Any], start_response: Any) -> Any:
-        environ[_CALLER_KEY] = load_user
-        # WSGI has the bytes of a path as Latin-1; the transport gives its characters.
-        environ["PATH_INFO"] = environ["PATH_INFO"].encode().decode("latin-1")
-        return app.wsgi_app(environ, start_response)
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await request.aread()
+        # A thread of its own: in this one, the call would use the outer call's database session.
+        return await anyio.to_thread.run_sync(self._run_and_release, request)
 
-    # `app.wsgi_app` is the outermost app, Airflow's dispatcher included: the path carries the prefix.
-    wsgi = httpx.WSGITransport(call, raise_app_exceptions=False)
-
-    v1_url = f"http://{INNER_HOST}{script_name}/api/v1/"
-
-    def send(inner: httpx.Request) -> httpx.Response:
-        inner.headers["Accept-Encoding"] = "identity"
-        # Without a context of its own, the call would have the login of the request that is being served.
-        with app.app_context():
-            answer = wsgi.handle_request(inner)
-            answer.request = inner
-            answer.read()
-        return answer
-
-    def run(outer: httpx.Request) -> httpx.Response:
-        served: _Served = app.extensions["airflow_provider_mcp"]
-        document = outer.extensions.get(NATIVE) and outer.url.path == "/api/v2/openapi.json"
-        if document and served.document is not None:
-            return httpx.Response(200, content=served.document, headers={"Content-Type": "application/json"})
-        steps = serve_v2(outer, "/api/v2/", v1_url)
+    def _run_and_release(self, outer: httpx.Request) -> httpx.Response:
         try:
-            step = next(steps)
-            while True:
-                step = steps.send(send(step))
-        except StopIteration as answered:
-            response: httpx.Response = answered.value
-        if document and response.status_code == 200:
-            served.document = response.content
-        return response
-
-    def run_and_release(outer: httpx.Request) -> httpx.Response:
-        from airflow import settings
-
-        try:
-            return run(outer)
+            return self._run(outer)
         finally:
             # Airflow leaves this thread's database session open where it refuses the caller.
             settings.Session.remove()
 
-    class Inward(httpx.AsyncBaseTransport):
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            await request.aread()
-            # A thread of its own: in this one, the call would use the outer call's database session.
-            return await anyio.to_thread.run_sync(run_and_release, request)
+    def _run(self, outer: httpx.Request) -> httpx.Response:
+        inner = self._inner
+        document = outer.extensions.get(NATIVE) and outer.url.path == "/api/v2/openapi.json"
+        if document and inner.document is not None:
+            return httpx.Response(200, content=inner.document, headers={"Content-Type": "application/json"})
+        steps = serve_v2(outer, "/api/v2/", self._v1_url)
+        try:
+            step = next(steps)
+            while True:
+                step = steps.send(self._send(step))
+        except StopIteration as answered:
+            response: httpx.Response = answered.value
+        if document and response.status_code == 200:
+            inner.document = response.content
+        return response
 
-    return Inward()
+    def _send(self, request: httpx.Request) -> httpx.Response:
+        """Send one v1 request."""
+        request.headers["Accept-Encoding"] = "identity"
+        # Without a context of its own, the call would have the login of the request that is being served.
+        with self._inner.app.app_context():
+            answer = self._wsgi.handle_request(request)
+            answer.request = request
+            answer.read()
+        return answer
+
+    def _call(self, environ: MutableMapping[str, Any], start_response: Any) -> Any:
+        environ[_CALLER_KEY] = self._load_user
+        # WSGI has the bytes of a path as Latin-1; the transport gives its characters.
+        environ["PATH_INFO"] = environ["PATH_INFO"].encode().decode("latin-1")
+        return self._inner.app.wsgi_app(environ, start_response)

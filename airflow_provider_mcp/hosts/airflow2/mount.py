@@ -18,25 +18,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 import flask
+from flask.blueprints import BlueprintSetupState
 
-from airflow_provider_mcp.hosts.airflow2.serving import _base_url, _Served
+from airflow_provider_mcp.hosts.once import Once
+
+if TYPE_CHECKING:
+    from airflow_provider_mcp.hosts.airflow2.serving import Serving
+
+EXTENSION = "airflow_provider_mcp"
+"""The key in ``app.extensions``."""
+
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 def flask_blueprints() -> list[flask.Blueprint]:
     """Return the plugin's ``flask_blueprints``: one blueprint with the endpoint."""
     blueprint = flask.Blueprint("mcp", __name__, url_prefix="/mcp")
-    methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-    for rule in ("/v1", "/v1/"):
+    routes = {"/v1": "v1", "/v1/": "v1_slash"}
+    for rule, name in routes.items():
         blueprint.add_url_rule(
             rule,
-            endpoint=f"v1{rule[3:].replace('/', '_slash')}",
+            endpoint=name,
             view_func=_view,
-            methods=methods,
+            methods=METHODS,
             provide_automatic_options=False,
             strict_slashes=True,
         )
@@ -44,36 +51,28 @@ def flask_blueprints() -> list[flask.Blueprint]:
     return [blueprint]
 
 
-def _install(state: Any) -> None:
+def _install(state: BlueprintSetupState) -> None:
     """Prepare the app that the blueprint is registered on."""
     app = state.app
+    serving = app.extensions[EXTENSION] = Once(lambda: _build_serving(app))
     # `airflow users create` and the like build apps without CSRF protection and without a REST API.
     csrf = app.extensions.get("csrf")
     if csrf is not None:
         csrf.exempt(state.blueprint)
-    app.wsgi_app = _without_cookies(app.wsgi_app, urlsplit(_base_url()).path)
-    served = app.extensions["airflow_provider_mcp"] = _Served(app)
-    if csrf is not None:
-        served.build_early()
+        serving.build_early()
 
 
-def _without_cookies(wsgi_app: Callable[..., Any], prefix: str) -> Callable[..., Any]:
-    """Keep cookies from MCP requests, so that no session or remembered login authenticates one."""
+def _build_serving(app: flask.Flask) -> Serving:
+    # It imports much, which only a web process needs.
+    from airflow_provider_mcp.hosts.airflow2.serving import Serving
 
-    def call(environ: dict[str, Any], start_response: Any) -> Any:
-        # With a path prefix, Airflow's dispatcher is inside this and has not yet moved the prefix.
-        route = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).removeprefix(prefix)
-        if route == "/mcp" or route.startswith("/mcp/v1"):
-            environ.pop("HTTP_COOKIE", None)
-        return wsgi_app(environ, start_response)
-
-    return call
+    return Serving(app)
 
 
 def _view() -> flask.Response:
-    served: _Served = flask.current_app.extensions["airflow_provider_mcp"]
+    serving: Once[Serving] = flask.current_app.extensions[EXTENSION]
     try:
-        reply = served.answer()
+        reply = serving.get().answer()
     finally:
         # A null session is not saved: a call leaves no row in the session table and sets no cookie.
         context = flask.globals.request_ctx

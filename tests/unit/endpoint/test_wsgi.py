@@ -27,9 +27,9 @@ import pytest
 
 from airflow_provider_mcp.endpoint import wsgi
 from airflow_provider_mcp.endpoint.door import Reply
-from airflow_provider_mcp.endpoint.wsgi import _Exchange, _is_gone
+from airflow_provider_mcp.endpoint.wsgi import Exchange, is_gone
 
-Work = Callable[[_Exchange], Awaitable[Reply | None]]
+Work = Callable[[Exchange], Awaitable[Reply | None]]
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def stays() -> bool:
 
 def test_an_answer_without_events(loop: asyncio.AbstractEventLoop) -> None:
     given_back: list[asyncio.AbstractEventLoop] = []
-    exchange = _Exchange(loop, given_back.append, stays)
+    exchange = Exchange(loop, given_back.append, stays)
 
     async def work() -> Reply:
         await asyncio.sleep(0)
@@ -56,7 +56,7 @@ def test_an_answer_without_events(loop: asyncio.AbstractEventLoop) -> None:
 
 def test_events_come_one_by_one(loop: asyncio.AbstractEventLoop) -> None:
     given_back: list[asyncio.AbstractEventLoop] = []
-    exchange = _Exchange(loop, given_back.append, stays)
+    exchange = Exchange(loop, given_back.append, stays)
     said: list[str] = []
 
     async def work() -> None:
@@ -76,7 +76,7 @@ def test_events_come_one_by_one(loop: asyncio.AbstractEventLoop) -> None:
 @pytest.mark.parametrize("read", [0, 1])
 def test_closing_stops_the_work(loop: asyncio.AbstractEventLoop, read: int) -> None:
     given_back: list[asyncio.AbstractEventLoop] = []
-    exchange = _Exchange(loop, given_back.append, stays)
+    exchange = Exchange(loop, given_back.append, stays)
     ended: list[str] = []
 
     async def work() -> None:
@@ -97,7 +97,7 @@ def test_closing_stops_the_work(loop: asyncio.AbstractEventLoop, read: int) -> N
 
 def test_a_fault_is_raised_and_the_loop_is_given_back(loop: asyncio.AbstractEventLoop) -> None:
     given_back: list[asyncio.AbstractEventLoop] = []
-    exchange = _Exchange(loop, given_back.append, stays)
+    exchange = Exchange(loop, given_back.append, stays)
 
     async def work() -> None:
         raise RuntimeError("broken")
@@ -113,20 +113,20 @@ def test_a_closed_connection_is_seen(key: str, unread: bytes) -> None:
     ours, theirs = socket.socketpair()
     with ours:
         theirs.sendall(unread)
-        assert not _is_gone({key: ours})
+        assert not is_gone({key: ours})
         theirs.close()
-        assert _is_gone({key: ours})
+        assert is_gone({key: ours})
         # Nothing was taken from the server.
         assert ours.recv(100) == unread
 
 
 def test_where_nothing_tells_the_client_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not _is_gone({})
+    assert not is_gone({})
     ours, theirs = socket.socketpair()
     theirs.close()
     monkeypatch.delattr("select.POLLRDHUP")
     with ours:
-        assert not _is_gone({"gunicorn.socket": ours})
+        assert not is_gone({"gunicorn.socket": ours})
 
 
 @pytest.mark.parametrize("events", [0, 1])
@@ -136,7 +136,7 @@ def test_a_client_that_goes_away_stops_the_work(
     monkeypatch.setattr(wsgi, "LOOK_SECONDS", 0.05)
     ours, theirs = socket.socketpair()
     given_back: list[asyncio.AbstractEventLoop] = []
-    exchange = _Exchange(loop, given_back.append, lambda: _is_gone({"gunicorn.socket": ours}))
+    exchange = Exchange(loop, given_back.append, lambda: is_gone({"gunicorn.socket": ours}))
     ended: list[str] = []
 
     async def work() -> None:
@@ -174,5 +174,5 @@ def test_a_fast_call_does_not_look(loop: asyncio.AbstractEventLoop) -> None:
         await asyncio.sleep(0.01)
         return Reply(200)
 
-    assert _Exchange(loop, lambda loop: None, is_gone).begin(work()) == Reply(200)
+    assert Exchange(loop, lambda loop: None, is_gone).begin(work()) == Reply(200)
     assert looked == []

@@ -18,20 +18,16 @@
 
 from __future__ import annotations
 
-import importlib
-from importlib.metadata import version
 from typing import Any
 
 import httpx
 
+from airflow_provider_mcp.hosts import service
 from airflow_provider_mcp.testing import open_airflow
-
-LINE = version("apache-airflow").split(".")[0]
 
 
 def redact(value: Any, name: str | None = None) -> Any:
-    host = importlib.import_module(f"airflow_provider_mcp.hosts.airflow{LINE}.serving")
-    return host.redact(value, name)
+    return service.redact(value, name)
 
 
 def test_secrets_are_masked_by_their_names_at_any_depth() -> None:

@@ -18,15 +18,14 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import time
-from importlib.metadata import version
 from typing import Any
 
 import httpx
 import pytest
 
+from airflow_provider_mcp.hosts import service
 from airflow_provider_mcp.sdk.masking import Masker, holds_mask, is_sensitive_option, mask_by_name
 from airflow_provider_mcp.testing import open_airflow
 
@@ -157,9 +156,7 @@ def test_a_mask_is_not_a_value(value: Any, held: bool) -> None:
     ],
 )
 def test_airflow_says_which_options_are_sensitive(section: str, option: str, hidden: bool) -> None:
-    line = version("apache-airflow").split(".")[0]
-    host = importlib.import_module(f"airflow_provider_mcp.hosts.airflow{line}.serving")
-    assert host.hides_option(section, option) is hidden
+    assert service.hides_option(section, option) is hidden
 
 
 def test_the_options_that_airflow_calls_sensitive_are_so_where_there_is_none() -> None:

@@ -23,7 +23,6 @@ yields requests to v1, is sent the content of each answer, and returns the conte
 
 from __future__ import annotations
 
-from airflow_provider_mcp.hosts.airflow2.rest.page_url import page_url
 from airflow_provider_mcp.hosts.airflow2.rest.serve import serve_v2
 
-__all__ = ["page_url", "serve_v2"]
+__all__ = ["serve_v2"]

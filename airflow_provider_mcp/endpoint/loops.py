@@ -1,0 +1,98 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""Event loops for WSGI workers, which have none of their own: one for each request that is being served.
+
+A thread runs one event loop at a time. Under gevent many requests share a thread, so each loop gives up that
+place while it waits for events, and takes it again when there are some.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import sys
+import time
+from collections import deque
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+Answer = TypeVar("Answer")
+
+TURN_SECONDS = 0.001
+"""How often a loop looks whether the one that has the thread's place has given it up."""
+
+
+def shares_threads() -> bool:
+    """Say whether gevent has made the threads of this process into greenlets of one."""
+    monkey = sys.modules.get("gevent.monkey")
+    return monkey is not None and bool(monkey.is_module_patched("threading"))
+
+
+class LoopPool:
+    """The event loops of this process that nobody uses at the moment."""
+
+    def __init__(self) -> None:
+        self._loops: deque[asyncio.AbstractEventLoop] = deque()
+
+    def take(self) -> asyncio.AbstractEventLoop:
+        """Return a loop; the caller gives it back."""
+        try:
+            return self._loops.pop()
+        except IndexError:
+            pass
+        if shares_threads():
+            return asyncio.SelectorEventLoop(_PlaceSharingSelector())
+        return asyncio.new_event_loop()
+
+    def give_back(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Take a loop back."""
+        self._loops.append(loop)
+
+
+def run(loop: asyncio.AbstractEventLoop, work: Awaitable[Answer]) -> Answer:
+    """Run a loop until some work of it is done."""
+    _wait_for_place()
+    return loop.run_until_complete(work)
+
+
+@contextmanager
+def step_aside() -> Iterator[None]:
+    """Let other loops have this thread while a coroutine does something that blocks."""
+    if not shares_threads():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    asyncio._set_running_loop(None)
+    try:
+        yield
+    finally:
+        _wait_for_place()
+        asyncio._set_running_loop(loop)
+
+
+def _wait_for_place() -> None:
+    while shares_threads() and asyncio._get_running_loop() is not None:
+        time.sleep(TURN_SECONDS)
+
+
+class _PlaceSharingSelector(selectors.DefaultSelector):
+    """Waits for events without the thread's place."""
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        with step_aside():
+            return super().select(timeout)

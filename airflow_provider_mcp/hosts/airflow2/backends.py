@@ -1,0 +1,96 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""Airflow 2: the backends of its REST API that take a credential from the ``Authorization`` header."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import flask
+from sqlalchemy.exc import SQLAlchemyError
+
+from airflow_provider_mcp.endpoint.door import Unauthenticated
+
+log = logging.getLogger(__name__)
+
+_SCHEMES = {"basic_auth": "Basic", "kerberos_auth": "Negotiate"}
+"""By the last part of a backend's name, whether Airflow's own or the FAB provider's."""
+
+_WITHOUT_HEADER = ("session", "deny_all", "default")
+"""Those that take no credential from the header. A session must never authenticate an MCP request."""
+
+
+class Backends:
+    """The configured backends, but for those that look elsewhere than into the header.
+
+    :param configured: ``app.api_auth``: modules with ``requires_authentication``.
+    """
+
+    def __init__(self, configured: Sequence[Any]) -> None:
+        names = {backend: getattr(backend, "__name__", type(backend).__name__) for backend in configured}
+        self._backends = [
+            backend for backend, name in names.items() if name.rpartition(".")[2] not in _WITHOUT_HEADER
+        ]
+        known = [_SCHEMES.get(names[backend].rpartition(".")[2]) for backend in self._backends]
+        self._taken = [scheme for scheme in known if scheme is not None]
+        self._closed = None not in known
+        """Whether the schemes of all backends are known."""
+        self.schemes = ("Bearer", *self._taken)
+        self.hint: str | None = None
+        if not self._backends:
+            self.hint = (
+                f"[api] auth_backends ({', '.join(names.values()) or 'empty'}) of this Airflow takes no "
+                "credential from the Authorization header, so nobody can call the MCP server; add a backend "
+                "that does, for example airflow.api.auth.backend.basic_auth."
+            )
+
+    def check_header(self, authorization: str | None) -> None:
+        """Refuse a header that none of the backends could take.
+
+        :raises Unauthenticated: It is missing or of another scheme.
+        """
+        if not authorization:
+            reason = (
+                "No credential was sent: send one of this Airflow's REST API in the Authorization header."
+            )
+            raise Unauthenticated(self.explain(reason), sent=False)
+        scheme = authorization.partition(" ")[0].lower()
+        if self._closed and scheme not in {taken.lower() for taken in self._taken}:
+            taken = " or ".join(self._taken) or "no scheme at all"
+            reason = f"The scheme of the Authorization header is not taken here: send {taken}."
+            raise Unauthenticated(self.explain(reason))
+
+    def explain(self, reason: str) -> str:
+        """Return a reason, with the setting that stands in the way if one does."""
+        return reason if self.hint is None else f"{reason} {self.hint}"
+
+    def accept(self) -> bool:
+        """Say whether a backend takes the current request's credential."""
+        for backend in self._backends:
+            try:
+                response = backend.requires_authentication(flask.Response)()
+            except SQLAlchemyError:
+                raise
+            except Exception as failure:
+                # Whatever a backend raises about a credential, it does not take it.
+                log.warning("MCP: %s failed on a credential: %s", backend.__name__, type(failure).__name__)
+                continue
+            if response.status_code == 200:
+                return True
+        return False

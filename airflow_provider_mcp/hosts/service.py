@@ -1,0 +1,132 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""What a web process builds once to serve MCP, on Airflow 2 and 3 alike."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Collection
+from typing import Literal
+from urllib.parse import urlsplit
+
+import httpx
+from airflow import __version__
+from airflow.configuration import conf
+
+from airflow_provider_mcp.endpoint.door import own_origins
+from airflow_provider_mcp.hosts.connections import read_extra
+from airflow_provider_mcp.sdk.airflow import Airflow, Caller, Site
+from airflow_provider_mcp.sdk.json_types import JSON
+from airflow_provider_mcp.server.build import AirflowServer, build_server
+from airflow_provider_mcp.server.catalogue import load_catalogue
+from airflow_provider_mcp.server.policy import Policy, PolicySource
+from airflow_provider_mcp.server.signing import Confirmations
+
+REDACTED_DEPTH = 200
+"""How deep secrets are looked for: Airflow's masker stops at 5 by itself."""
+
+
+class Service:
+    """The catalogue, the policy and the MCP server of a process.
+
+    :param section: The section of Airflow's configuration that has the secret key and the base URL.
+    :param page_url: From the root of the pages and the identifiers of a thing to the address of its page.
+    """
+
+    def __init__(self, section: str, page_url: Callable[..., str]) -> None:
+        self.version: str = __version__
+        self.base_url: str = conf.get(section, "base_url", fallback="").rstrip("/")
+        self.page_url = page_url
+        self.policy_source = PolicySource(read_extra)
+        self.catalogue = load_catalogue(self.version)
+        secret = conf.get_mandatory_value(section, "secret_key").encode()
+        self.server = build_server(self.catalogue, Confirmations(secret))
+
+
+class ServiceHost:
+    """How one request sees the service: what the hosts of both lines have in common.
+
+    :param scheme: By which the request came, and ``host`` the name at which it came, as far as its
+        headers say.
+    """
+
+    def __init__(self, service: Service, scheme: str, host: str) -> None:
+        self._service = service
+        self._scheme = scheme
+        self._host = host
+
+    @property
+    def server(self) -> AirflowServer:
+        return self._service.server
+
+    @property
+    def options(self) -> Policy:
+        return self._service.policy_source.options
+
+    @property
+    def own_origins(self) -> Collection[str | None]:
+        return own_origins(self._service.base_url, self._scheme, self._host)
+
+    async def policy(self) -> Policy:
+        return await self._service.policy_source.fresh()
+
+    def open_airflow(
+        self,
+        transport: httpx.AsyncBaseTransport,
+        base_url: httpx.URL | str,
+        caller: Caller,
+        access: Literal["read", "write"],
+    ) -> Airflow:
+        """Return a client that reaches this Airflow by a transport, as the caller."""
+        service = self._service
+        reached = f"{self._scheme}://{self._host}{urlsplit(service.base_url).path}"
+        root = service.base_url or reached
+        site = Site(
+            version=service.version,
+            page_url=functools.partial(service.page_url, root),
+            redact=redact,
+            hides_option=hides_option,
+            page_roots=(root, reached),
+            policy_conn_ids=frozenset({service.policy_source.conn_id}),
+        )
+        return Airflow(transport=transport, base_url=base_url, site=site, caller=caller, access=access)
+
+
+def redact(value: JSON, name: str | None = None) -> JSON:
+    """Return JSON-ready data with its secrets masked by Airflow's own masker."""
+    return _find_masker()(value, name, max_depth=REDACTED_DEPTH)
+
+
+@functools.cache
+def _find_masker() -> Callable[..., JSON]:
+    try:
+        from airflow._shared.secrets_masker import redact as mask
+    except ImportError:
+        try:
+            # Airflow 3.0 and 3.1
+            from airflow.sdk.execution_time.secrets_masker import redact as mask
+        except ImportError:
+            from airflow.utils.log.secrets_masker import redact as mask
+    masker: Callable[..., JSON] = mask
+    return masker
+
+
+def hides_option(section: str, option: str) -> bool:
+    """Say whether Airflow calls an option of its configuration sensitive."""
+    section, option = section.lower(), option.lower()
+    # Options of a secrets backend may be set one by one, under names of their own.
+    return (section, option) in conf.sensitive_config_values or "backend_kwarg__" in option
