@@ -17,8 +17,8 @@
 .PHONY: demo check test test-airflow2 test-airflow3 bench versions smoke lint types docs audit generate clean airflow2 airflow3 tools node
 SHELL := /bin/bash
 
-# Airflow 2 runs on Python 3.10 to 3.12, Airflow 3 on 3.10 to 3.13: take one that serves both if there is one.
-PYTHON ?= $(firstword $(foreach p,python3.12 python3.11 python3.10 python3.13 python3,$(shell $(p) -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1 && echo $(p))))
+# Airflow 2 runs on Python 3.10 to 3.12, Airflow 3 on 3.10 to 3.14: take one that serves both if there is one.
+PYTHON ?= $(firstword $(foreach p,python3.12 python3.11 python3.10 python3.13 python3.14 python3,$(shell $(p) -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))' >/dev/null 2>&1 && echo $(p))))
 LINES := $(if $(AIRFLOW),$(AIRFLOW),3 2)
 LINE := $(firstword $(LINES))
 
@@ -77,7 +77,7 @@ tools: .venv/tools/.installed
 node: .node/.installed
 
 .venv/airflow%/.installed: Makefile pyproject.toml constraints/airflow%.txt constraints/tools.txt examples/third_party_provider/pyproject.toml
-	@$(if $(PYTHON),,echo "No Python 3.10 to 3.13 with venv and ensurepip was found: install python3 and python3-venv, or set PYTHON." >&2; exit 1)
+	@$(if $(PYTHON),,echo "No Python 3.10 to 3.14 with venv and ensurepip was found: install python3 and python3-venv, or set PYTHON." >&2; exit 1)
 	@echo "Installing Airflow $* (some minutes the first time)"
 	@$(PYTHON) -m venv .venv/airflow$*
 	@.venv/airflow$*/bin/pip install -q --disable-pip-version-check -c constraints/airflow$*.txt \

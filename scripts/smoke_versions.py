@@ -61,12 +61,13 @@ PYTHONS = {
     "2.11": ("3.10", "3.12"),
     "3.0": ("3.10", "3.12"),
     "3.1": ("3.10", "3.13"),
-    "3.2": ("3.10", "3.13"),
-    "3.3": ("3.10", "3.11", "3.12", "3.13"),
+    "3.2": ("3.10", "3.13", "3.14"),
+    "3.3": ("3.10", "3.11", "3.12", "3.13", "3.14"),
+    "3.4": ("3.11", "3.12", "3.14"),
 }
-"""The oldest and the newest Python, from 3.10 to 3.13, that each minor allows."""
+"""The oldest and the newest Python, from 3.10 to 3.14, that each minor allows, and some between."""
 SMOKE = ("2.7", "2.11", "3.0", "3.1", "3.2", "3.3")
-"""The oldest and the newest minor of Airflow 2, and each of Airflow 3: what CI has the time for."""
+"""What CI has the time for: the ends of Airflow 2, and each minor of Airflow 3 that is released."""
 SDIST = ("2.8", "2.11", "3.0", "3.2")
 """The minors that get the sdist; the others get the wheel."""
 RELEASED = {"2.7": "2023-11-08", "3.0": "2025-09-01", "3.2": "2026-05-31"}
@@ -211,6 +212,11 @@ class Line:
         found = re.search(r"^apache-airflow==(\S+)$", self.constraints.read_text(encoding="utf-8"), re.M)
         check(found, f"{self.constraints} names no apache-airflow")
         return found[1] if found else ""
+
+    @property
+    def is_prerelease(self) -> bool:
+        """Whether there is no final release of the minor yet."""
+        return not re.fullmatch(r"[\d.]+", self.release)
 
     @property
     def slug(self) -> str:
@@ -594,6 +600,16 @@ def smoke_lines(python: str) -> list[Line]:
     return lines
 
 
+def has_python(line: Line) -> bool:
+    """Return whether this machine has the line's Python; say so if it has not."""
+    try:
+        find_python(line.python)
+    except Failed as missing:
+        say(f"SKIPPED: {line} is NOT TESTED: {missing}")
+        return False
+    return True
+
+
 def all_lines(pythons: Sequence[str] | None = None) -> list[Line]:
     """Return every line to test; ``pythons`` stand in for the ones that are usually tested."""
     newest = [Line(minor, python) for minor, usual in PYTHONS.items() for python in pythons or usual]
@@ -602,7 +618,7 @@ def all_lines(pythons: Sequence[str] | None = None) -> list[Line]:
 
 def row_of(line: Line, result: str) -> dict[str, str]:
     return {
-        "Airflow": line.release,
+        "Airflow": f"{line.release} (pre-release)" if line.is_prerelease else line.release,
         "Python": line.python,
         "installed": line.installed,
         "dependencies": line.dependencies,
@@ -631,7 +647,8 @@ def write_table(rows: Sequence[Mapping[str, str]]) -> None:
     )
 
     def order(row: Mapping[str, str]) -> list[int]:
-        return [-int(n) for n in row["Airflow"].split(".")] + [int(n) for n in row["Python"].split(".")]
+        release, python = (re.findall(r"\d+", row[column]) for column in ("Airflow", "Python"))
+        return [-int(number) for number in release[:3]] + [int(number) for number in python]
 
     licence = (ROOT / "provider.yaml").read_text(encoding="utf-8").splitlines()[:16]
     out = ["..", *(line.replace("#", "   ", 1).rstrip() for line in licence), ""]
@@ -704,6 +721,7 @@ def main() -> int:
             if line.minor in (given.only or PYTHONS)
             and line.python in (given.python or [line.python])
             and line.dependencies in (given.dependencies or [line.dependencies])
+            and has_python(line)
         ]
     WORK.mkdir(exist_ok=True)
     built = build()

@@ -65,11 +65,28 @@ def test_the_pinned_lines_are_tested_in_clean_environments(smoke: ModuleType) ->
 
 def test_ci_tries_every_minor_of_airflow_3_and_the_ends_of_airflow_2(smoke: ModuleType) -> None:
     of_airflow2 = [minor for minor in smoke.PYTHONS if minor.startswith("2.")]
-    of_airflow3 = [minor for minor in smoke.PYTHONS if minor.startswith("3.")]
+    of_airflow3 = [
+        minor
+        for minor in smoke.PYTHONS
+        if minor.startswith("3.") and not smoke.Line(minor, "3.12").is_prerelease
+    ]
     assert (of_airflow2[0], of_airflow2[-1], *of_airflow3) == smoke.SMOKE
     for line in ("2.", "3."):
         tried = [minor for minor in smoke.SMOKE if minor.startswith(line)]
         assert {smoke.Line(minor, "3.11").installed for minor in tried} == {"wheel", "sdist"}
+
+
+def test_a_prerelease_is_marked_and_stands_first(smoke: ModuleType, tmp_path: Path) -> None:
+    smoke.PAGE = tmp_path / "page.rst"
+    smoke.write_table([smoke.row_of(smoke.Line("3.4", "3.12"), "passed")])
+    rows = smoke.read_table()
+    newest = smoke.Line("3.4", "3.12").release
+    shown = f"{newest} (pre-release)" if smoke.Line("3.4", "3.12").is_prerelease else newest
+    assert rows[0]["Airflow"] == shown
+    assert [row["result"] for row in rows if row["Airflow"] == shown and row["Python"] == "3.12"] == [
+        "passed"
+    ]
+    assert rows[-1]["Airflow"] == "2.7.3"
 
 
 def test_ci_takes_the_python_at_hand_and_says_which_minor_has_none(
