@@ -36,13 +36,15 @@ class _Lazy:
 
     def __get__(self, instance: object, owner: type | None = None) -> list[Any]:
         from airflow import __version__
-        from airflow.configuration import conf
 
-        if int(__version__.split(".", 1)[0]) != self._line or not conf.getboolean(
-            "mcp", "enabled", fallback=True
-        ):
+        if int(__version__.split(".", 1)[0]) != self._line:
             return []
         from importlib import import_module
+
+        from airflow_provider_mcp.hosts.options import read_options
+
+        if not read_options().enabled:
+            return []
 
         built: list[Any] = getattr(
             import_module(f"airflow_provider_mcp.hosts.airflow{self._line}.mount"), self._build

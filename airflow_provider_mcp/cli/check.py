@@ -72,6 +72,8 @@ def _say_tools(findings: _Findings, version: str, policy: Policy) -> None:
     offered = Counter(tool.access for tool in catalogue.tools.values() if policy.offers(tool))
     counts = ", ".join(f"{offered[access]} {access}" for access in ("read", "write", "destructive"))
     findings.good(f"{sum(offered.values())} tools are offered: {counts}")
+    for sentence in catalogue.describe_unknown(policy):
+        findings.bad(sentence, "Mend it in [mcp], in the connection or on the command line.")
     for problem in catalogue.problems:
         findings.bad(f"plugin {problem.owner}: {problem.message}", "Mend or uninstall that package.")
 
@@ -79,7 +81,8 @@ def _say_tools(findings: _Findings, version: str, policy: Policy) -> None:
 def _check_here() -> int:
     """Check the installation beside this command, without asking any server."""
     from airflow_provider_mcp.hosts.connections import read_extra
-    from airflow_provider_mcp.server.policy import PolicySource
+    from airflow_provider_mcp.hosts.options import read_options
+    from airflow_provider_mcp.server.policy_source import PolicySource
 
     findings = _Findings()
     version = installed_airflow()
@@ -88,14 +91,10 @@ def _check_here() -> int:
         findings.bad("Airflow is not installed here", "Check an Airflow elsewhere with --url.")
         return FAULTY
     findings.good(f"Airflow {version} is installed")
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
-            policy = PolicySource(read_extra).current()
-    except ValueError as malformed:
-        findings.bad(f"[mcp] is malformed: {malformed}", "Mend it in airflow.cfg or in the environment.")
-        return FAULTY
+    with contextlib.redirect_stdout(sys.stderr):
+        policy = PolicySource(read_extra, read_options()).read()
     if policy.problem:
-        findings.bad(policy.problem, f"Mend the connection {policy.conn_id} or delete it.")
+        findings.bad(policy.problem, "Until that is mended, at most reading is allowed.")
     if policy.enabled:
         findings.good("the endpoint is enabled: <base_url>/mcp/v1")
     else:

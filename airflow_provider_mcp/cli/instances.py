@@ -83,7 +83,8 @@ def build_instances(arguments: argparse.Namespace, *, narrow: bool) -> list[Inst
     """
     from airflow_provider_mcp.remote.client import Remote
     from airflow_provider_mcp.remote.instance import Instance
-    from airflow_provider_mcp.server.policy import Policy, PolicySource
+    from airflow_provider_mcp.server.policy import Policy
+    from airflow_provider_mcp.server.policy_source import PolicySource
 
     url = arguments.url or os.environ.get(ENV_URL)
     if arguments.conn_id and arguments.url:
@@ -110,11 +111,12 @@ def _build_instance(conn_id: str, served: frozenset[str], narrow_by: argparse.Na
     :param narrow_by: The arguments that narrow the policy, if they do.
     """
     from airflow_provider_mcp.hosts.connections import extra_of, find_connection
+    from airflow_provider_mcp.hosts.options import read_options
     from airflow_provider_mcp.remote.client import Remote
     from airflow_provider_mcp.remote.http import build_client_options
     from airflow_provider_mcp.remote.instance import Instance
     from airflow_provider_mcp.remote.target import build_target
-    from airflow_provider_mcp.server.policy import ConnectionUnreadable, PolicySource, read_options
+    from airflow_provider_mcp.server.policy_source import ConnectionUnreadable, PolicySource
 
     try:
         connection = find_connection(conn_id)
@@ -148,7 +150,7 @@ def _build_instance(conn_id: str, served: frozenset[str], narrow_by: argparse.Na
 def _read_served_extra(conn_id: str) -> Mapping[str, Any]:
     """Return the extra of a connection that is being served; if it is gone, what it last said stands."""
     from airflow_provider_mcp.hosts.connections import read_extra
-    from airflow_provider_mcp.server.policy import ConnectionUnreadable
+    from airflow_provider_mcp.server.policy_source import ConnectionUnreadable
 
     extra = read_extra(conn_id)
     if extra is None:

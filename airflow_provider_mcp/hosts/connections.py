@@ -23,7 +23,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_mcp.server.policy import ConnectionUnreadable
+from airflow_provider_mcp.server.policy_source import ConnectionUnreadable
 
 log = logging.getLogger(__name__)
 

@@ -29,11 +29,13 @@ from airflow.configuration import conf
 
 from airflow_provider_mcp.endpoint.door import own_origins
 from airflow_provider_mcp.hosts.connections import read_extra
+from airflow_provider_mcp.hosts.options import read_options
 from airflow_provider_mcp.sdk.airflow import Airflow, Caller, Site
 from airflow_provider_mcp.sdk.json_types import JSON
 from airflow_provider_mcp.server.build import AirflowServer, build_server
 from airflow_provider_mcp.server.catalogue import load_catalogue
-from airflow_provider_mcp.server.policy import Policy, PolicySource
+from airflow_provider_mcp.server.policy import Policy
+from airflow_provider_mcp.server.policy_source import PolicySource
 from airflow_provider_mcp.server.signing import Confirmations
 
 REDACTED_DEPTH = 200
@@ -51,8 +53,10 @@ class Service:
         self.version: str = __version__
         self.base_url: str = conf.get(section, "base_url", fallback="").rstrip("/")
         self.page_url = page_url
-        self.policy_source = PolicySource(read_extra)
         self.catalogue = load_catalogue(self.version)
+        self.policy_source = PolicySource(read_extra, read_options(), self.catalogue.describe_unknown)
+        # So that the first caller finds it read.
+        self.policy_source.current()
         secret = conf.get_mandatory_value(section, "secret_key").encode()
         self.server = build_server(self.catalogue, Confirmations(secret))
 

@@ -20,10 +20,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import anyio.to_thread
-
 from airflow_provider_mcp.remote.client import Remote
-from airflow_provider_mcp.server.policy import Policy, PolicySource
+from airflow_provider_mcp.server.policy import Policy
+from airflow_provider_mcp.server.policy_source import PolicySource
 from airflow_provider_mcp.server.request import Identity
 
 
@@ -45,6 +44,4 @@ class Instance:
 
     async def policy(self) -> Policy:
         """Return the policy in force."""
-        source = self.policy_source
-        # What is stale is read from a secrets backend or a database.
-        return await anyio.to_thread.run_sync(source.current) if source.stale else source.current()
+        return await self.policy_source.fresh()

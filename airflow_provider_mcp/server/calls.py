@@ -18,7 +18,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from dataclasses import replace
 
@@ -39,7 +38,7 @@ from airflow_provider_mcp.server.observing import Observation, observe
 from airflow_provider_mcp.server.request import Context, Request
 from airflow_provider_mcp.server.rounds import Round
 from airflow_provider_mcp.server.running import end_in_time, run_owned
-from airflow_provider_mcp.server.wire import result_of
+from airflow_provider_mcp.server.wire import error_of, result_of
 
 SUGGESTION_SECONDS = 2
 """How long is looked for what a wrong name may have meant."""
@@ -80,7 +79,7 @@ async def list_tools(ctx: Context, _: types.PaginatedRequestParams | None) -> ty
 
 async def call_tool(
     ctx: Context, params: types.CallToolRequestParams
-) -> types.CallToolResult | types.InputRequiredResult | JSONObject:
+) -> types.InputRequiredResult | JSONObject:
     """Answer ``tools/call``."""
     request = Request.of(ctx)
     tool = await request.find(params.name)
@@ -94,7 +93,7 @@ async def call_tool(
         try:
             running = _run(tool, arguments, request, params, ctx.protocol_version)
             answer = await end_in_time(running, f"the MCP tool {tool.name} of {tool.owner}")
-            return _answer(tool, answer, request, observed)
+            return await _answer(tool, answer, request, observed)
         except MCPError as failure:
             observed.outcome = str(failure.error.code)
             raise
@@ -104,7 +103,7 @@ async def call_tool(
             observed.note(error.identifiers)
             if error.code == "not_found":
                 error = await _suggest(error, arguments, request)
-            return failed(error)
+            return await error_of(error, request.policy.max_result_chars)
 
 
 async def _run(
@@ -143,7 +142,7 @@ async def _suggest(error: ToolError, arguments: JSONObject, request: Request) ->
     return error
 
 
-def _answer(
+async def _answer(
     tool: Tool, answer: object, request: Request, observed: Observation
 ) -> types.InputRequiredResult | JSONObject:
     """Return what a tool returned as it goes out."""
@@ -154,19 +153,7 @@ def _answer(
         observed.note(answer.reference)
         result = start_job(tool, answer, request)
     else:
-        result = result_of(answer, request.policy.max_result_chars)
+        result = await result_of(answer, request.policy.max_result_chars)
         observed.note(result.get("structuredContent"))
     observed.outcome = "ok"
     return result
-
-
-def failed(error: ToolError) -> types.CallToolResult:
-    """Return a tool error as it goes out."""
-    text = error.as_text()
-    if error.shown:
-        text += "\n" + json.dumps(error.shown, ensure_ascii=False, separators=(",", ":"))
-    return types.CallToolResult(
-        content=[types.TextContent(type="text", text=text)],
-        structured_content={"error": error.as_dict(), **error.shown},
-        is_error=True,
-    )

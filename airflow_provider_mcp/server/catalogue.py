@@ -28,6 +28,7 @@ from airflow_provider_mcp.sdk.airflow import Caller
 from airflow_provider_mcp.sdk.tool import Prompt, Resource, Tool, Toolset, bind_tool
 from airflow_provider_mcp.server.observing import Watchers
 from airflow_provider_mcp.server.plugins import BUILT_IN, Plugins, isolated
+from airflow_provider_mcp.server.policy import Policy
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,8 @@ class Catalogue:
     """From a toolset's name to its description."""
     toolset_icons: dict[str, str] = field(default_factory=dict)
     """By the toolset's name, for those that have one."""
+    other_versions: set[str] = field(default_factory=set)
+    """The names of tools that another version of Airflow has."""
     prompts: dict[str, Prompt] = field(default_factory=dict)
     resources: dict[str, Resource] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -66,6 +69,10 @@ class Catalogue:
         """Keep a problem for the page and ``airflow-mcp check``, and log it once."""
         self.problems.append(Problem(owner, message))
         log.warning("MCP plugin %s: %s", owner, message)
+
+    def describe_unknown(self, policy: Policy) -> list[str]:
+        """Return a sentence for each toolset or tool that the options name and that there is not."""
+        return policy.describe_unknown(self.toolsets, {*self.tools, *self.other_versions})
 
     def allowed(self, tool: Tool, user: Caller) -> bool:
         """Ask every plugin's ``tool_allowed``; a hook that raises counts as a veto."""
@@ -109,7 +116,9 @@ def load_catalogue(
         if toolset.icon is not None:
             catalogue.toolset_icons[toolset.name] = toolset.icon
         for tool in _bind(catalogue, owner, toolset):
-            if _serves(running, tool) and take(owner, "tool", tool.name):
+            if not _serves(running, tool):
+                catalogue.other_versions.add(tool.name)
+            elif take(owner, "tool", tool.name):
                 catalogue.tools[tool.name] = tool
     for owner, prompt in _collect(catalogue, "register_prompts", Prompt):
         if take(owner, "prompt", prompt.name):

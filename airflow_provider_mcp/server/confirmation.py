@@ -19,7 +19,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 
 import mcp_types as types
@@ -30,7 +29,7 @@ from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
 from airflow_provider_mcp.sdk.tool import Tool
 from airflow_provider_mcp.server.request import Request
 from airflow_provider_mcp.server.running import run_owned
-from airflow_provider_mcp.server.shaping import shape_result
+from airflow_provider_mcp.server.shaping import dump, shape
 
 TOKEN_ARGUMENT = "confirmation_token"  # noqa: S105
 
@@ -55,11 +54,10 @@ async def preview_call(
             name: airflow.redact(value, name) for name, value in checked.items() if value is not None
         }
         seen: JSONObject = {"tool": tool.name, "arguments": arguments}
-        return seen, seen
+        return (await shape(seen, request.policy.max_result_chars // 2)).data, seen
     preview = await run_owned(tool.owner, tool.preview, checked, airflow)
-    whole = shape_result(preview, sys.maxsize).data
-    bound = {key: value for key, value in whole.items() if key != "now"}
-    return shape_result(preview, request.policy.max_result_chars // 2).data, bound
+    bound = {key: value for key, value in dump(preview).items() if key != "now"}
+    return (await shape(preview, request.policy.max_result_chars // 2)).data, bound
 
 
 async def confirm_call(

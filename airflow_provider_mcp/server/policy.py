@@ -14,33 +14,22 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""What the administrator allows: a frozen view of ``[mcp]`` and its connection, and confirmations."""
+"""What the administrator allows: the options of ``[mcp]``, and how a connection or a client narrows them."""
 
 from __future__ import annotations
 
-import logging
-import threading
-import time
-from collections.abc import Callable, Mapping
+import difflib
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
-
-import anyio.to_thread
+from typing import Any, Literal
 
 from airflow_provider_mcp.connection_fields import HOOK_KEYS, POLICY_KEYS
 from airflow_provider_mcp.sdk.tool import Access, Tool
 
+Confirm = Literal["none", "destructive", "write"]
 
-class ConnectionUnreadable(Exception):  # noqa: N818
-    """A secrets backend, or the metadata database, failed to say whether there is such a connection."""
-
-
-log = logging.getLogger(__name__)
-
-CONNECTION_SECONDS = 30
-"""How long what the connection says is kept before it is read again."""
-
-_CONFIRM_LEVELS: Mapping[str, frozenset[str]] = {
+_CONFIRM_LEVELS: Mapping[Confirm, frozenset[Access]] = {
     "none": frozenset(),
     "destructive": frozenset({"destructive"}),
     "write": frozenset({"write", "destructive"}),
@@ -55,13 +44,15 @@ class Policy:
     read_only: bool = False
     toolsets: frozenset[str] | None = None
     disabled_tools: frozenset[str] = frozenset()
-    confirm: str = "destructive"
+    confirm: Confirm = "destructive"
     max_result_chars: int = 40_000
     max_request_bytes: int = 4_194_304
     allowed_origins: frozenset[str] = frozenset()
     conn_id: str = "mcp_default"
     problem: str | None = None
-    """What is wrong with the connection's extra, if anything."""
+    """Why only reading is allowed, or what could not be read, if anything is wrong."""
+    unknown_names: tuple[str, ...] = ()
+    """A sentence for each toolset or tool that the options name and that there is not."""
 
     def offers(self, tool: Tool) -> bool:
         """Say whether the tool may be listed."""
@@ -75,157 +66,202 @@ class Policy:
         """Say whether a tool of this access level asks before it acts."""
         return access in _CONFIRM_LEVELS[self.confirm]
 
-    def narrowed(self, extra: Mapping[str, Any]) -> Policy:
-        """Return the policy as narrowed by a connection's extra: nothing it forbids becomes allowed.
+    def narrowed(self, wanted: Mapping[str, object]) -> Policy:
+        """Return the policy as narrowed by options: nothing it forbids becomes allowed.
 
-        :raises ValueError: An option of the extra is malformed.
+        :param wanted: What a connection's extra says, or a client about itself.
+        :raises ValueError: An option is malformed.
         """
-        unknown = sorted(set(extra) - set(POLICY_KEYS) - HOOK_KEYS)
-        if unknown:
-            raise ValueError(f"unknown options {', '.join(unknown)}; it may hold {', '.join(POLICY_KEYS)}")
-        # Airflow's connection form stores the fields that were left empty as null.
-        extra = {key: value for key, value in extra.items() if value is not None and value != ""}
-        policy = self
-        if _flag(extra.get("read_only", False)):
-            policy = replace(policy, read_only=True)
-        if "toolsets" in extra:
-            wanted = _toolsets(_text(extra["toolsets"]))
-            if wanted is not None:
-                both = wanted if policy.toolsets is None else wanted & policy.toolsets
-                policy = replace(policy, toolsets=both)
-        if "disabled_tools" in extra:
-            more = _words(_text(extra["disabled_tools"]))
-            policy = replace(policy, disabled_tools=policy.disabled_tools | more)
-        if "confirm" in extra:
-            wanted_confirm = _confirm(_text(extra["confirm"]))
-            if _CONFIRM_LEVELS[wanted_confirm] > _CONFIRM_LEVELS[policy.confirm]:
-                policy = replace(policy, confirm=wanted_confirm)
-        if "max_result_chars" in extra:
-            chars = _positive(extra["max_result_chars"])
-            policy = replace(policy, max_result_chars=min(chars, policy.max_result_chars))
+        policy, faults = _narrow(self, wanted)
+        if faults:
+            raise ValueError("; ".join(faults))
         return policy
 
-
-def _flag(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    text = str(value).strip().lower()
-    if text in {"true", "t", "1", "yes", "on"}:
-        return True
-    if text in {"false", "f", "0", "no", "off", ""}:
-        return False
-    raise ValueError(f"{value!r} is neither true nor false")
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return ",".join(value)
-    raise ValueError(f"{value!r} is not a comma-separated list")
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(word.strip() for word in text.split(",") if word.strip())
-
-
-def _toolsets(text: str) -> frozenset[str] | None:
-    words = _words(text)
-    return None if "all" in words else words
-
-
-def _confirm(text: str) -> str:
-    level = text.strip().lower()
-    if level not in _CONFIRM_LEVELS:
-        raise ValueError(f"confirm is {text!r}; it may be {', '.join(_CONFIRM_LEVELS)}")
-    return level
-
-
-def _positive(value: Any) -> int:
-    number = int(value)
-    if number < 1:
-        raise ValueError(f"{value!r} is not a positive number")
-    return number
-
-
-def read_options() -> Policy:
-    """Return what the ``[mcp]`` section says.
-
-    :raises ValueError: An option is malformed.
-    """
-    from airflow.configuration import conf
-
-    return Policy(
-        enabled=conf.getboolean("mcp", "enabled", fallback=True),
-        read_only=conf.getboolean("mcp", "read_only", fallback=False),
-        toolsets=_toolsets(conf.get("mcp", "toolsets", fallback="all")),
-        disabled_tools=_words(conf.get("mcp", "disabled_tools", fallback="")),
-        confirm=_confirm(conf.get("mcp", "confirm", fallback="destructive")),
-        max_result_chars=_positive(conf.get("mcp", "max_result_chars", fallback="40000")),
-        max_request_bytes=_positive(conf.get("mcp", "max_request_bytes", fallback="4194304")),
-        allowed_origins=_words(conf.get("mcp", "allowed_origins", fallback="")),
-        conn_id=conf.get("mcp", "conn_id", fallback="mcp_default"),
-    )
-
-
-class PolicySource:
-    """The policy of the moment: the configuration file, narrowed by the connection as last read.
-
-    :param read_extra: From a connection ID to its extra, or None if there is no such connection. While it
-        cannot tell, what it last said stands; if it never said anything, only reading is allowed.
-    :param options: What stands in place of the configuration file's options.
-    """
-
-    def __init__(
-        self, read_extra: Callable[[str], Mapping[str, Any] | None], options: Policy | None = None
-    ) -> None:
-        self._options = read_options() if options is None else options
-        self._read_extra = read_extra
-        self._policy = self._options
-        self._read = False
-        self._stale_at = 0.0
-        self._lock = threading.Lock()
-
-    @property
-    def options(self) -> Policy:
-        """What the configuration file allows."""
-        return self._options
-
-    async def fresh(self) -> Policy:
-        """Return the policy in force; what is stale is read in another thread."""
-        return await anyio.to_thread.run_sync(self.current) if self.stale else self.current()
-
-    @property
-    def conn_id(self) -> str:
-        """The connection that narrows the policy."""
-        return self._options.conn_id
-
-    @property
-    def stale(self) -> bool:
-        """Whether :meth:`current` would read the connection, which takes a database query."""
-        return time.monotonic() >= self._stale_at
-
-    def current(self) -> Policy:
-        """Return the policy in force."""
-        if not self.stale:
-            return self._policy
-        with self._lock:
-            if not self.stale:
-                return self._policy
-            try:
-                extra = self._read_extra(self._options.conn_id)
-                policy = self._options if extra is None else self._options.narrowed(extra)
-                self._read = True
-            except ConnectionUnreadable as unreadable:
-                log.error("MCP: %s", unreadable)
-                known = self._policy if self._read else replace(self._options, read_only=True)
-                policy = replace(known, problem=str(unreadable))
-            except (ValueError, TypeError) as malformed:
-                self._read = True
-                problem = f"the connection {self._options.conn_id} is malformed and ignored: {malformed}"
-                if self._policy.problem != problem:
-                    log.error("MCP: %s", problem)
-                policy = replace(self._options, problem=problem)
-            self._policy = policy
-            self._stale_at = time.monotonic() + CONNECTION_SECONDS
+    def narrowed_or_closed(self, wanted: Mapping[str, object]) -> Policy:
+        """Return the policy as narrowed by options; if one of them is malformed, closed as well."""
+        policy, faults = _narrow(self, wanted)
+        if not faults:
             return policy
+        return policy.closed(f"the connection {self.conn_id} is malformed: {'; '.join(faults)}")
+
+    def closed(self, problem: str) -> Policy:
+        """Return the policy with reading alone allowed, because of a problem."""
+        both = problem if self.problem is None else f"{self.problem}; {problem}"
+        return replace(self, read_only=True, problem=both)
+
+    def describe_unknown(self, toolsets: Iterable[str], tools: Iterable[str]) -> list[str]:
+        """Return a sentence for each name in the options that nothing has.
+
+        :param toolsets: The names of all toolsets there are; ``tools`` those of all tools.
+        """
+        return [
+            *_describe_unknown("toolsets", self.toolsets or (), toolsets),
+            *_describe_unknown("disabled_tools", self.disabled_tools, tools),
+        ]
+
+
+def parse_options(section: Mapping[str, str]) -> Policy:
+    """Return the policy of the ``[mcp]`` section; if part of it is malformed, only reading is allowed.
+
+    :param section: The options that are set, by name.
+    """
+    faults = _unknown_keys(section, (*FILE_OPTIONS, *_WITHOUT_EFFECT))
+    values: dict[str, Any] = {}
+    for name, parse in FILE_OPTIONS.items():
+        if name not in section:
+            continue
+        try:
+            values[name] = parse(section[name])
+        except ValueError as malformed:
+            faults.append(f"{name} {malformed}")
+            if name in _STRICTEST:
+                values[name] = _STRICTEST[name]
+    policy = Policy(**values)
+    return policy.closed(f"[mcp] is malformed: {'; '.join(faults)}") if faults else policy
+
+
+def _narrow(policy: Policy, wanted: Mapping[str, object]) -> tuple[Policy, list[str]]:
+    """Return the policy as narrowed by what can be understood, and a sentence for each option that cannot."""
+    faults = _unknown_keys(wanted, POLICY_KEYS, HOOK_KEYS)
+    for name in POLICY_KEYS:
+        value = wanted.get(name)
+        # Airflow's connection form stores the fields that were left empty as null.
+        if value is None or value == "":
+            continue
+        try:
+            parsed = FILE_OPTIONS[name](value)
+        except ValueError as malformed:
+            faults.append(f"{name} {malformed}")
+            if name not in _STRICTEST:
+                continue
+            parsed = _STRICTEST[name]
+        stricter: dict[str, Any] = {name: _STRICTER[name](getattr(policy, name), parsed)}
+        policy = replace(policy, **stricter)
+    return policy, faults
+
+
+def check_option(name: str, value: object) -> str | None:
+    """Return what is wrong with the value of one option, in a sentence; None if it can be understood."""
+    if value is None or value == "":
+        return None
+    try:
+        FILE_OPTIONS[name](value)
+    except ValueError as malformed:
+        return f"{name} {malformed}"
+    return None
+
+
+def _parse_flag(value: object) -> bool:
+    """Take what Airflow's configuration takes for a boolean, and no more: ``yes`` is a mistake there too."""
+    text = str(value).split("#", 1)[0].strip().lower()
+    if isinstance(value, (bool, int, str)):
+        if text in {"true", "t", "1"}:
+            return True
+        if text in {"false", "f", "0"}:
+            return False
+    raise ValueError(f"is {_quote(value)}; write True or False")
+
+
+def _parse_names(value: object) -> frozenset[str]:
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        value = ",".join(value)
+    if not isinstance(value, str):
+        raise ValueError(f"is {_quote(value)}; write names with commas between them")
+    return frozenset(word.strip() for word in value.split(",") if word.strip())
+
+
+def _parse_toolsets(value: object) -> frozenset[str] | None:
+    names = _parse_names(value)
+    return None if "all" in {name.lower() for name in names} else names
+
+
+def _parse_choice(*choices: str) -> Callable[[object], str]:
+    def parse(value: object) -> str:
+        text = value.strip().lower() if isinstance(value, str) else None
+        if text not in choices:
+            raise ValueError(f"is {_quote(value)}; write {', '.join(choices[:-1])} or {choices[-1]}")
+        return text
+
+    return parse
+
+
+def _parse_number(least: int) -> Callable[[object], int]:
+    def parse(value: object) -> int:
+        number = value
+        if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
+            # Beyond this many digits no limit limits anything, and Python refuses some of them.
+            number = int(value.strip()[:_MOST_DIGITS])
+        elif isinstance(value, float) and math.isfinite(value) and value == int(value):
+            number = int(value)
+        if not isinstance(number, int) or isinstance(number, bool) or number < least:
+            raise ValueError(f"is {_quote(value)}; write a whole number of at least {least}")
+        return number
+
+    return parse
+
+
+def _parse_text(value: object) -> str:
+    return str(value).strip()
+
+
+_MOST_DIGITS = 18
+
+
+def _quote(value: object) -> str:
+    """Return a value as a message shows it: short, since it is a stranger's."""
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:40]}…"
+
+
+FILE_OPTIONS: Mapping[str, Callable[[object], object]] = {
+    "enabled": _parse_flag,
+    "read_only": _parse_flag,
+    "toolsets": _parse_toolsets,
+    "disabled_tools": _parse_names,
+    "confirm": _parse_choice(*_CONFIRM_LEVELS),
+    "max_result_chars": _parse_number(1),
+    "max_request_bytes": _parse_number(1),
+    "allowed_origins": _parse_names,
+    "conn_id": _parse_text,
+}
+"""How the value of each option is read. It raises ValueError with what is wrong and what is right."""
+
+_WITHOUT_EFFECT = ("dag_tool_tag", "oauth_enabled")
+"""Options that ``provider.yaml`` names for what is not built yet."""
+
+_STRICTEST: Mapping[str, object] = {"enabled": False, "read_only": True, "confirm": "write"}
+"""What stands in for a value that cannot be understood."""
+
+
+def _stricter_toolsets(mine: frozenset[str] | None, wanted: frozenset[str] | None) -> frozenset[str] | None:
+    return mine if wanted is None else wanted if mine is None else mine & wanted
+
+
+_STRICTER: Mapping[str, Callable[..., object]] = {
+    "read_only": lambda mine, wanted: mine or wanted,
+    "toolsets": _stricter_toolsets,
+    "disabled_tools": lambda mine, wanted: mine | wanted,
+    "confirm": lambda mine, wanted: max(mine, wanted, key=list(_CONFIRM_LEVELS).index),
+    "max_result_chars": min,
+}
+"""For each option that may be narrowed: the stricter of two values."""
+
+
+def _unknown_keys(
+    options: Mapping[str, object], known: Iterable[str], others: Iterable[str] = ()
+) -> list[str]:
+    names = tuple(known)
+    return [f"{key} is no option{_suggest(key, names)}" for key in sorted(set(options) - {*names, *others})]
+
+
+def _describe_unknown(option: str, names: Iterable[str], known: Iterable[str]) -> list[str]:
+    known = sorted(known)
+    return [
+        f"{option} names {name}, which there is not{_suggest(name, known)}"
+        for name in sorted(set(names) - set(known))
+    ]
+
+
+def _suggest(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), 1, 0.6)
+    return f" (did you mean {close[0]}?)" if close else ""

@@ -118,11 +118,21 @@ class Request:
         if self.policy.read_only:
             return ReadOnly(
                 f"{tool.name} would change something, and this MCP server is read-only.",
-                hint="Nothing was changed; an administrator can lift [mcp] read_only.",
+                hint=f"Nothing was changed; {self._way_out}.",
             )
         return ReadOnly(
             f"{tool.name} would change something, and the access token is for reading only.",
             hint=f"Nothing was changed; a login with the scope {WRITE_SCOPE} may write.",
+        )
+
+    @property
+    def _way_out(self) -> str:
+        """What ends the read-only mode."""
+        problem = self.policy.problem
+        return (
+            f"an administrator can mend it: {problem}"
+            if problem
+            else "an administrator can lift [mcp] read_only"
         )
 
     def resources(self) -> list[Resource]:

@@ -31,7 +31,7 @@ from airflow_provider_mcp.sdk.tool import Resource
 from airflow_provider_mcp.server.failures import protocol_errors
 from airflow_provider_mcp.server.request import Context, Request
 from airflow_provider_mcp.server.running import end_in_time, run_owned
-from airflow_provider_mcp.server.shaping import shape_result
+from airflow_provider_mcp.server.shaping import shape
 from airflow_provider_mcp.server.wire import cut, resource_of
 
 
@@ -77,7 +77,7 @@ async def read_resource(ctx: Context, params: types.ReadResourceRequestParams) -
         if isinstance(content, str):
             content = cut(content, request.policy.max_result_chars)
         elif not isinstance(content, bytes):
-            content = shape_result(content, request.policy.max_result_chars).text
+            content = (await shape(content, request.policy.max_result_chars)).text
         return types.ReadResourceResult(contents=[resource_of(uri, resource.mime_type, content)])
 
 

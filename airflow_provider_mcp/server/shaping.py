@@ -18,84 +18,161 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import partial
+from typing import Any, cast
 
+import anyio
+import anyio.to_thread
 import pydantic
+from anyio.lowlevel import RunVar
 
+from airflow_provider_mcp.sdk import JSONObject
 from airflow_provider_mcp.sdk.pages import Page
+from airflow_provider_mcp.server.cutting import Cutter, compact
+
+MAX_DEPTH = 100
+"""How deep data may be nested before the rest is left out: JSON libraries and clients give up beyond."""
+
+LARGE = 50_000
+"""Beyond about this many characters, a result is shaped in a thread: others are served meanwhile."""
+
+THREADS = 2
+"""How many large results a process shapes at once."""
+
+_LIMITER: RunVar[anyio.CapacityLimiter] = RunVar("airflow_provider_mcp.shaping")
+
+HINT = "Cut to fit max_result_chars; ask for less at once, or for one item alone."
+
+Data = pydantic.BaseModel | Mapping[str, Any]
+"""What a tool returns, a preview shows, or an error carries."""
 
 
 @dataclass(frozen=True)
 class Shaped:
     """A result as it goes out: JSON-ready data and the same as compact text."""
 
-    data: dict[str, Any]
+    data: JSONObject
     text: str = field(repr=False)
 
 
-def shape_result(result: Any, max_chars: int) -> Shaped:
+async def shape(result: Data, max_chars: int) -> Shaped:
+    """Do what :func:`shape_result` does; a large result does not hold up the event loop."""
+    if not is_large(result):
+        return shape_result(result, max_chars)
+    # A pool of its own: Airflow's routes wait for the threads of the shared one.
+    limiter = _LIMITER.get(None)
+    if limiter is None:
+        limiter = anyio.CapacityLimiter(THREADS)
+        _LIMITER.set(limiter)
+    return await anyio.to_thread.run_sync(partial(shape_result, result, max_chars), limiter=limiter)
+
+
+def shape_result(result: Data, max_chars: int) -> Shaped:
     """Turn what a tool returned into data of at most ``max_chars`` characters, cut at item borders."""
-    data, text = _dump(result)
-    if len(text) <= max_chars:
-        return Shaped(data, text)
-    if isinstance(result, Page):
-        low, high = 1, len(getattr(result, result.items_field))
-        while low < high:
-            middle = (low + high + 1) // 2
-            if len(_dump(result.keep(middle))[1]) <= max_chars:
-                low = middle
-            else:
-                high = middle - 1
-        data, text = _dump(result.keep(low))
+    data = dump(result)
+    cutter = Cutter(data, max_chars)
+    if cutter.size <= max_chars:
+        text = compact(data)
         if len(text) <= max_chars:
             return Shaped(data, text)
-    data["truncated"] = True
-    data.setdefault("hint", "Cut to fit max_result_chars; ask for less at once, or for one item alone.")
-    for _ in range(200):
-        excess = len(_compact(data)) - max_chars
-        if excess <= 0:
+    if isinstance(result, Page):
+        page = _shorten_page(result, max_chars)
+        if page is not None:
+            return page
+        data = dump(result.keep(1))
+    marked: JSONObject = {"truncated": True, "hint": data.get("hint") or HINT}
+    cutter = Cutter({key: value for key, value in data.items() if key not in marked}, max_chars)
+    room = max_chars - len(compact(marked))
+    while room > 0:
+        shortened: JSONObject = {**cutter.cut(room), **marked}
+        text = compact(shortened)
+        if len(text) <= max_chars:
+            return Shaped(shortened, text)
+        # Numbers that cannot be cut, or marks longer than what they stand for.
+        room -= max(len(text) - max_chars, room // 8, 100)
+    least: JSONObject = {"truncated": True}
+    return Shaped(least, compact(least))
+
+
+def dump(result: Data) -> JSONObject:
+    """Return what a tool returned as JSON-ready data."""
+    try:
+        if isinstance(result, pydantic.BaseModel):
+            return result.model_dump(mode="json", exclude_none=True, by_alias=True)
+        return cast("JSONObject", _ANY.dump_python(dict(result), mode="json"))
+    except (ValueError, RecursionError):
+        # Pydantic refuses what is nested some 250 levels deep.
+        pruned = cast("JSONObject", _ANY.dump_python(_prune(result, 0), mode="json"))
+        return {**pruned, "truncated": True, "hint": f"What is nested deeper than {MAX_DEPTH} is left out."}
+
+
+_ANY: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(dict[str, Any])
+
+
+def is_large(result: object) -> bool:
+    """Say whether a result takes more than about ``LARGE`` characters; it looks no further than that."""
+    left = LARGE
+    waiting = [result]
+    while waiting and left > 0:
+        value = waiting.pop()
+        if isinstance(value, (str, bytes)):
+            left -= len(value)
+            continue
+        left -= value.bit_length() // 4 if isinstance(value, int) else 4
+        if isinstance(value, pydantic.BaseModel):
+            value = value.__dict__
+        if isinstance(value, Mapping):
+            for key, inner in value.items():
+                left -= len(key) if isinstance(key, str) else 4
+                waiting.append(inner)
+                if left <= 0:
+                    return True
+        elif isinstance(value, (list, tuple)):
+            left -= 2 * len(value)
+            if left > 0:
+                waiting += value
+        elif is_dataclass(value):
+            waiting += [getattr(value, member.name) for member in fields(value)]
+    return left <= 0
+
+
+def _shorten_page(page: Page, max_chars: int) -> Shaped | None:
+    """Return as many whole items of a page as fit, which its cursor continues; None if not even one does.
+
+    Where to cut is guessed by the size of what was tried before, so that few pages are tried.
+    """
+    fitting: Shaped | None = None
+    low, high = 0, len(getattr(page, page.items_field))
+    guess = high // 2
+    for attempt in range(_ATTEMPTS):
+        if high - low <= 1:
             break
-        _cut_largest(data, excess)
-    return Shaped(data, _compact(data))
+        middle = (low + high) // 2 if attempt % 3 == 2 else min(max(guess, low + 1), high - 1)
+        data = dump(page.keep(middle))
+        text = compact(data)
+        guess = middle * max_chars // len(text)
+        if len(text) <= max_chars:
+            fitting, low = Shaped(data, text), middle
+        else:
+            high = middle
+    return fitting
 
 
-def _dump(result: Any) -> tuple[dict[str, Any], str]:
-    if isinstance(result, pydantic.BaseModel):
-        data = result.model_dump(mode="json", exclude_none=True, by_alias=True)
-    else:
-        data = pydantic.TypeAdapter(dict[str, Any]).dump_python(dict(result), mode="json")
-    return data, _compact(data)
+_ATTEMPTS = 30
 
 
-def _compact(data: Any) -> str:
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-
-
-def _cut_largest(container: Any, excess: int) -> None:
-    """Shorten the largest list or text inside ``container`` by about ``excess`` characters."""
-    while True:
-        pairs = list(container.items()) if isinstance(container, dict) else list(enumerate(container))
-        key, value = max(pairs, key=lambda pair: len(_compact(pair[1])))
-        if isinstance(value, str):
-            keep = max(0, len(value) - excess - 40)
-            container[key] = f"{value[:keep]}… ({len(value) - keep} more characters)"
-            return
-        if isinstance(value, list) and len(value) > 1:
-            freed = 0
-            while len(value) > 1 and freed < excess:
-                freed += len(_compact(value.pop())) + 1
-            return
-        if (
-            isinstance(value, dict)
-            and len(value) > 1
-            and not any(len(_compact(v)) * 2 > len(_compact(value)) for v in value.values())
-        ):
-            freed = 0
-            while len(value) > 1 and freed < excess:
-                freed += len(_compact(value.popitem()[1])) + 1
-            return
-        if not isinstance(value, (dict, list)) or not value:
-            return
-        container = value
+def _prune(value: object, depth: int) -> object:
+    """Return a value without what is nested too deep."""
+    if isinstance(value, pydantic.BaseModel):
+        value = {name: inner for name, inner in value if inner is not None}
+    if isinstance(value, Mapping):
+        if depth >= MAX_DEPTH:
+            return "… (nested too deep)"
+        return {key: _prune(inner, depth + 1) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        if depth >= MAX_DEPTH:
+            return "… (nested too deep)"
+        return [_prune(inner, depth + 1) for inner in value]
+    return value

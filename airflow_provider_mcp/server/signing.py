@@ -14,23 +14,26 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""What this server signs: confirmation tokens and the identifiers of jobs."""
+"""What is signed with Airflow's secret: confirmation tokens and job IDs."""
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import hmac
 import json
+import secrets
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any
 
-from airflow_provider_mcp.sdk.errors import ConfirmationRequired, ToolError
+from itsdangerous import BadData, BadSignature, SignatureExpired, Signer, TimestampSigner, URLSafeSerializer
+
+from airflow_provider_mcp.sdk.errors import ConfirmationRequired
 from airflow_provider_mcp.sdk.jobs import Reference
+
+TOKEN_SECONDS = 600
+"""How long a confirmation token is good for (CONTRACT, section 4)."""
 
 
 @dataclass(frozen=True)
@@ -55,25 +58,23 @@ class JobIds:
 
     def make(self, job: JobId, user: str) -> str:
         """Return the identifier of a job of this user."""
-        text = json.dumps([job.tool, job.reference, job.created], separators=(",", ":"))
-        payload = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-        return f"{payload}.{self._sign(payload, user)}"
+        identifier = self._serializer(user).dumps([job.tool, job.reference, job.created])
+        return identifier if isinstance(identifier, str) else identifier.decode()
 
     def read(self, identifier: str, user: str) -> JobId | None:
         """Return what an identifier says; None if it was not made here for this user."""
-        payload, _, signature = identifier.rpartition(".")
-        if not hmac.compare_digest(signature.encode("utf-8", "replace"), self._sign(payload, user).encode()):
+        try:
+            tool, reference, created = self._serializer(user).loads(_as_bytes(identifier))
+        except BadData:
             return None
-        tool, reference, created = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         return JobId(tool, reference, created)
 
-    def _sign(self, payload: str, user: str) -> str:
-        signed = json.dumps([user, payload]).encode()
-        return hmac.new(self._key, signed, hashlib.sha256).hexdigest()[:32]
-
-
-TOKEN_SECONDS = 600
-"""How long a confirmation token is good for (CONTRACT, section 4)."""
+    def _serializer(self, user: str) -> URLSafeSerializer:
+        return URLSafeSerializer(
+            self._key,
+            salt=b"job of " + _as_bytes(user),
+            signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
+        )
 
 
 class Confirmations:
@@ -84,48 +85,61 @@ class Confirmations:
     """
 
     def __init__(self, secret: bytes) -> None:
-        self._key = hmac.new(secret, b"airflow_provider_mcp confirmation", hashlib.sha256).digest()
+        self._key = _derive_key(secret, b"airflow_provider_mcp confirmation")
         self._used: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def derive_key(self, purpose: str) -> bytes:
         """Return a key of Airflow's secret for another purpose."""
-        return hmac.new(self._key, purpose.encode(), hashlib.sha256).digest()
+        return _derive_key(self._key, purpose.encode())
 
-    def issue(self, user: str, tool: str, arguments: Mapping[str, Any], preview: Any) -> str:
+    def issue(self, user: str, tool: str, arguments: Mapping[str, object], preview: object) -> str:
         """Return a token for exactly this call, good for ten minutes."""
-        expires = int(time.time()) + TOKEN_SECONDS
-        return f"{expires}.{self._sign(expires, user, tool, arguments, preview)}"
+        return self._signer(user, tool, arguments, preview).sign(secrets.token_urlsafe(9)).decode()
 
-    def redeem(self, token: str, user: str, tool: str, arguments: Mapping[str, Any], preview: Any) -> None:
+    def redeem(
+        self, token: str, user: str, tool: str, arguments: Mapping[str, object], preview: object
+    ) -> None:
         """Accept a token, once.
 
-        :raises ToolError: ``confirmation_required``, with the reason for the refusal.
+        :raises ConfirmationRequired: It is refused, for the reason that the message gives.
         """
-        expires_text, _, signature = token.partition(".")
-        expires = int(expires_text) if expires_text.isascii() and expires_text.isdigit() else 0
-        expected = self._sign(expires, user, tool, arguments, preview)
-        if not hmac.compare_digest(signature.encode("utf-8", "replace"), expected.encode()):
-            raise self._refusal(
+        signer = self._signer(user, tool, arguments, preview)
+        try:
+            signer.unsign(_as_bytes(token), max_age=TOKEN_SECONDS)
+        except SignatureExpired:
+            raise _refusal("The confirmation token is older than ten minutes.") from None
+        except BadSignature:
+            raise _refusal(
                 "The confirmation token is not for this call: the user, the tool, an argument, or what the "
                 "call would change is no longer the same as in the preview."
-            )
+            ) from None
         now = time.time()
-        if expires < now:
-            raise self._refusal("The confirmation token is older than ten minutes.")
         with self._lock:
             self._used = {known: until for known, until in self._used.items() if until >= now}
-            if signature in self._used:
-                raise self._refusal("The confirmation token was already used.")
-            self._used[signature] = expires
+            if token in self._used:
+                raise _refusal("The confirmation token was already used.")
+            self._used[token] = now + TOKEN_SECONDS
 
-    @staticmethod
-    def _refusal(reason: str) -> ToolError:
-        return ConfirmationRequired(
-            f"{reason} Nothing was changed.",
-            hint="Call again without confirmation_token for a new preview and a new token.",
-        )
+    def _signer(
+        self, user: str, tool: str, arguments: Mapping[str, object], preview: object
+    ) -> TimestampSigner:
+        bound = json.dumps([user, tool, arguments, preview], sort_keys=True, default=str)
+        salt = hashlib.sha256(bound.encode()).digest()
+        return TimestampSigner(self._key, salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
 
-    def _sign(self, expires: int, user: str, tool: str, arguments: Mapping[str, Any], preview: Any) -> str:
-        bound = json.dumps([expires, user, tool, arguments, preview], sort_keys=True, default=str)
-        return hmac.new(self._key, bound.encode(), hashlib.sha256).hexdigest()
+
+def _derive_key(secret: bytes, purpose: bytes) -> bytes:
+    return Signer(secret, salt=purpose, key_derivation="hmac", digest_method=hashlib.sha256).derive_key()
+
+
+def _as_bytes(text: str) -> bytes:
+    """Return a caller's text as bytes; half a surrogate pair in it has none and becomes a question mark."""
+    return text.encode("utf-8", "replace")
+
+
+def _refusal(reason: str) -> ConfirmationRequired:
+    return ConfirmationRequired(
+        f"{reason} Nothing was changed.",
+        hint="Call again without confirmation_token for a new preview and a new token.",
+    )

@@ -28,7 +28,10 @@ from pydantic import BaseModel
 
 from airflow_provider_mcp.sdk.client import Client, Form, Question, Roots, Sampling
 from airflow_provider_mcp.sdk.content import Audio, Content, Image, Message, Part
-from airflow_provider_mcp.server.shaping import shape_result
+from airflow_provider_mcp.sdk.errors import ToolError
+from airflow_provider_mcp.sdk.json_types import JSONObject
+from airflow_provider_mcp.server.cutting import compact
+from airflow_provider_mcp.server.shaping import shape
 
 
 def capability_needed(message: str, needed: types.ClientCapabilities) -> MCPError:
@@ -74,7 +77,7 @@ def cut(text: str, max_chars: int) -> str:
     return text if left <= 0 else f"{text[:max_chars]}\n… ({left} more characters)"
 
 
-def result_of(answer: Any, max_chars: int, *, is_error: bool = False) -> dict[str, Any]:
+async def result_of(answer: Any, max_chars: int, *, is_error: bool = False) -> JSONObject:
     """Return what a tool returned as a ``CallToolResult`` in JSON.
 
     What is longer than ``max_chars`` is cut (pictures and sounds are not). It is no model: the SDK checks a
@@ -85,9 +88,26 @@ def result_of(answer: Any, max_chars: int, *, is_error: bool = False) -> dict[st
         parts = [cut(part, max_chars) if isinstance(part, str) else part for part in answer.parts]
         blocks = [block_of(part).model_dump(mode="json", by_alias=True, exclude_none=True) for part in parts]
         return {"content": blocks, **outcome}
-    shaped = shape_result(answer, max_chars)
+    shaped = await shape(answer, max_chars)
     text = {"type": "text", "text": shaped.text}
     return {"content": [text], "structuredContent": shaped.data, **outcome}
+
+
+async def error_of(failure: ToolError, max_chars: int) -> JSONObject:
+    """Return a tool error as a ``CallToolResult`` in JSON, within ``max_chars`` as any result."""
+    shaped = await shape({"error": failure.as_dict(), **failure.shown}, max_chars)
+    error = shaped.data.get("error", {})
+    text = f"{error.get('message', failure.code)} {error.get('hint', '')}".strip()
+    shown = {key: value for key, value in shaped.data.items() if key in failure.shown}
+    if shown:
+        text += "\n" + compact(shown)
+    content = [{"type": "text", "text": text}]
+    return {
+        "content": content,
+        "structuredContent": shaped.data,
+        "isError": True,
+        "resultType": "complete",
+    }
 
 
 def messages_of(answer: str | Sequence[Message]) -> list[types.PromptMessage]:

@@ -30,7 +30,7 @@ import pytest
 
 from airflow_provider_mcp.cli import arguments, client_configs, commands, instances
 from airflow_provider_mcp.cli import serve as cli_serve
-from airflow_provider_mcp.server import policy
+from airflow_provider_mcp.hosts import options
 
 try:
     import tomllib
@@ -99,7 +99,7 @@ def test_a_connection_gives_the_address_and_the_policy(monkeypatch: pytest.Monke
     x, y = instances.build_instances(given, narrow=True)
     assert (x.name, y.name) == ("x", "y")
     assert x.remote.target.url == "https://a.example.com"
-    policy = x.policy_source.current()
+    policy = x.policy_source.read()
     assert policy.read_only
     assert policy.disabled_tools == {"get_dag"}
 
@@ -109,7 +109,7 @@ def test_what_a_connection_narrows_is_read_again_while_it_is_served(monkeypatch:
     monkeypatch.setattr(time, "monotonic", lambda: now)
     connection: FakeConnection | None = FakeConnection(host="a.example.com")
     monkeypatch.setattr("airflow_provider_mcp.hosts.connections.find_connection", lambda _: connection)
-    monkeypatch.setattr(policy, "read_options", lambda: Policy(toolsets=frozenset({"dags", "runs"})))
+    monkeypatch.setattr(options, "read_options", lambda: Policy(toolsets=frozenset({"dags", "runs"})))
     given = commands.build_parser().parse_args(["serve", "--conn-id", "x", "--toolsets", "dags,tasks"])
     (only,) = instances.build_instances(given, narrow=True)
 
@@ -127,6 +127,7 @@ def test_what_a_connection_narrows_is_read_again_while_it_is_served(monkeypatch:
     malformed = policy_after(30, {"readonly": True})
     assert malformed.problem is not None
     assert malformed.toolsets == {"dags"}
+    assert malformed.read_only
     assert policy_after(30, {"read_only": True}).read_only
     gone = policy_after(30, None)
     assert gone.read_only
@@ -156,7 +157,7 @@ def test_the_environment_names_the_airflow(monkeypatch: pytest.MonkeyPatch) -> N
     (only,) = instances.build_instances(given, narrow=True)
     assert only.remote.target.url == URL
     assert only.remote.target.token == "t"
-    policy = only.policy_source.current()
+    policy = only.policy_source.read()
     assert policy.read_only
     assert policy.confirm == "none"
 
@@ -330,7 +331,7 @@ def test_check_without_an_address_looks_at_the_installation(
     assert "0 write, 0 destructive" in shown
     monkeypatch.setattr("airflow_provider_mcp.hosts.connections.read_extra", lambda _: {"readonly": True})
     assert main(["check"]) == FAULTY
-    assert "unknown options readonly" in capsys.readouterr().out
+    assert "readonly is no option (did you mean read_only?)" in capsys.readouterr().out
 
 
 def test_a_bearer_token_is_read_from_a_file(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ from airflow_provider_mcp.hosts.connections import extra_of, find_connection, re
 from airflow_provider_mcp.remote import http
 from airflow_provider_mcp.sdk.airflow import AirflowSync
 from airflow_provider_mcp.sdk.tool import run_function
-from airflow_provider_mcp.server.policy import ConnectionUnreadable
+from airflow_provider_mcp.server.policy_source import ConnectionUnreadable
 from airflow_provider_mcp.testing import open_airflow
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -41,7 +41,8 @@ from airflow_provider_mcp.sdk.client import Client as McpClient
 from airflow_provider_mcp.server.build import build_server
 from airflow_provider_mcp.server.catalogue import load_catalogue
 from airflow_provider_mcp.server.jobs import UNKNOWN_TASK
-from airflow_provider_mcp.server.policy import Policy, PolicySource
+from airflow_provider_mcp.server.policy import Policy
+from airflow_provider_mcp.server.policy_source import PolicySource
 from airflow_provider_mcp.server.signing import Confirmations
 
 MODES = ("auto", "legacy")

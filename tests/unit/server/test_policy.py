@@ -14,20 +14,18 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""What a connection may narrow, and what a confirmation token is good for."""
+"""What the options of a file, a connection and a client may say, and what is made of mistakes."""
 
 from __future__ import annotations
 
-import time
+import json
 from typing import Any
 
 import pytest
 
-from airflow_provider_mcp.sdk.errors import ToolError
-from airflow_provider_mcp.server import policy, signing
+from airflow_provider_mcp.connection_fields import POLICY_KEYS
 from airflow_provider_mcp.server.catalogue import load_catalogue
-from airflow_provider_mcp.server.policy import ConnectionUnreadable, Policy, PolicySource
-from airflow_provider_mcp.server.signing import Confirmations
+from airflow_provider_mcp.server.policy import Policy, parse_options
 
 
 def test_a_connection_narrows() -> None:
@@ -78,111 +76,162 @@ def test_a_connection_never_widens() -> None:
     assert strict.narrowed({"toolsets": "dags,runs"}).toolsets == {"dags"}
 
 
+MALFORMED = [
+    {"read_only": "maybe"},
+    {"read_only": "yes"},
+    {"read_only": []},
+    {"confirm": "often"},
+    {"confirm": "always"},
+    {"confirm": True},
+    {"max_result_chars": "x"},
+    {"max_result_chars": "20k"},
+    {"max_result_chars": 0},
+    {"max_result_chars": -1},
+    {"max_result_chars": 1.5},
+    {"max_result_chars": True},
+    json.loads('{"max_result_chars": 1e999}'),
+    json.loads('{"max_result_chars": -Infinity}'),
+    json.loads('{"max_result_chars": NaN}'),
+    {"max_result_chars": {}},
+    {"readonly": True},
+    {"": True},
+    {"toolsets": 3},
+    {"toolsets": ["dags", 1]},
+    {"disabled_tools": {"a": 1}},
+]
+
+
+@pytest.mark.parametrize("extra", MALFORMED, ids=str)
+def test_a_malformed_extra_closes_and_names_the_option(extra: dict[str, Any]) -> None:
+    (name,) = extra
+    with pytest.raises(ValueError, match=f"^{name} is "):
+        Policy().narrowed(extra)
+    closed = Policy(conn_id="c").narrowed_or_closed(extra)
+    assert closed.read_only
+    assert closed.problem is not None
+    assert closed.problem.startswith(f"the connection c is malformed: {name} is ")
+
+
+@pytest.mark.parametrize("extra", MALFORMED, ids=str)
+def test_beside_a_mistake_the_rest_still_narrows(extra: dict[str, Any]) -> None:
+    rest = {"disabled_tools": "get_variable", "toolsets": "dags"}
+    closed = Policy().narrowed_or_closed({**rest, **extra})
+    assert closed.read_only
+    assert "disabled_tools" in extra or closed.disabled_tools == {"get_variable"}
+    assert "toolsets" in extra or closed.toolsets == {"dags"}
+
+
+def test_no_mistake_allows_more_than_the_file() -> None:
+    file = Policy(
+        toolsets=frozenset({"dags"}),
+        disabled_tools=frozenset({"get_dag"}),
+        confirm="write",
+        max_result_chars=9,
+    )
+    for extra in MALFORMED:
+        closed = file.narrowed_or_closed(extra)
+        assert (closed.toolsets, closed.disabled_tools) == (file.toolsets, file.disabled_tools)
+        assert (closed.confirm, closed.max_result_chars) == ("write", 9)
+
+
+def test_a_misspelt_option_is_told_with_the_nearest() -> None:
+    with pytest.raises(ValueError, match=r"readonly is no option \(did you mean read_only\?\)"):
+        Policy().narrowed({"readonly": True})
+
+
+def test_a_number_may_be_text_as_a_form_stores_it() -> None:
+    assert Policy().narrowed({"max_result_chars": " 500 "}).max_result_chars == 500
+    assert Policy().narrowed({"max_result_chars": 500.0}).max_result_chars == 500
+    assert Policy().narrowed({"max_result_chars": "9" * 5000}) == Policy()
+
+
+def test_a_message_quotes_little_of_a_value() -> None:
+    closed = Policy().narrowed_or_closed({"confirm": "x" * 10_000})
+    assert closed.problem is not None
+    assert len(closed.problem) < 200
+
+
+def test_the_file_is_read_as_airflow_reads_it() -> None:
+    section = {
+        "enabled": "True",
+        "read_only": "t  # for now",
+        "toolsets": "dags, runs",
+        "disabled_tools": "get_dag,",
+        "confirm": "Write",
+        "max_result_chars": "20000",
+        "max_request_bytes": "1000",
+        "allowed_origins": "https://a.example.com",
+        "conn_id": "other",
+        "oauth_enabled": "True",
+        "dag_tool_tag": "mcp",
+    }
+    assert parse_options(section) == Policy(
+        read_only=True,
+        toolsets=frozenset({"dags", "runs"}),
+        disabled_tools=frozenset({"get_dag"}),
+        confirm="write",
+        max_result_chars=20_000,
+        max_request_bytes=1000,
+        allowed_origins=frozenset({"https://a.example.com"}),
+        conn_id="other",
+    )
+    assert parse_options({}) == Policy()
+    assert parse_options({"toolsets": "ALL"}) == Policy()
+
+
 @pytest.mark.parametrize(
-    "extra",
+    ("name", "value"),
     [
-        {"read_only": "maybe"},
-        {"confirm": "often"},
-        {"max_result_chars": "x"},
-        {"readonly": True},
-        {"toolsets": 3},
+        ("read_only", "yes"),
+        ("read_only", ""),
+        ("readonly", "True"),
+        ("confirm", "always"),
+        ("max_result_chars", "20k"),
+        ("max_result_chars", "1e999"),
+        ("max_request_bytes", "4 MB"),
     ],
 )
-def test_a_malformed_extra_leaves_the_options_and_is_told(extra: dict[str, Any], monkeypatch: Any) -> None:
-    monkeypatch.setattr(policy, "read_options", lambda: Policy(read_only=True))
-    current = PolicySource(lambda _: extra).current()
-    assert current.read_only
-    assert current.problem
+def test_a_malformed_file_closes(name: str, value: str) -> None:
+    policy = parse_options({"toolsets": "dags", name: value})
+    assert policy.read_only
+    assert policy.toolsets == {"dags"}
+    assert policy.problem is not None
+    assert policy.problem.startswith(f"[mcp] is malformed: {name} is ")
+    # A connection that is in order mends nothing, and both problems are told.
+    assert policy.narrowed_or_closed({"read_only": False}) == policy
+    both = policy.narrowed_or_closed({"confirm": "never"}).problem
+    assert both is not None
+    assert both.startswith(policy.problem)
+    assert "confirm is 'never'" in both
 
 
-def test_the_connection_is_read_again_only_when_stale(monkeypatch: Any) -> None:
-    monkeypatch.setattr(policy, "read_options", Policy)
-    reads: list[str] = []
-
-    def read(conn_id: str) -> None:
-        reads.append(conn_id)
-
-    source = PolicySource(read)
-    source.current()
-    source.current()
-    assert reads == ["mcp_default"]
-    assert not source.stale
+def test_whether_it_is_enabled_must_be_clear() -> None:
+    policy = parse_options({"enabled": "ture"})
+    assert not policy.enabled
+    assert policy.problem == "[mcp] is malformed: enabled is 'ture'; write True or False"
 
 
-def test_a_change_shows_after_thirty_seconds_at_most(monkeypatch: Any) -> None:
-    monkeypatch.setattr(policy, "read_options", Policy)
-    now = 1000.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
-    extra: dict[str, Any] | None = {"read_only": True}
-    source = PolicySource(lambda _: extra)
-    assert source.current().read_only
-    extra = None
-    now += 29
-    assert source.current().read_only
-    now += 1
-    assert not source.current().read_only
+def test_names_that_there_are_not_are_told_with_the_nearest() -> None:
+    catalogue = load_catalogue("2.11.2", found=[])
+    # `materialize_asset` is a tool of Airflow 3.
+    wanted = {"toolsets": "dags,taks", "disabled_tools": "delete_dagg,get_dag,materialize_asset,quux"}
+    assert catalogue.describe_unknown(Policy().narrowed(wanted)) == [
+        "toolsets names taks, which there is not (did you mean tasks?)",
+        "disabled_tools names delete_dagg, which there is not (did you mean delete_dag?)",
+        "disabled_tools names quux, which there is not",
+    ]
+    assert catalogue.describe_unknown(Policy()) == []
 
 
-def test_a_connection_that_cannot_be_read_never_widens(monkeypatch: Any) -> None:
-    monkeypatch.setattr(policy, "read_options", Policy)
-    now = 1000.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
-    said: Any = ConnectionUnreadable("down")
-
-    def read(_: str) -> Any:
-        if isinstance(said, Exception):
-            raise said
-        return said
-
-    source = PolicySource(read)
-    assert source.current().read_only
-    assert source.current().problem == "down"
-    said, now = {"disabled_tools": "get_dag"}, now + 31
-    assert source.current() == Policy(disabled_tools=frozenset({"get_dag"}))
-    said, now = ConnectionUnreadable("down"), now + 31
-    assert source.current() == Policy(disabled_tools=frozenset({"get_dag"}), problem="down")
+def test_what_a_client_wants_for_itself_narrows() -> None:
+    file = Policy(toolsets=frozenset({"dags", "runs"}))
+    client = file.narrowed({"toolsets": "runs,tasks", "read_only": "true"})
+    assert client.toolsets == {"runs"}
+    assert client.read_only
+    assert file.narrowed({"read_only": "false", "toolsets": "all"}) == file
 
 
-ARGUMENTS = {"dag_id": "a"}
-PREVIEW = {"state": "failed"}
-
-
-def redeem(confirmations: Confirmations, token: str, **changed: Any) -> None:
-    bound = {"user": "1", "tool": "t", "arguments": ARGUMENTS, "preview": PREVIEW, **changed}
-    confirmations.redeem(token, **bound)
-
-
-def test_a_token_acts_once() -> None:
-    confirmations = Confirmations(b"secret")
-    token = confirmations.issue("1", "t", ARGUMENTS, PREVIEW)
-    redeem(Confirmations(b"secret"), token)
-    redeem(confirmations, token)
-    with pytest.raises(ToolError, match="already used"):
-        redeem(confirmations, token)
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [{"user": "2"}, {"tool": "u"}, {"arguments": {"dag_id": "b"}}, {"preview": {"state": "queued"}}],
-)
-def test_a_token_is_for_one_call_only(changed: dict[str, Any]) -> None:
-    confirmations = Confirmations(b"secret")
-    token = confirmations.issue("1", "t", ARGUMENTS, PREVIEW)
-    with pytest.raises(ToolError, match="not for this call") as refused:
-        redeem(confirmations, token, **changed)
-    assert refused.value.code == "confirmation_required"
-
-
-@pytest.mark.parametrize("token", ["", "1", "x.y", "9999999999.00", "é.é"])
-def test_a_made_up_token_is_refused(token: str) -> None:
-    with pytest.raises(ToolError):
-        redeem(Confirmations(b"secret"), token)
-
-
-def test_an_old_token_is_refused(monkeypatch: Any) -> None:
-    confirmations = Confirmations(b"secret")
-    token = confirmations.issue("1", "t", ARGUMENTS, PREVIEW)
-    later = time.time() + signing.TOKEN_SECONDS + 1
-    monkeypatch.setattr(time, "time", lambda: later)
-    with pytest.raises(ToolError, match="older"):
-        redeem(confirmations, token)
+def test_every_option_of_a_connection_can_be_narrowed() -> None:
+    for name in POLICY_KEYS:
+        with pytest.raises(ValueError, match=f"^{name} is "):
+            Policy().narrowed({name: {"a": 1}})
