@@ -14,7 +14,8 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-.PHONY: demo check test test-airflow2 test-airflow3 bench versions smoke lint types docs audit generate clean airflow2 airflow3 tools node
+.PHONY: help demo check test test-airflow2 test-airflow3 bench versions smoke lint types docs audit generate clean airflow2 airflow3 tools node
+.DEFAULT_GOAL := help
 SHELL := /bin/bash
 
 # Airflow 2 runs on Python 3.10 to 3.12, Airflow 3 on 3.10 to 3.14: take one that serves both if there is one.
@@ -22,12 +23,16 @@ PYTHON ?= $(firstword $(foreach p,python3.12 python3.11 python3.10 python3.13 py
 LINES := $(if $(AIRFLOW),$(AIRFLOW),3 2)
 LINE := $(firstword $(LINES))
 
-demo: airflow$(LINE)
-	@.venv/airflow$(LINE)/bin/python scripts/demo.py
+help: ## print this
+	@echo "make TARGET, and AIRFLOW=2 or AIRFLOW=3 for one line alone:"
+	@awk -F ':[^#]*## ' '/^[a-z0-9-]+:[^#]*## / { printf "  %-9s %s\n", $$1, $$2 }' Makefile
 
-check: lint types docs audit test
+demo: airflow$(LINE) ## Airflow with the example Dags and the endpoint; says how to connect a client
+	@exec .venv/airflow$(LINE)/bin/python -m scripts.demo
 
-test: $(LINES:%=test-airflow%)
+check: lint types docs audit test ## all that a change must pass, but for the clean environments of `make smoke`
+
+test: $(LINES:%=test-airflow%) ## every test, on both lines (beside each other with -j2)
 
 # Airflow 3's tests start an Airflow 2, too. With -j2 the lines run beside each other: tests mostly wait.
 test-airflow2 test-airflow3: test-airflow%: $(LINES:%=airflow%) node tools
@@ -35,7 +40,7 @@ test-airflow2 test-airflow3: test-airflow%: $(LINES:%=airflow%) node tools
 	@.venv/airflow$*/bin/python -m pytest -q
 
 # An hour and a quarter on two processors that do nothing else. It needs PostgreSQL (Debian: postgresql) and node.
-bench: $(LINES:%=.venv/airflow%/.bench) .venv/peer/.installed node
+bench: $(LINES:%=.venv/airflow%/.bench) .venv/peer/.installed node ## measure MCP beside the bare REST API (over an hour)
 	@rm -rf build/bench
 	@set -e; for line in $(LINES); do for what in measure large; do \
 		.venv/airflow$$line/bin/python -m benchmarks.$$what build/bench/$$what$$line.json; \
@@ -47,28 +52,28 @@ bench: $(LINES:%=.venv/airflow%/.bench) .venv/peer/.installed node
 	@.venv/airflow$(LINE)/bin/python -m benchmarks.report build/bench benchmarks/RESULTS.md benchmarks/notes.md
 
 # The built wheel or sdist beside every supported Airflow minor, in clean environments: a minute or two each.
-versions: tools
-	.venv/tools/bin/python scripts/smoke_versions.py --jobs 2 $(ONLY:%=--only %)
+versions: tools ## the built package beside every supported Airflow minor (half an hour); ONLY=3.1 for one
+	.venv/tools/bin/python -m scripts.smoke_versions --jobs 2 $(ONLY:%=--only %)
 
 # The oldest and the newest minor of Airflow 2 and each of Airflow 3, on the Python at hand where it allows it.
-smoke: tools
-	.venv/tools/bin/python scripts/smoke_versions.py --smoke --no-table --jobs 2
+smoke: tools ## the same for one line of each minor that CI tries
+	.venv/tools/bin/python -m scripts.smoke_versions --smoke --no-table --jobs 2
 
-lint: tools
+lint: tools ## ruff
 	.venv/tools/bin/ruff check .
 	.venv/tools/bin/ruff format --check .
 
-types: airflow3
+types: airflow3 ## mypy
 	.venv/airflow3/bin/python -m mypy
 
-docs: tools
+docs: tools ## build the documentation
 	.venv/tools/bin/python scripts/generate_provider_info.py --check
 	.venv/tools/bin/python -m sphinx -W -q -b html docs docs/_build
 
-audit: $(LINES:%=airflow%) tools .venv/audit/.installed
+audit: $(LINES:%=airflow%) tools .venv/audit/.installed ## check what is installed against pins and advisories
 	@.venv/tools/bin/python scripts/audit.py
 
-generate: tools airflow3
+generate: tools airflow3 ## write what is generated: provider metadata, definitions of tools, reference pages
 	.venv/tools/bin/python scripts/generate_provider_info.py
 	PYTHONPATH=$(CURDIR) .venv/airflow3/bin/python scripts/generate_tools_ref.py
 
@@ -76,16 +81,20 @@ airflow2 airflow3: airflow%: .venv/airflow%/.installed
 tools: .venv/tools/.installed
 node: .node/.installed
 
+# Kept where what decides is as it was: a clone or a pull makes files new that say the same.
 .venv/airflow%/.installed: Makefile pyproject.toml constraints/airflow%.txt constraints/tools.txt examples/third_party_provider/pyproject.toml
+	@cat $^ | cksum | cmp -s - $@ || $(MAKE) --no-print-directory install-airflow$*
+	@cat $^ | cksum > $@
+
+install-airflow%:
 	@$(if $(PYTHON),,echo "No Python 3.10 to 3.14 with venv and ensurepip was found: install python3 and python3-venv, or set PYTHON." >&2; exit 1)
-	@echo "Installing Airflow $* (some minutes the first time)"
+	@echo "Installing Airflow $* into .venv/airflow$* (some minutes the first time)"
 	@$(PYTHON) -m venv .venv/airflow$*
-	@.venv/airflow$*/bin/pip install -q --disable-pip-version-check -c constraints/airflow$*.txt \
+	@.venv/airflow$*/bin/pip install --disable-pip-version-check -c constraints/airflow$*.txt \
 		"apache-airflow==$$(sed -n 's/^apache-airflow==\([^ ;]*\).*/\1/p' constraints/airflow$*.txt)" apache-airflow-providers-fab \
 		$(if $(filter 3,$*),apache-airflow-providers-standard $$(grep -E '^(mypy|types-jsonschema|types-pyyaml)==' constraints/tools.txt)) pytest hypothesis jsonschema PyYAML
-	@.venv/airflow$*/bin/pip install -q --disable-pip-version-check -c constraints/airflow$*.txt \
+	@.venv/airflow$*/bin/pip install --disable-pip-version-check -c constraints/airflow$*.txt \
 		-e . -e examples/third_party_provider
-	@touch $@
 
 .venv/airflow%/.bench: .venv/airflow%/.installed constraints/bench.txt
 	@.venv/airflow$*/bin/pip install -q --disable-pip-version-check -c constraints/bench.txt psycopg2-binary asyncpg
@@ -112,5 +121,5 @@ node: .node/.installed
 	@npm install --prefix .node --no-save --no-package-lock --no-audit --no-fund --loglevel error $$(sed 's/==/@/' constraints/node.txt)
 	@touch $@
 
-clean:
+clean: ## remove what was installed and made
 	rm -rf .venv .node .demo .versions docs/_build

@@ -39,9 +39,10 @@ from typing import Any
 
 import httpx
 
-from benchmarks.airflow_home import API, Home, prepared
-from benchmarks.processes import resident
-from tests.live.conftest import LINE, Site, free_port
+from benchmarks.airflow_home import API, LINE, prepared, serving
+from devtools.airflow_process import AirflowHome, AirflowSite
+from devtools.ports import hold_port
+from devtools.processes import resident
 
 DAGS, RUNS, TASKS = int(os.environ.get("LARGE_DAGS", "1000")), 100, 10
 BLOCKS = 5
@@ -140,12 +141,7 @@ CALLS: dict[str, list[dict[str, Any]]] = {
 }
 
 
-def psql(home: Home, script: str) -> None:
-    command = ["psql", "-q", "-v", "ON_ERROR_STOP=1", home.database]
-    subprocess.run(command, input=script, text=True, check=True, stdout=subprocess.DEVNULL)
-
-
-def fill(home: Home, site: Site) -> None:
+def fill(home: AirflowHome, site: AirflowSite) -> None:
     """Make the runs, and the logs of those that failed."""
     headers = {"Authorization": site.authorization("admin")}
     with httpx.Client(base_url=f"{site.root}{API}/", headers=headers, timeout=60) as rest:
@@ -154,10 +150,7 @@ def fill(home: Home, site: Site) -> None:
             made = rest.post(f"dags/{dag_id}/dagRuns", json=body)
             assert made.status_code in {200, 201}, made.text
     version = "(select max(v.id::text)::uuid from dag_version v where v.dag_id = d.dag_id)"
-    psql(
-        home,
-        COPIES.format(runs=RUNS, mapped=MAPPED, version=version if LINE == 3 else "null::int"),
-    )
+    home.execute(COPIES.format(runs=RUNS, mapped=MAPPED, version=version if LINE == 3 else "null::int"))
     for number in range(0, MAPPED, MAPPED // MAPPED_FAILED):
         log = home.folder / "logs" / "dag_id=demo_mapped" / "run_id=run_of_rest" / "task_id=halve"
         write_log(log / f"map_index={number}" / "attempt=1.log", 30)
@@ -234,10 +227,10 @@ def recording(port: int) -> Iterator[tuple[int, list[Request]]]:
 
 
 @contextmanager
-def beside(home: Home, port: int) -> Iterator[str]:
+def beside(home: AirflowHome, port: int) -> Iterator[str]:
     """Run ``airflow-mcp serve`` for the Airflow at ``port``; yield its address."""
-    own = free_port()
-    code = "import sys; from airflow_provider_mcp.cli import main; sys.exit(main())"
+    own = hold_port()
+    code = "import sys; from airflow_provider_mcp.cli.commands import main; sys.exit(main())"
     process = subprocess.Popen(
         [sys.executable, "-c", code, "serve", "--transport", "http", "--port", str(own)],
         env={
@@ -279,7 +272,7 @@ def call(client: httpx.Client, url: str, tool: str, arguments: dict[str, Any]) -
     return result
 
 
-def compare(home: Home, site: Site) -> dict[str, Any]:
+def compare(home: AirflowHome, site: AirflowSite) -> dict[str, Any]:
     """Return each tool's time over that of its REST calls, how many those are, and the memory's growth."""
     figures: dict[str, Any] = {}
     headers = {"authorization": site.authorization("admin")}
@@ -326,7 +319,7 @@ def compare(home: Home, site: Site) -> dict[str, Any]:
     return {"tools": figures, "MiB": memory}
 
 
-def texts(site: Site) -> dict[str, str]:
+def texts(site: AirflowSite) -> dict[str, str]:
     """Return the answers whose tokens have a budget."""
     headers = {"Authorization": site.authorization("admin")}
     with httpx.Client(headers=headers, timeout=60) as client:
@@ -348,8 +341,8 @@ def texts(site: Site) -> dict[str, str]:
         }
 
 
-def measured(home: Home) -> dict[str, Any]:
-    with home.serving() as site:
+def measured(home: AirflowHome) -> dict[str, Any]:
+    with serving(home) as site:
         began = time.monotonic()
         fill(home, site)
         print(f"filled in {time.monotonic() - began:.0f} s", flush=True)

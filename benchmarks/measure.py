@@ -37,9 +37,9 @@ from typing import Any
 
 import httpx
 
-from benchmarks.airflow_home import API, Home, prepared
-from benchmarks.processes import resident_of_worker
-from tests.live.conftest import HEALTH, LINE, ROOT, Site
+from benchmarks.airflow_home import API, LINE, prepared, serving
+from devtools.airflow_process import ROOT, AirflowHome, AirflowSite
+from devtools.processes import resident_of_worker
 
 BLOCKS = 5
 CALLS = 200 if LINE == 3 else 60
@@ -67,7 +67,7 @@ Pair = tuple[dict[str, Any], dict[str, Any]]
 """A REST request and the tool call that makes just that one, as httpx takes them."""
 
 
-def calls_of(site: Site) -> dict[str, Pair]:
+def calls_of(site: AirflowSite) -> dict[str, Pair]:
     """Return what is compared."""
 
     def tool(name: str, **arguments: Any) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def seconds(action: Callable[[], Any]) -> float:
     return time.perf_counter() - began
 
 
-def latency(site: Site, calls: dict[str, Pair]) -> dict[str, Figure]:
+def latency(site: AirflowSite, calls: dict[str, Pair]) -> dict[str, Figure]:
     """Return the ratios of a tool call's time to that of its REST call: median and 95th percentile."""
     headers = {"Authorization": site.authorization("admin")}
     figures: dict[str, Figure] = {}
@@ -126,7 +126,7 @@ def latency(site: Site, calls: dict[str, Pair]) -> dict[str, Figure]:
     return figures
 
 
-def settle(site: Site) -> None:
+def settle(site: AirflowSite) -> None:
     """Wait until an earlier load has left nothing behind: ten quick answers of the health check on end."""
     until = time.perf_counter() + 180
     quick = 0
@@ -134,7 +134,7 @@ def settle(site: Site) -> None:
         while quick < 10:
             assert time.perf_counter() < until, "the web process does not come back from its load"
             try:
-                took = seconds(lambda: http.get(f"{site.root}{HEALTH}"))
+                took = seconds(lambda: http.get(site.health))
             except httpx.HTTPError:
                 took = 60
             quick = quick + 1 if took < 0.2 else 0
@@ -151,7 +151,7 @@ class Load:
 
 
 async def load(
-    site: Site, request: dict[str, Any], clients: int, duration: float, authorization: str
+    site: AirflowSite, request: dict[str, Any], clients: int, duration: float, authorization: str
 ) -> Load:
     """Send ``request`` in closed loops for ``duration`` seconds."""
     began = time.perf_counter()
@@ -176,7 +176,7 @@ async def load(
             while time.perf_counter() < until:
                 asked = time.perf_counter()
                 try:
-                    await http.get(f"{site.root}{HEALTH}", headers={"Authorization": ""})
+                    await http.get(site.health, headers={"Authorization": ""})
                 except httpx.HTTPError:
                     counts[1] += 1
                 health.append(time.perf_counter() - asked)
@@ -188,7 +188,7 @@ async def load(
     return Load(counts[0] / took, counts[1], health)
 
 
-def throughput(site: Site, pair: Pair) -> dict[str, Any]:
+def throughput(site: AirflowSite, pair: Pair) -> dict[str, Any]:
     """Return the ratios of tool calls to REST calls a second, errors, and the health check's p95."""
     authorization = site.authorization("admin")
     figures: dict[str, Any] = {}
@@ -216,13 +216,13 @@ def throughput(site: Site, pair: Pair) -> dict[str, Any]:
     return figures
 
 
-def fresh_worker(home: Home) -> dict[str, Figure]:
+def fresh_worker(home: AirflowHome) -> dict[str, Figure]:
     """Return first tool call over the steady one, and the memory that serving adds, with one worker."""
     ratios, added = [], []
     for _ in range(3):
         memory = {}
         for enabled in ("False", "True"):
-            with home.serving(1, AIRFLOW__MCP__ENABLED=enabled) as site:
+            with serving(home, 1, AIRFLOW__MCP__ENABLED=enabled) as site:
                 rest, tool = calls_of(site)["list"]
                 with httpx.Client(
                     headers={"Authorization": site.authorization("admin")}, timeout=60
@@ -254,9 +254,9 @@ PROCESSES = {
 }
 
 
-def footprint(home: Home) -> dict[str, Figure]:
+def footprint(home: AirflowHome) -> dict[str, Figure]:
     """Return what the provider adds to processes that serve no web: import milliseconds and peak MiB."""
-    env = home.environment(0)
+    env = home.environment()
     figures: dict[str, Figure] = {}
     for name, arguments in PROCESSES.items():
         imported, memory = [], []
@@ -314,7 +314,7 @@ def main() -> None:
         print("fresh worker measured", flush=True)
         results["throughput"] = {}
         for workers in WEB_WORKERS:
-            with home.serving(workers) as site:
+            with serving(home, workers) as site:
                 if workers == WEB_WORKERS[0]:
                     results["latency"] = latency(site, calls_of(site))
                     print(f"latency measured: {results['latency']}", flush=True)
@@ -322,7 +322,7 @@ def main() -> None:
                 print(f"throughput of {workers} measured", flush=True)
         if LINE == 2:
             home.cheapen_passwords()
-            with home.serving() as site:
+            with serving(home) as site:
                 results["latency, cheap credential"] = latency(site, calls_of(site))
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(results, indent=1))

@@ -27,10 +27,11 @@ from typing import Any
 
 from benchmarks.airflow_home import API, prepared
 from benchmarks.measure import Pair, latency
-from tests.live.conftest import Site, free_port
+from devtools.airflow_process import AirflowSite
+from devtools.ports import hold_port
 
 
-def pair_of(site: Site) -> Pair:
+def pair_of(site: AirflowSite) -> Pair:
     """Return the list of Dags by REST, and by its tool."""
     # What its tool asks for.
     params = {"limit": 100, "offset": 0}
@@ -50,10 +51,10 @@ def pair_of(site: Site) -> Pair:
 def main() -> None:
     target = Path(sys.argv[1])
     with tempfile.TemporaryDirectory() as folder, prepared(Path(folder)) as home:
-        port = free_port()
+        port = hold_port()
         # Where it sends its own calls.
-        env = {**home.environment(port), "AIRFLOW_API_URL": f"http://127.0.0.1:{port}"}
-        with Site(home.folder, port, env=env).served() as site:
+        options = {"AIRFLOW_API_URL": f"http://127.0.0.1:{port}"}
+        with AirflowSite(home, port, options=options).serving() as site:
             pair = pair_of(site)
             results: dict[str, Any] = {
                 "version": version("astro-airflow-mcp"),

@@ -27,7 +27,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from tests.contract.tokens import tokens
+from devtools.tokens import tokens
 
 LICENCE = "\n".join(line.lstrip("# ") for line in Path(__file__).read_text().splitlines()[:16])
 LATENCY = {3: 1.15, 2: 1.05}

@@ -21,7 +21,6 @@ from __future__ import annotations
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -31,9 +30,9 @@ from typing import Any
 
 import httpx
 
-from benchmarks.airflow_home import Home, prepared
-from benchmarks.processes import open_files, resident, threads
-from tests.live.conftest import LINE, Site
+from benchmarks.airflow_home import LINE, prepared, serving
+from devtools.airflow_process import AirflowHome, AirflowSite
+from devtools.processes import open_files, resident, threads
 
 MINUTES = float(os.environ.get("SOAK_MINUTES", "20"))
 WARM_UP_MINUTES = min(3.0, MINUTES / 4)
@@ -67,7 +66,7 @@ MIXED = [
 REFUSED = [tool("get_dag", dag_id="no_such_dag"), tool("list_dags", nonsense=1)]
 
 
-def work(site: Site, until: float, authorization: str, faults: list[str], counts: list[int]) -> None:
+def work(site: AirflowSite, until: float, authorization: str, faults: list[str], counts: list[int]) -> None:
     """Send the mixed calls in turn; keep what went wrong."""
     number = 0
     with httpx.Client(headers={"Authorization": authorization}, timeout=60) as client:
@@ -88,17 +87,11 @@ def work(site: Site, until: float, authorization: str, faults: list[str], counts
             time.sleep(0.2)
 
 
-def connections(home: Home) -> int:
-    command = [
-        "psql",
-        "-Atc",
-        "select count(*) from pg_stat_activity where datname = 'airflow'",
-        home.database,
-    ]
-    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+def connections(home: AirflowHome) -> int:
+    return int(home.execute("select count(*) from pg_stat_activity where datname = 'airflow'"))
 
 
-def sample(home: Home, site: Site) -> dict[str, float]:
+def sample(home: AirflowHome, site: AirflowSite) -> dict[str, float]:
     return {
         "MiB": resident(site),
         "threads": threads(site),
@@ -107,7 +100,7 @@ def sample(home: Home, site: Site) -> dict[str, float]:
     }
 
 
-def soak(home: Home, site: Site) -> dict[str, Any]:
+def soak(home: AirflowHome, site: AirflowSite) -> dict[str, Any]:
     """Return each figure at the beginning (after a warm-up) and at the end, the calls and their faults."""
     faults: list[str] = []
     counts = [0]
@@ -147,11 +140,9 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
         prepared(Path(folder)) as home,
-        home.serving() as site,
+        serving(home) as site,
     ):
-        site.start("scheduler")
-        if LINE == 3:
-            site.start("dag-processor")
+        site.start_scheduling()
         results = {"line": LINE, "soak": soak(home, site)}
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(results, indent=1))

@@ -14,252 +14,158 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""Start Airflow with the example Dags and the MCP endpoint, and print how to connect a client."""
+"""Start Airflow with the example Dags and the MCP endpoint, and print how to connect a client.
+
+``make demo`` installs an Airflow for it; ``python -m scripts.demo`` takes the one that this Python has.
+"""
 
 from __future__ import annotations
 
-import base64
 import json
 import os
-import secrets
 import shutil
 import signal
-import socket
-import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from types import FrameType
 
-ROOT = Path(__file__).resolve().parent.parent
-AIRFLOW = str(Path(sys.executable).with_name("airflow"))
-START_SECONDS = 240
-SUCCEEDING = ("demo_succeeds", "demo_params")
-DAGS = (*SUCCEEDING, "demo_fails", "demo_mapped", "demo_waiting")
+from devtools.airflow_process import ROOT, AirflowError, AirflowHome, AirflowSite, installed_line
+from devtools.ports import hold_port
 
-
-def line() -> int:
-    try:
-        return int(version("apache-airflow-core").split(".")[0])
-    except PackageNotFoundError:
-        return int(version("apache-airflow").split(".")[0])
-
-
-LINE = line()
-HOME = ROOT / ".demo" / f"airflow{LINE}"
+TOKEN_VARIABLE = "AIRFLOW_MCP_TOKEN"  # noqa: S105
+DAGS = ("demo_succeeds", "demo_params", "demo_fails", "demo_mapped", "demo_waiting")
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def say(text: str) -> None:
     print(text, flush=True)
 
 
-def free_port(first: int) -> int:
-    for port in range(first, first + 100):
-        with socket.socket() as probe:
-            # As Airflow will bind it: a port that was in use a moment ago is free.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise SystemExit(f"No free port from {first} to {first + 99}.")
+def stop_on_signals() -> None:
+    """Let the first of these signals end the demo, also in the background, where a shell ignores SIGINT."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        ignore_signals()
+        raise KeyboardInterrupt
+
+    for each in STOPPING:
+        signal.signal(each, stop)
 
 
-class Failed(Exception):  # noqa: N818
-    """The demo cannot go on."""
+def ignore_signals() -> None:
+    """Let nothing disturb the stopping: make, too, passes on what the whole group got."""
+    for each in STOPPING:
+        signal.signal(each, signal.SIG_IGN)
 
 
-class Demo:
-    """The Airflow processes of the demo."""
+def caught_by_parent() -> int:
+    """Return which signals the parent, make as a rule, catches. After one, it catches it no more.
 
-    def __init__(self) -> None:
-        self.port = free_port(8080)
-        self.root = f"http://localhost:{self.port}"
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self.password = "admin"  # noqa: S105
-        self.env = self.environment()
+    Make waits for this process when it alone is told to stop, and passes nothing on but SIGTERM.
+    """
+    try:
+        status = Path(f"/proc/{os.getppid()}/status").read_text(encoding="utf-8")
+    except OSError:
+        return 0
+    return int(next(line for line in status.splitlines() if line.startswith("SigCgt")).split()[1], 16)
 
-    def environment(self) -> dict[str, str]:
-        env = {k: v for k, v in os.environ.items() if not k.startswith("AIRFLOW_")}
-        secret = secrets.token_hex(32)
-        env |= {
-            "AIRFLOW_HOME": str(HOME),
-            # Several processes write to one SQLite file: on a busy machine one waits for more than 5 s.
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{HOME}/airflow.db?timeout=60",
-            "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "examples" / "dags"),
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "PATH": f"{Path(AIRFLOW).parent}{os.pathsep}{env.get('PATH', '')}",
-        }
-        if LINE == 3:
-            env |= {
-                "AIRFLOW__API__BASE_URL": self.root,
-                "AIRFLOW__API__SECRET_KEY": secret,
-                "AIRFLOW__API_AUTH__JWT_SECRET": secret,
-                "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.root}/execution/",
-                "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
-                "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(HOME / "passwords.json"),
-            }
-        else:
-            backends = "airflow.api.auth.backend.basic_auth,airflow.api.auth.backend.session"
-            env |= {
-                "AIRFLOW__API__AUTH_BACKENDS": backends,
-                "AIRFLOW__WEBSERVER__BASE_URL": self.root,
-                "AIRFLOW__WEBSERVER__SECRET_KEY": secret,
-            }
-        return env
 
-    def run(self, *arguments: str) -> None:
-        done = subprocess.run(
-            [AIRFLOW, *arguments], env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
-        )
-        if done.returncode:
-            raise Failed(f"airflow {' '.join(arguments[:2])} failed:\n{done.stdout.decode()[-3000:]}")
+def create_home(line: int) -> AirflowHome:
+    folder = ROOT / ".demo" / f"airflow{line}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    options = {
+        # The default, 32, keeps as many processes.
+        "AIRFLOW__CORE__PARALLELISM": "4",
+        "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+        "AIRFLOW__SCHEDULER__PARSING_PROCESSES": "1",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "examples" / "dags"),
+    }
+    say(f"Airflow {line}, SQLite, home {folder}")
+    home = AirflowHome(folder, line=line, users=["admin"], options=options)
+    say("  creating the database")
+    home.prepare()
+    home.airflow("pools", "set", "demo_full_pool", "0", "A pool without slots.")
+    return home
 
-    def start(self, name: str, *arguments: str) -> None:
-        say(f"  starting {name}")
-        with (HOME / f"{name}.log").open("wb") as log:
-            self.processes[name] = subprocess.Popen(
-                [AIRFLOW, name, *arguments],
-                env=self.env,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
 
-    def check(self) -> None:
-        for name, process in self.processes.items():
-            if process.poll() is not None:
-                log = (HOME / f"{name}.log").read_text(errors="replace")[-3000:]
-                raise Failed(f"airflow {name} has stopped:\n{log}")
+def create_site(home: AirflowHome) -> AirflowSite:
+    port = hold_port(8080)
+    section = "API" if home.line == 3 else "WEBSERVER"
+    return AirflowSite(home, port, options={f"AIRFLOW__{section}__BASE_URL": f"http://localhost:{port}"})
 
-    def post(self, url: str, body: Any, authorization: str | None = None) -> Any:
-        headers = {"Content-Type": "application/json"}
-        if authorization:
-            headers["Authorization"] = authorization
-        request = urllib.request.Request(url, json.dumps(body).encode(), headers)
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)
 
-    def until(self, what: str, attempt: Any) -> Any:
-        say(f"  waiting for {what}")
-        end = time.monotonic() + START_SECONDS
-        while time.monotonic() < end:
-            self.check()
-            try:
-                result = attempt()
-            except (urllib.error.URLError, ConnectionError, TimeoutError):
-                result = None
-            if result:
-                return result
-            time.sleep(1)
-        raise Failed(f"Gave up waiting for {what}; the logs are in {HOME}.")
+def start(site: AirflowSite) -> None:
+    say(f"  starting Airflow on port {site.port}")
+    # On Airflow 2, half of the workers serve calls that wait.
+    site.start_web(workers=1 if site.home.line == 3 else 2)
+    site.start_scheduling()
+    site.start("triggerer")
+    say("  waiting for the example Dags")
+    site.wait("the example Dags", lambda: site.has_dags(set(DAGS)))
+    for dag_id in DAGS:
+        say(f"  triggering {dag_id}")
+        result = site.call("trigger_dag", dag_id=dag_id, unpause=True)
+        if result.get("isError"):
+            raise AirflowError(result["content"][0]["text"])
 
-    def authorization(self) -> str:
-        if LINE == 2:
-            return "Basic " + base64.b64encode(f"admin:{self.password}".encode()).decode()
-        user = {"username": "admin", "password": self.password}
-        return "Bearer " + self.post(f"{self.root}/auth/token", user)["access_token"]
 
-    def call(self, authorization: str, tool: str, **arguments: Any) -> Any:
-        message = {
-            "jsonrpc": "2.0",
-            "id": 1,
-            "method": "tools/call",
-            "params": {"name": tool, "arguments": arguments},
-        }
-        return self.post(f"{self.root}/mcp/v1", message, authorization)["result"]
+def explain(site: AirflowSite) -> None:
+    root = f"http://localhost:{site.port}"
+    url = f"{root}/mcp/v1"
+    scheme, credential = site.authorization().split(" ", 1)
 
-    def listed(self, authorization: str) -> set[str]:
-        """Return the Dags that are there by now."""
-        answer = self.call(authorization, "list_dags", pattern="demo_", limit=100)["structuredContent"]
-        return {row["dag_id"] for row in answer["dags"]}
+    def server(reference: str) -> dict[str, object]:
+        return {"url": url, "headers": {"Authorization": f"{scheme} {reference}"}}
 
-    def up(self) -> None:
-        shutil.rmtree(HOME, ignore_errors=True)
-        HOME.mkdir(parents=True)
-        say(f"Airflow {LINE}, SQLite, home {HOME}")
-        if LINE == 3:
-            (HOME / "passwords.json").write_text(json.dumps({"admin": self.password}))
-        say("  creating the database")
-        self.run("db", "migrate")
-        self.run("pools", "set", "demo_full_pool", "0", "A pool without slots.")
-        if LINE == 2:
-            self.run("sync-perm")
-            person = ["-f", "Ada", "-l", "Min", "-e", "admin@example.org", "-r", "Admin"]
-            self.run("users", "create", "-u", "admin", "-p", self.password, *person)
-            self.start("webserver", "--hostname", "127.0.0.1", "--port", str(self.port))
-        else:
-            self.start("api-server", "--host", "127.0.0.1", "--port", str(self.port))
-            self.start("dag-processor")
-        self.start("scheduler")
-        self.start("triggerer")
-        authorization = self.until(
-            "the MCP endpoint",
-            lambda: (a := self.authorization()) and not self.call(a, "get_airflow_info").get("isError") and a,
-        )
-        self.until(
-            "the example Dags",
-            lambda: set(DAGS) <= self.listed(authorization),
-        )
-        for dag_id in DAGS:
-            say(f"  triggering {dag_id}")
-            result = self.call(authorization, "trigger_dag", dag_id=dag_id, unpause=True)
-            if result.get("isError"):
-                raise Failed(result["content"][0]["text"])
-        self.explain(authorization)
-
-    def explain(self, authorization: str) -> None:
-        url = f"{self.root}/mcp/v1"
-        server = {"url": url, "headers": {"Authorization": authorization}}
-        code = json.dumps({"name": "airflow", "type": "http", **server})
-        say(f"""
-Airflow       {self.root}  (admin / {self.password})
+    cursor = json.dumps({"mcpServers": {"airflow": server(f"${{env:{TOKEN_VARIABLE}}}")}})
+    code = json.dumps({"name": "airflow", "type": "http", **server(f"${{env:{TOKEN_VARIABLE}}}")})
+    header = f'--header "Authorization: {scheme} ${TOKEN_VARIABLE}"'
+    say(f"""
+Airflow       {root}  (user admin, password admin)
 MCP endpoint  {url}
-Credential    Authorization: {authorization}
+
+The credential, for the lines below:
+  export {TOKEN_VARIABLE}={credential}
 
 Claude Code:
-  claude mcp add --transport http airflow {url} --header "Authorization: {authorization}"
+  claude mcp add --transport http airflow {url} {header}
 
 Cursor (.cursor/mcp.json):
-  {json.dumps({"mcpServers": {"airflow": server}})}
+  {cursor}
 
 VS Code:
   code --add-mcp '{code}'
 
-Try: "Why did demo_fails fail?"   Ctrl-C stops everything.""")
+MCP Inspector:
+  npx @modelcontextprotocol/inspector --cli {url} --transport http {header} --method tools/list
 
-    def down(self) -> None:
-        for process in self.processes.values():
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGTERM)
-        for process in self.processes.values():
-            try:
-                process.wait(15)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+Try: "Why did demo_fails fail?"   Ctrl-C stops everything.""")
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    demo = Demo()
+    stop_on_signals()
+    caught = caught_by_parent()
+    site = None
     try:
-        demo.up()
-        while True:
-            demo.check()
+        site = create_site(create_home(installed_line()))
+        start(site)
+        explain(site)
+        while caught_by_parent() & caught == caught:
+            site.check()
             time.sleep(1)
     except KeyboardInterrupt:
-        say("\nStopping Airflow.")
-        return 0
-    except Failed as failure:
+        pass
+    except AirflowError as failure:
         print(failure, file=sys.stderr)
         return 1
     finally:
-        demo.down()
+        ignore_signals()
+        say("\nStopping Airflow.")
+        if site is not None:
+            site.stop()
+    return 0
 
 
 if __name__ == "__main__":

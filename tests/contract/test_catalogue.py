@@ -38,7 +38,7 @@ from airflow_provider_mcp.server.build import INSTRUCTIONS
 from airflow_provider_mcp.server.calls import describe_tool
 from airflow_provider_mcp.server.catalogue import load_catalogue
 from airflow_provider_mcp.server.shaping import shape_result
-from tests.contract.tokens import tokens
+from devtools.tokens import tokens
 
 ROOT = Path(__file__).resolve().parents[2]
 VERBS = {

@@ -158,3 +158,16 @@ def test_next_steps_are_tools_with_these_arguments() -> None:
     for where, name, given in steps():
         assert name in CATALOGUE.tools, where
         assert set(given) <= set(CATALOGUE.tools[name].input_schema["properties"]), where
+
+
+# ---- the tests themselves ------------------------------------------------------------------------------
+
+TESTS = [file for file in sorted((ROOT / "tests").rglob("*.py")) if "dags" not in file.parts]
+
+
+@pytest.mark.parametrize("module", TESTS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_helpers_are_modules_of_their_own(module: Path) -> None:
+    """Nothing imports a test file, or a conftest: pytest loads these, and by other names."""
+    for name in imports(module):
+        last = name.split(".")[-1]
+        assert not (name.startswith("tests.") and (last == "conftest" or last.startswith("test_"))), name

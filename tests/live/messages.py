@@ -24,7 +24,7 @@ from typing import Any
 
 import httpx
 
-from tests.live.conftest import Site
+from tests.live.site import Site
 
 VERSION = "2026-07-28"
 TASKS = "io.modelcontextprotocol/tasks"

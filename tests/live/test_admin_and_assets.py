@@ -29,7 +29,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from tests.live.conftest import HEALTH, LINE, START_SECONDS, TLS, Site, airflow, environment, free_port
+from devtools.airflow_process import START_SECONDS, AirflowHome
+from tests.live.site import LINE, TLS, WORKERS, Site
 
 SECRET = "hunter2-never-shown"
 """In every secret that these tests store; no answer may hold it."""
@@ -104,15 +105,15 @@ def parsed(site: Site) -> Site:
 
 
 @pytest.fixture(scope="module")
-def opened(home: Path, site: Site) -> Iterator[Site]:
+def opened(home: AirflowHome, site: Site) -> Iterator[Site]:
     """A web process that shows its options, tests connections and asks before each write."""
-    port = free_port()
-    env = environment(home, port)
-    env[f"AIRFLOW__{'API' if LINE == 3 else 'WEBSERVER'}__EXPOSE_CONFIG"] = "True"
-    env["AIRFLOW__CORE__TEST_CONNECTION"] = "Enabled"
-    env["AIRFLOW__SMTP__SMTP_PASSWORD"] = SECRET
-    env["AIRFLOW__MCP__CONFIRM"] = "write"
-    with Site(home, port, env=env).served() as running:
+    options = {
+        f"AIRFLOW__{'API' if LINE == 3 else 'WEBSERVER'}__EXPOSE_CONFIG": "True",
+        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+        "AIRFLOW__SMTP__SMTP_PASSWORD": SECRET,
+        "AIRFLOW__MCP__CONFIRM": "write",
+    }
+    with Site(home, options=options).serving(WORKERS) as running:
         yield running
 
 
@@ -356,7 +357,7 @@ def test_lists_go_on_past_a_hundred(site: Site, tmp_path: Path) -> None:
     file = tmp_path / "variables.json"
     keys = [f"many_{n:03}" for n in range(130)]
     file.write_text(json.dumps(dict.fromkeys(keys, SECRET)))
-    airflow(site.env, "variables", "import", str(file))
+    site.airflow("variables", "import", str(file))
     listed: list[str] = []
     cursor: dict[str, Any] = {}
     while True:
@@ -421,7 +422,7 @@ def test_a_connection_is_created_changed_and_deleted(site: Site) -> None:
     said = rest(site, "connections/warehouse")
     assert (said["host"], said["port"], said["schema"]) == ("db2.example.org", 5432, "orders")
     assert json.loads(said["extra"])["sslmode"] == "require"
-    stored = airflow(site.env, "connections", "get", "warehouse", "-o", "json")
+    stored = site.airflow("connections", "get", "warehouse", "-o", "json")
     assert SECRET in stored
     listed = {row["connection_id"]: row for row in told(site, "list_connections", limit=100)["connections"]}
     row = listed["warehouse"]
@@ -519,7 +520,7 @@ def test_the_configuration_without_its_secrets(opened: Site) -> None:
     for section_name, option in (("core", "fernet_key"), ("database", "sql_alchemy_conn")):
         shown = told(opened, "get_config", section=section_name, option=option)["config"]
         assert shown[section_name][option] == "< hidden >"
-    (fernet_key,) = re.findall(r"(?m)^fernet_key = (\S+)$", (opened.home / "airflow.cfg").read_text())
+    (fernet_key,) = re.findall(r"(?m)^fernet_key = (\S+)$", (opened.folder / "airflow.cfg").read_text())
     assert fernet_key not in "".join(ANSWERS)
     assert refused(opened, "get_config", section="cor")["did_you_mean"][0] == "core"
     assert refused(opened, "get_config", section="core", option="executr")["did_you_mean"] == ["executor"]
@@ -574,4 +575,4 @@ def test_no_answer_held_a_secret(opened: Site) -> None:
     assert len(ANSWERS) > 50
     assert SECRET not in "".join(ANSWERS)
     assert "7654321987" not in "".join(ANSWERS)
-    assert httpx.get(f"{opened.root}{HEALTH}", timeout=20).status_code == 200
+    assert httpx.get(opened.health, timeout=20).status_code == 200

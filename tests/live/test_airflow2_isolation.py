@@ -21,20 +21,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from tests.live.conftest import LINE, ROOT, environment
+from devtools.airflow_process import ROOT, AirflowHome
+from tests.live.site import LINE
 
 pytestmark = pytest.mark.skipif(LINE != 2, reason="Airflow 3 has no thread-local session or login")
 
 
-def test_nested_calls_leave_the_outer_request_as_it_was(home: Path) -> None:
+def test_nested_calls_leave_the_outer_request_as_it_was(home: AirflowHome) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.live.nested_calls"],
         cwd=ROOT,
-        env=environment(home, 0),
+        env=home.environment(),
         capture_output=True,
         text=True,
         timeout=300,

@@ -28,7 +28,7 @@ import pytest
 from airflow_provider_mcp.server.catalogue import load_catalogue
 from airflow_provider_mcp.tools.api.document import Api, Operation, read_document
 from airflow_provider_mcp.tools.api.routing import choose_call
-from tests.live.conftest import LINE, TLS, Site
+from tests.live.site import LINE, TLS, Site
 
 ROOT = "/api/v2/" if LINE == 3 else "/api/v1/"
 SECRET = "s3cr3t-of-the-test"

@@ -25,8 +25,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.conftest import LINE, ROOT, Site
+from devtools.airflow_process import ROOT
 from tests.live.proxy import adding_credential
+from tests.live.site import LINE, Site
 
 CONFORMANCE = ROOT / "tests" / "fixtures" / "conformance"
 NODE = ROOT / ".node" / "node_modules"

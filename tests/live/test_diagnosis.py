@@ -26,7 +26,7 @@ from typing import Any
 
 import pytest
 
-from tests.live.conftest import LINE, Site, airflow
+from tests.live.site import LINE, Site
 
 WAIT_SECONDS = 420
 
@@ -85,8 +85,8 @@ def busy(site: Site) -> Site:
     """The site with the Dags of this module started, the slow ones first."""
     until("the Dags", lambda: result(site, "list_dags", pattern="diag_", limit=100)["total"] >= 10)
     until("demo_waiting", lambda: result(site, "list_dags", pattern="demo_waiting")["total"] == 1)
-    airflow(site.env, "pools", "set", "diagnosis_gate", "0", "closed until the test opens it")
-    airflow(site.env, "pools", "set", "demo_full_pool", "0", "full")
+    site.airflow("pools", "set", "diagnosis_gate", "0", "closed until the test opens it")
+    site.airflow("pools", "set", "demo_full_pool", "0", "full")
     start(site, "diag_mapped")
     for dag_id in ("diag_big_log", "diag_retries", "diag_flaky", "diag_versioned", "diag_sensor"):
         start(site, dag_id)
@@ -104,14 +104,14 @@ def mapped(busy: Site) -> Site:
     """
     rows = {"dag_id": "diag_mapped", "dag_run_id": "first", "task_id": "check"}
     until("150 instances", lambda: result(busy, "list_task_instances", **rows)["total"] == 150)
-    with sqlite3.connect(busy.home / "airflow.db", timeout=60) as database:
+    with sqlite3.connect(busy.folder / "airflow.db", timeout=60) as database:
         changed = database.execute(
             "UPDATE task_instance SET state = 'success', start_date = CURRENT_TIMESTAMP, "
             "end_date = CURRENT_TIMESTAMP, duration = 0, try_number = 1 "
             "WHERE dag_id = 'diag_mapped' AND task_id = 'check' AND map_index % 10 != 3"
         )
         assert changed.rowcount == 135
-    airflow(busy.env, "pools", "set", "diagnosis_gate", "16", "open")
+    busy.airflow("pools", "set", "diagnosis_gate", "16", "open")
     assert until("the end of diag_mapped", lambda: ended(busy, "diag_mapped")) == "failed"
     return busy
 
@@ -270,7 +270,7 @@ def test_a_flaky_task_and_the_figures_of_its_dag(busy: Site) -> None:
 
 def test_what_changed_since_the_last_success(busy: Site) -> None:
     assert until("the first run", lambda: ended(busy, "diag_versioned")) == "success"
-    file = busy.home / "dags" / "versioned.py"
+    file = busy.folder / "dags" / "versioned.py"
     text = file.read_text().replace(', "usd": 1.1', "").replace("@task\n", "@task(priority_weight=2)\n")
     file.write_text(text)
     if LINE == 3:

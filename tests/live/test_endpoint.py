@@ -31,7 +31,8 @@ import pytest
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from tests.live.conftest import HEALTH, LINE, ROOT, Site
+from devtools.airflow_process import ROOT
+from tests.live.site import LINE, Site
 
 TOOLS = {
     "list_dags",
@@ -269,7 +270,7 @@ def test_arguments_and_credentials_stay_out_of_the_log(site: Site) -> None:
 @pytest.mark.skipif(LINE != 2, reason="Airflow 3 keeps no sessions")
 def test_calls_leave_no_session_rows(site: Site) -> None:
     def rows() -> int:
-        with sqlite3.connect(site.home / "airflow.db") as database:
+        with sqlite3.connect(site.folder / "airflow.db") as database:
             return int(database.execute("select count(*) from session").fetchone()[0])
 
     before = rows()
@@ -311,7 +312,7 @@ def test_bad_messages(site: Site, body: bytes, headers: dict[str, str], status: 
     assert answer.status_code == status
     assert answer.json()["error"]["code"] == code
     assert "Traceback" not in answer.text
-    assert httpx.get(f"{site.root}{HEALTH}").status_code == 200
+    assert httpx.get(site.health).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -356,13 +357,13 @@ def test_sixteen_callers_at_once(site: Site, finished: dict[str, str]) -> None:
         return not site.call("get_dag", user=user, dag_id="demo_fails").get("isError")
 
     with ThreadPoolExecutor(17) as pool:
-        healthy = pool.submit(lambda: [httpx.get(f"{site.root}{HEALTH}", timeout=30) for _ in range(5)])
+        healthy = pool.submit(lambda: [httpx.get(site.health, timeout=30) for _ in range(5)])
         assert all(pool.map(call, range(16)))
         assert {answer.status_code for answer in healthy.result()} == {200}
 
 
 def test_the_audit_log_names_the_caller(site: Site, finished: dict[str, str]) -> None:
-    with sqlite3.connect(site.home / "airflow.db") as database:
+    with sqlite3.connect(site.folder / "airflow.db") as database:
         query = (
             "select distinct owner from log where dag_id = 'demo_succeeds' "
             "and (event like '%trigger%' or event like '%dag_run%')"

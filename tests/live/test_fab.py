@@ -23,21 +23,23 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.live.conftest import LINE, Site, airflow, create_users, environment, free_port
+from devtools.airflow_process import AirflowHome
+from tests.live.site import LINE, WORKERS, Site
 
 pytestmark = pytest.mark.skipif(LINE != 3, reason="Airflow 2 has FAB's users in every test")
 
 
 @pytest.fixture(scope="module")
 def fab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    home, port = tmp_path_factory.mktemp("fab"), free_port()
-    env = environment(home, port)
-    env["AIRFLOW__CORE__AUTH_MANAGER"] = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
-    # Airflow itself takes note of a deactivation only after this many seconds.
-    env["AIRFLOW__FAB__CACHE_TTL"] = "0"
-    airflow(env, "db", "migrate")
-    create_users(env)
-    with Site(home, port, env=env).served() as running:
+    options = {
+        "AIRFLOW__CORE__AUTH_MANAGER": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
+        # Airflow itself takes note of a deactivation only after this many seconds.
+        "AIRFLOW__FAB__CACHE_TTL": "0",
+    }
+    home = AirflowHome(tmp_path_factory.mktemp("fab"), options=options)
+    home.prepare()
+    home.create_users()
+    with Site(home).serving(WORKERS) as running:
         yield running
 
 
@@ -53,6 +55,6 @@ def test_the_token_of_a_deactivated_user_is_worth_nothing(fab: Site) -> None:
     token = fab.authorization("viewer")
     ping = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
     assert fab.post(ping, None, Authorization=token).status_code == 200
-    with sqlite3.connect(fab.home / "airflow.db") as database:
+    with sqlite3.connect(fab.folder / "airflow.db") as database:
         database.execute("update ab_user set active = 0 where username = 'viewer'")
     assert fab.post(ping, None, Authorization=token).status_code == 401

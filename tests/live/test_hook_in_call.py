@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.live.conftest import LINE, Site, airflow
+from tests.live.site import LINE, Site
 
 ALLOWED = {"admin": "200", "viewer": "permission_denied"}
 
@@ -31,9 +31,9 @@ ALLOWED = {"admin": "200", "viewer": "permission_denied"}
 @pytest.fixture(scope="module")
 def here(provisioned: Site) -> Iterator[str]:
     """A connection in the metadata database that has neither host nor credentials."""
-    airflow(provisioned.env, "connections", "add", "here", "--conn-type", "airflow_mcp")
+    provisioned.airflow("connections", "add", "here", "--conn-type", "airflow_mcp")
     yield "here"
-    airflow(provisioned.env, "connections", "delete", "here")
+    provisioned.airflow("connections", "delete", "here")
 
 
 @pytest.mark.parametrize("tool", ["look_in_a_thread", "look_from_the_loop"])

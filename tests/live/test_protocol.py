@@ -28,8 +28,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.live.conftest import LINE, ROOT, Site
+from devtools.airflow_process import ROOT
 from tests.live.messages import PATIENCE, TASKS, VERSION, events, modern, streaming
+from tests.live.site import LINE, Site
 
 BINARIES = ROOT / ".node" / "node_modules" / ".bin"
 

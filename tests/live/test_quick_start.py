@@ -27,7 +27,7 @@ from pathlib import Path
 import pytest
 
 from tests.documentation import ROOT, named_block
-from tests.live.conftest import LINE, Site
+from tests.live.site import LINE, Site
 
 CALL = named_block("quick-start", "call")
 CREDENTIAL = named_block("quick-start", "token") if LINE == 3 else named_block("quick-start", "basic")

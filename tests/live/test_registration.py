@@ -20,22 +20,22 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from tests.live.conftest import LINE, airflow, environment
+from devtools.airflow_process import AirflowHome
+from tests.live.site import LINE
 
 
 @pytest.mark.parametrize("lazy", ["True", "False"])
-def test_airflow_shows_the_provider_and_the_plugin(home: Path, lazy: str) -> None:
-    env = environment(home, 0) | {"AIRFLOW__CORE__LAZY_DISCOVER_PROVIDERS": lazy}
-    providers = airflow(env, "providers", "list", "--output", "plain")
+def test_airflow_shows_the_provider_and_the_plugin(home: AirflowHome, lazy: str) -> None:
+    option = {"AIRFLOW__CORE__LAZY_DISCOVER_PROVIDERS": lazy}
+    providers = home.airflow("providers", "list", "--output", "plain", **option)
     assert "apache-airflow-providers-mcp" in providers
-    plugins = airflow(env, "plugins", "--output", "json")
+    plugins = home.airflow("plugins", "--output", "json", **option)
     assert '"name": "mcp"' in plugins
     assert ("fastapi_apps" if LINE == 3 else "flask_blueprints") in plugins
-    for said in (providers, plugins, airflow(env, "version")):
+    for said in (providers, plugins, home.airflow("version", **option)):
         for printed in said.splitlines():
             if "warn" in printed.lower() or "error" in printed.lower():
                 assert "mcp" not in printed.lower()
@@ -64,12 +64,12 @@ assert create_app().extensions["airflow_provider_mcp"].built is not None, "no se
 }
 
 
-def test_the_server_is_built_before_anyone_calls(home: Path) -> None:
+def test_the_server_is_built_before_anyone_calls(home: AirflowHome) -> None:
     run(home, BUILT[LINE])
 
 
 @pytest.mark.skipif(LINE != 2, reason="only Airflow 2 builds Flask apps for its command line")
-def test_commands_that_only_manage_users_build_no_server(home: Path) -> None:
+def test_commands_that_only_manage_users_build_no_server(home: AirflowHome) -> None:
     run(
         home,
         """
@@ -83,10 +83,10 @@ assert "mcp" not in sys.modules
     )
 
 
-def run(home: Path, code: str) -> None:
+def run(home: AirflowHome, code: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env=environment(home, 0),
+        env=home.environment(),
         capture_output=True,
         text=True,
         timeout=120,

@@ -32,8 +32,8 @@ import pytest
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from tests.live.conftest import LINE, TLS, Site, environment, free_port
 from tests.live.messages import events, streaming
+from tests.live.site import LINE, TLS, WORKERS, Site
 
 RUN = "of-the-tests"
 API = "v2" if LINE == 3 else "v1"
@@ -122,14 +122,12 @@ def runs(site: Site) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def read_only(site: Site) -> Iterator[Site]:
     """A second web process that only reads, and offers no list_dag_runs."""
-    port = free_port()
-    env = environment(site.home, port)
-    env |= {
+    options = {
         "AIRFLOW__MCP__READ_ONLY": "True",
         "AIRFLOW__MCP__DISABLED_TOOLS": "list_dag_runs, delete_dag",
         "AIRFLOW__MCP__TOOLSETS": "dags, runs, tasks",
     }
-    with Site(site.home, port, env=env).served() as running:
+    with Site(site.home, options=options).serving(WORKERS) as running:
         yield running
 
 
@@ -293,7 +291,7 @@ def assert_progress_of_log(site: Site, least: int) -> None:
 
 
 def test_a_log_of_5_mb_is_answered_by_its_end(site: Site, runs: dict[str, str]) -> None:
-    folder = site.home / "logs" / "dag_id=demo_fails" / f"run_id={RUN}" / "task_id=transform"
+    folder = site.folder / "logs" / "dag_id=demo_fails" / f"run_id={RUN}" / "task_id=transform"
     file = folder / "attempt=1.log"
     written = file.read_text()
     lines = written.splitlines(keepends=True)
@@ -517,7 +515,7 @@ def test_a_dag_is_reparsed_and_deleted_once(site: Site, prefixed: Site, runs: di
 
     def comes_back() -> None:
         # A file that changed is parsed at once, others twice a minute.
-        (site.home / "dags" / "demo_many.py").touch()
+        (site.folder / "dags" / "demo_many.py").touch()
         until(lambda: any(d["dag_id"] == "demo_many" for d in ok(site, "list_dags", limit=100)["dags"]))
 
     preview, token = previewed(site, "delete_dag", dag_id="demo_many")

@@ -38,8 +38,10 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import TextContent, TextResourceContents
 
-from tests.live.conftest import LINE, ROOT, START_SECONDS, Site, airflow, environment, free_port
+from devtools.airflow_process import ROOT, START_SECONDS, AirflowHome, AirflowSite
+from devtools.ports import hold_port
 from tests.live.messages import TASKS, VERSION, modern
+from tests.live.site import LINE, WORKERS, Site
 
 CLI = ("-m", "airflow_provider_mcp.cli")
 USER = {"AIRFLOW_MCP_USERNAME": "admin", "AIRFLOW_MCP_PASSWORD": "admin"}
@@ -62,7 +64,7 @@ def by_stdio(*arguments: str, **env: str) -> StdioServerParameters:
 @contextmanager
 def http_server(*arguments: str, **env: str) -> Iterator[str]:
     """Run ``serve --transport http``; yield its endpoint."""
-    port = free_port()
+    port = hold_port()
     process = subprocess.Popen(
         [sys.executable, *CLI, "serve", "--transport", "http", "--port", str(port), *arguments],
         env=bare_environment(**env),
@@ -292,7 +294,7 @@ def test_a_run_is_a_task(site: Site, way: str, several: bool) -> None:
     there = {"conn_type": "airflow_mcp", "host": site.root, "login": "admin", "password": "admin"}
     env = {"AIRFLOW_CONN_A": json.dumps(there), "AIRFLOW_CONN_B": json.dumps(there)}
     where = ("--conn-id", "a", "--conn-id", "b") if several else ("--url", site.root)
-    env = {**env, "AIRFLOW_HOME": str(site.home)} if several else USER
+    env = {**env, "AIRFLOW_HOME": str(site.folder)} if several else USER
     which = {"instance": "b"} if several else {}
     with asking(way, *where, **env) as ask:
         run = {"dag_id": "demo_waiting", "dag_run_id": f"task-{way}-{several}", "unpause": True}
@@ -335,29 +337,28 @@ class Mortal(Site):
     def restart(self, **env: str) -> None:
         self.stop()
         self.env |= env
-        self.start_web()
+        self.start_web(WORKERS)
 
 
 @pytest.fixture(scope="module")
-def mortal(home: Path, site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mortal]:
-    port = free_port()
+def mortal(home: AirflowHome, site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mortal]:
     secrets = tmp_path_factory.mktemp("secrets") / "connections.json"
     secrets.write_text("{}")
-    env = environment(home, port) | {
+    options = {
         "AIRFLOW__MCP__CONN_ID": "mcp_narrow",
         "AIRFLOW__SECRETS__BACKEND": "airflow.secrets.local_filesystem.LocalFilesystemBackend",
         "AIRFLOW__SECRETS__BACKEND_KWARGS": json.dumps({"connections_file_path": str(secrets)}),
         "AIRFLOW__API_AUTH__JWT_EXPIRATION_TIME": "8",
     }
-    running = Mortal(home, port, env=env)
+    running = Mortal(home, options=options)
     connection = ["--conn-type", "airflow_mcp", "--conn-extra", json.dumps({"disabled_tools": "list_dags"})]
-    airflow(env, "connections", "add", "mcp_narrow", *connection)
+    running.airflow("connections", "add", "mcp_narrow", *connection)
     try:
-        running.start_web()
+        running.start_web(WORKERS)
         yield running
     finally:
         running.stop()
-        airflow(env, "connections", "delete", "mcp_narrow")
+        running.airflow("connections", "delete", "mcp_narrow")
 
 
 def embedded_tools(site: Site) -> set[str]:
@@ -391,9 +392,7 @@ def test_a_connection_narrows_what_is_served_while_it_is_served(site: Site) -> N
     env = {key: value for key, value in site.env.items() if key.startswith("AIRFLOW")}
 
     def store(**extra: Any) -> None:
-        airflow(
-            site.env, "connections", "add", "served", "--conn-json", json.dumps({**where, "extra": extra})
-        )
+        site.airflow("connections", "add", "served", "--conn-json", json.dumps({**where, "extra": extra}))
 
     async def run() -> None:
         async with Client(by_stdio("--conn-id", "served", **env)) as client:
@@ -404,7 +403,7 @@ def test_a_connection_narrows_what_is_served_while_it_is_served(site: Site) -> N
             refused = (await client.call_tool("set_connection", confirmed)).structured_content or {}
             assert refused["error"]["code"] == "permission_denied"
             assert "served" in refused["error"]["message"]
-            airflow(site.env, "connections", "delete", "served")
+            site.airflow("connections", "delete", "served")
             store(read_only=True)
             until = time.monotonic() + 60
             while "pause_dag" in await offered(client):
@@ -416,14 +415,14 @@ def test_a_connection_narrows_what_is_served_while_it_is_served(site: Site) -> N
     try:
         anyio.run(run)
     finally:
-        airflow(site.env, "connections", "delete", "served")
+        site.airflow("connections", "delete", "served")
 
 
 async def offered(client: Client) -> set[str]:
     return {tool.name for tool in (await client.list_tools()).tools}
 
 
-def test_a_session_outlives_its_token_and_its_server(home: Path, mortal: Mortal) -> None:
+def test_a_session_outlives_its_token_and_its_server(mortal: Mortal) -> None:
     """The token expires; the server dies, and returns with other keys, an environment variable's policy
     and, on Airflow 3, FAB's users in place of the simple auth manager's."""
     env = {"AIRFLOW__MCP__CONN_ID": "mcp_from_env"}
@@ -432,9 +431,8 @@ def test_a_session_outlives_its_token_and_its_server(home: Path, mortal: Mortal)
     )
     if LINE == 3:
         env |= {"AIRFLOW__API_AUTH__JWT_SECRET": "fedcba9876543210" * 4, "AIRFLOW__CORE__AUTH_MANAGER": FAB}
-        airflow(mortal.env | env, "db", "migrate")
-        person = ["-u", "admin", "-p", "admin", "-f", "A", "-l", "B", "-e", "a@example.org", "-r", "Admin"]
-        airflow(mortal.env | env, "users", "create", *person)
+        mortal.airflow("db", "migrate", **env)
+        mortal.home.create_users(**env)
 
     async def run() -> None:
         async with Client(by_stdio("--url", mortal.root, **USER)) as client:
@@ -513,7 +511,9 @@ def test_a_session_outlives_the_tokens_of_a_command(mortal: Mortal, tmp_path: Pa
 def test_the_standard_output_carries_only_the_protocol(site: Site) -> None:
     where = {"conn_type": "airflow_mcp", "host": site.root, "login": "admin", "password": "admin"}
     env = bare_environment(
-        AIRFLOW_HOME=str(site.home), AIRFLOW__LOGGING__LOGGING_LEVEL="DEBUG", AIRFLOW_CONN_A=json.dumps(where)
+        AIRFLOW_HOME=str(site.folder),
+        AIRFLOW__LOGGING__LOGGING_LEVEL="DEBUG",
+        AIRFLOW_CONN_A=json.dumps(where),
     )
     messages = (
         INITIALIZE,
@@ -586,7 +586,7 @@ def test_check_says_what_does_not_work(site: Site) -> None:
     assert "FAIL" in done.stdout
     assert ("public role" in done.stdout) == (LINE == 2)
     assert "wrong-one" not in done.stdout + done.stderr
-    gone = run_cli("check", "--url", f"http://127.0.0.1:{free_port()}", **USER)
+    gone = run_cli("check", "--url", f"http://127.0.0.1:{hold_port()}", **USER)
     assert gone.returncode == 1
     assert "cannot be reached" in gone.stdout
 
@@ -601,50 +601,19 @@ def test_airflows_own_page_is_no_api(site: Site) -> None:
 @pytest.fixture(scope="module")
 def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The root of an Airflow 2, beside the Airflow 3 of this run."""
-    program = Path(sys.executable).parents[2] / "airflow2" / "bin" / "airflow"
-    assert program.exists(), "this test needs both lines: make airflow2 airflow3"
-    folder, port = tmp_path_factory.mktemp("airflow2"), free_port()
-    env = {k: v for k, v in os.environ.items() if not k.startswith("AIRFLOW")} | {
-        "AIRFLOW_HOME": str(folder),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "examples" / "dags"),
-        "AIRFLOW__API__AUTH_BACKENDS": "airflow.api.auth.backend.basic_auth",
-        "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
-    }
-
-    def run(*arguments: str) -> None:
-        done = subprocess.run([program, *arguments], env=env, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done
-
-    run("db", "migrate")
-    run("sync-perm")
-    person = ["-u", "admin", "-p", "admin", "-f", "A", "-l", "B", "-e", "a@example.org", "-r", "Admin"]
-    run("users", "create", *person)
-    run("dags", "reserialize")
-    log = (folder / "webserver.log").open("wb")
-    address = ["--hostname", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    web = subprocess.Popen(
-        [program, "webserver", *address], env=env, stdout=log, stderr=log, start_new_session=True
-    )
-    try:
-        until = time.monotonic() + START_SECONDS
-        while time.monotonic() < until:
-            assert web.poll() is None, (folder / "webserver.log").read_text()
-            try:
-                if httpx.get(f"http://127.0.0.1:{port}/health", timeout=5).status_code == 200:
-                    break
-            except httpx.HTTPError:
-                time.sleep(0.5)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        web.terminate()
-        web.wait(30)
+    binaries = Path(sys.executable).parents[2] / "airflow2" / "bin"
+    assert (binaries / "airflow").exists(), "this test needs both lines: make airflow2 airflow3"
+    home = AirflowHome(tmp_path_factory.mktemp("airflow2"), binaries, line=2, users=["admin"])
+    home.prepare(ROOT / "examples" / "dags")
+    home.airflow("dags", "reserialize")
+    with AirflowSite(home).serving() as running:
+        yield running.root
 
 
 def connections_to(site: Site, second: str) -> dict[str, str]:
     """Return the environment in which ``three`` and ``two`` are connections."""
     return {
-        "AIRFLOW_HOME": str(site.home),
+        "AIRFLOW_HOME": str(site.folder),
         "AIRFLOW_CONN_THREE": json.dumps(
             {"conn_type": "airflow_mcp", "host": site.root, "login": "admin", "password": "admin"}
         ),
@@ -749,7 +718,7 @@ if LINE == 3:
 def test_a_dag_uses_the_hook(site: Site) -> None:
     """That of examples/dags/demo_hook.py."""
     where = {"conn_type": "airflow_mcp", "host": site.root, "login": "admin", "password": "admin"}
-    airflow(site.env, "connections", "add", "demo_airflow", "--conn-json", json.dumps(where))
+    site.airflow("connections", "add", "demo_airflow", "--conn-json", json.dumps(where))
     result = site.call("trigger_dag", dag_id="demo_hook", dag_run_id="once", unpause=True, wait_seconds=45)
     for _ in range(5):
         assert not result.get("isError"), result
@@ -769,7 +738,7 @@ def test_the_hook_tests_its_connection(site: Site) -> None:
     env = site.env | {
         "AIRFLOW_CONN_GOOD": json.dumps({**user, "host": site.root, "password": "admin"}),
         "AIRFLOW_CONN_BAD": json.dumps({**user, "host": site.root, "password": "wrong-one"}),
-        "AIRFLOW_CONN_GONE": json.dumps({**user, "host": f"http://127.0.0.1:{free_port()}"}),
+        "AIRFLOW_CONN_GONE": json.dumps({**user, "host": f"http://127.0.0.1:{hold_port()}"}),
         "AIRFLOW_CONN_HERE": json.dumps(user),
     }
     done = subprocess.run(
@@ -809,11 +778,10 @@ def test_the_connection_form(site: Site) -> None:
         assert label in shown
 
 
-def test_airflow_says_nothing_of_the_connection_type_but_lists_it(home: Path) -> None:
-    env = environment(home, 0)
-    hooks = airflow(env, "providers", "hooks", "--output", "plain")
+def test_airflow_says_nothing_of_the_connection_type_but_lists_it(home: AirflowHome) -> None:
+    hooks = home.airflow("providers", "hooks", "--output", "plain")
     assert "airflow_mcp" in hooks
-    for said in (hooks, airflow(env, "providers", "widgets", "--output", "plain")):
+    for said in (hooks, home.airflow("providers", "widgets", "--output", "plain")):
         for printed in said.splitlines():
             if "warn" in printed.lower() or "error" in printed.lower():
                 assert "mcp" not in printed.lower()

@@ -23,36 +23,45 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.live.conftest import Site
+from devtools.airflow_process import AirflowSite
 
 
-def web_processes(site: Site) -> Iterator[Path]:
+def web_processes(site: AirflowSite) -> Iterator[Path]:
     """Yield ``/proc/<pid>`` of the web process and its workers."""
-    group = site.processes[0].pid
+    return _in_groups({site.web.pid})
+
+
+def _in_groups(groups: set[int]) -> Iterator[Path]:
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if os.getpgid(int(process.name)) == group:
+            if os.getpgid(int(process.name)) in groups:
                 yield process
         except ProcessLookupError:
             continue
 
 
-def resident(site: Site) -> float:
+def resident(site: AirflowSite) -> float:
     """Return the memory of the web process and its workers in MiB; what they share counts once."""
     return sum(_field(process, "Pss", "smaps_rollup") for process in web_processes(site)) / 1024
 
 
-def resident_of_worker(site: Site) -> float:
+def resident_of_all(site: AirflowSite) -> float:
+    """Return the memory of all processes of an Airflow in MiB; what they share counts once."""
+    groups = {process.pid for process in site.processes.values()}
+    return sum(_field(process, "Pss", "smaps_rollup") for process in _in_groups(groups)) / 1024
+
+
+def resident_of_worker(site: AirflowSite) -> float:
     """Return the resident memory of the largest process, which is a worker, in MiB."""
     return max(_field(process, "VmRSS") for process in web_processes(site)) / 1024
 
 
-def threads(site: Site) -> int:
+def threads(site: AirflowSite) -> int:
     """Return how many threads the web process and its workers have."""
     return sum(_field(process, "Threads") for process in web_processes(site))
 
 
-def open_files(site: Site) -> int:
+def open_files(site: AirflowSite) -> int:
     """Return how many file handles the web process and its workers have open."""
     total = 0
     for process in web_processes(site):

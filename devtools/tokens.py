@@ -22,7 +22,7 @@ import json
 import subprocess
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parents[2] / ".node"
+FOLDER = Path(__file__).resolve().parents[1] / ".node"
 PROGRAM = (
     "const {encode} = require('gpt-tokenizer/encoding/o200k_base');"
     "const texts = JSON.parse(require('fs').readFileSync(0, 'utf8'));"
