@@ -45,7 +45,7 @@ def say(text: str) -> None:
 def stop_on_signals() -> None:
     """Let the first of these signals end the demo, also in the background, where a shell ignores SIGINT."""
 
-    def stop(number: int, frame: FrameType | None) -> None:
+    def stop(_number: int, _frame: FrameType | None) -> None:
         ignore_signals()
         raise KeyboardInterrupt
 

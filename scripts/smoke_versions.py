@@ -25,7 +25,6 @@ without any constraint, as an administrator adds a provider to an installation t
 from __future__ import annotations
 
 import argparse
-import base64
 import concurrent.futures
 import contextlib
 import csv
@@ -34,25 +33,21 @@ import json
 import os
 import re
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import tarfile
 import time
-import urllib.error
-import urllib.request
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+from devtools.airflow_process import ROOT, AirflowError, AirflowHome, AirflowSite
+
 WORK = ROOT / ".versions"
 PAGE = ROOT / "docs" / "tested-versions.rst"
 PROVIDER = "apache-airflow-providers-mcp"
-START_SECONDS = 300
 PYTHONS = {
     "2.7": ("3.10", "3.11"),
     "2.8": ("3.10", "3.11"),
@@ -87,17 +82,16 @@ NOTED = ("mcp", "httpx", "pluggy", "pydantic")
 COLUMNS = ("Airflow", "Python", "installed", "dependencies", *NOTED, "web framework", "result")
 REFERENCE_TOOLS = {"list_dags", "get_airflow_info", "list_dag_runs", "get_dag", "get_system_health"}
 MODERN = "2026-07-28"
-SECRET = "0123456789abcdef" * 4
 
 
-class Failed(Exception):  # noqa: N818
+class Failed(AirflowError):  # noqa: N818
     """A check did not hold."""
 
 
-def check(holds: object, said: str) -> None:
-    """Fail with ``said`` unless ``holds``."""
+def check(holds: object, otherwise: str) -> None:
+    """Fail with ``otherwise`` unless ``holds``."""
     if not holds:
-        raise Failed(said)
+        raise Failed(otherwise)
 
 
 def say(text: str) -> None:
@@ -117,12 +111,6 @@ def run(command: Sequence[str | Path], env: Mapping[str, str] | None = None) -> 
     )
     check(done.returncode == 0, f"`{' '.join(map(str, command))}` failed:\n{done.stdout[-4000:]}")
     return done.stdout
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def find_python(version: str) -> Path:
@@ -250,54 +238,32 @@ class Environment:
     """A clean environment with Airflow, and a web process in it."""
 
     line: Line
-    port: int = field(default_factory=free_port)
-    authorization: str = ""
-    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    site: AirflowSite | None = field(default=None, init=False, repr=False)
 
     @property
     def folder(self) -> Path:
         return WORK / "env" / self.line.slug
 
-    @property
-    def home(self) -> Path:
-        return WORK / "home" / self.line.slug
-
-    @property
-    def root(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
     @functools.cached_property
-    def env(self) -> dict[str, str]:
-        """The variables of its Airflow; nothing of the repository is on a path."""
-        inherited = {
-            k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "PYTHON", "VIRTUAL"))
-        }
-        env = {
-            **inherited,
-            "AIRFLOW_HOME": str(self.home),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(self.home / "dags"),
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    def home(self) -> AirflowHome:
+        """Its Airflow; nothing of the repository is on a path."""
+        options = {
             # `get_config` reads what Airflow hides unless it is told otherwise.
             f"AIRFLOW__{'API' if self.line.major == 3 else 'WEBSERVER'}__EXPOSE_CONFIG": "True",
-            "PATH": f"{self.folder / 'bin'}{os.pathsep}{inherited['PATH']}",
-            "NO_PROXY": "*",
         }
         if self.line.major == 2:
-            backends = ",".join(f"airflow.api.auth.backend.{name}" for name in ("basic_auth", "session"))
-            return env | {
-                "AIRFLOW__API__AUTH_BACKENDS": backends,
-                "AIRFLOW__WEBSERVER__SECRET_KEY": SECRET,
-                "AIRFLOW__WEBSERVER__WORKERS": "1",
-                # `airflow sync-perm` has done it.
-                f"AIRFLOW__{'WEBSERVER' if self.line.has_fab_inside else 'FAB'}__UPDATE_FAB_PERMS": "False",
-            }
-        return env | {
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / "passwords.json"),
-            "AIRFLOW__API__WORKERS": "1",
-            "AIRFLOW__API__SECRET_KEY": SECRET,
-            "AIRFLOW__API_AUTH__JWT_SECRET": SECRET,
-        }
+            # `airflow sync-perm` has done it.
+            options[f"AIRFLOW__{'WEBSERVER' if self.line.has_fab_inside else 'FAB'}__UPDATE_FAB_PERMS"] = (
+                "False"
+            )
+        return AirflowHome(
+            WORK / "home" / self.line.slug,
+            self.folder / "bin",
+            self.line.major,
+            users=["admin"],
+            inherited={k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL"))},
+            options=options,
+        )
 
     def pip(self, *arguments: str | Path) -> str:
         """Run pip, as an administrator does to add a provider."""
@@ -308,17 +274,15 @@ class Environment:
         listed = json.loads(self.pip("list", "--format=json").splitlines()[-1])
         return {row["name"].lower().replace("_", "-"): row["version"] for row in listed}
 
-    def airflow(self, *arguments: str) -> str:
-        return run([self.folder / "bin" / "airflow", *arguments], self.env)
-
     def install_airflow(self, built: Built) -> None:
         self.remove()
-        self.home.mkdir(parents=True)
+        self.home.folder.mkdir(parents=True)
         constraints = self.line.constraints.read_text(encoding="utf-8")
         how: list[str] = []
         if self.line.dependencies == "of its release":
             constraints, how = "", ["--exclude-newer", RELEASED[self.line.minor]]
-        (self.home / "constraints.txt").write_text(constraints, encoding="utf-8")
+        file = self.home.folder / "constraints.txt"
+        file.write_text(constraints, encoding="utf-8")
         run([find_python(self.line.python), "-m", "venv", "--without-pip", self.folder])
         wanted = [f"apache-airflow=={self.line.release}"]
         if self.line.has_fab and not self.line.has_fab_inside:
@@ -328,116 +292,23 @@ class Environment:
             how = ["--resolution", "lowest-direct"]
         # uv: this part is the scenery, and by far the most of the work.
         uv = ["nice", "-n", "10", installers() / "uv", "pip", "install", "-q", "--system-certs", *how]
-        run([*uv, "--python", self.folder / "bin" / "python", "-c", self.home / "constraints.txt", *wanted])
+        run([*uv, "--python", self.folder / "bin" / "python", "-c", file, *wanted])
 
-    def create_site(self) -> None:
-        """Create the database, the users and the example Dags."""
-        shutil.copytree(ROOT / "examples" / "dags", self.home / "dags")
-        if self.line.major == 3:
-            (self.home / "passwords.json").write_text(json.dumps({"admin": "admin"}), encoding="utf-8")
-        self.airflow("db", "migrate")
-        if self.line.has_fab:
-            self.airflow("sync-perm")
-            person = ["-f", "Ada", "-l", "Min", "-e", "ada@example.org", "-r", "Admin"]
-            self.airflow("users", "create", "-u", "admin", "-p", "admin", *person)
-        self.airflow("dags", "reserialize")
-
-    def start_web(self) -> None:
-        """Start the web process and wait until it is healthy."""
-        if self.line.major == 3:
-            command = ["api-server", "--host", "127.0.0.1", "--port", str(self.port)]
-        else:
-            command = ["webserver", "--hostname", "127.0.0.1", "--port", str(self.port)]
-        env = self.env
-        with self.log_file.open("wb") as log:
-            self.process = subprocess.Popen(
-                [self.folder / "bin" / "airflow", *command],
-                env=env,
-                cwd=WORK,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        health = "/api/v2/monitor/health" if self.line.major == 3 else "/health"
-        until = time.monotonic() + START_SECONDS
-        while time.monotonic() < until:
-            check(self.process.poll() is None, f"the web process has stopped:\n{self.log()}")
-            try:
-                if self.request("GET", health)[0] == 200:
-                    return
-            except OSError:
-                pass
-            time.sleep(0.5)
-        raise Failed(f"the web process did not start in {START_SECONDS} s:\n{self.log()}")
-
-    @property
-    def log_file(self) -> Path:
-        return self.home / "web.log"
-
-    def log(self) -> str:
-        return self.log_file.read_text(encoding="utf-8", errors="replace")[-6000:]
-
-    def request(
-        self, method: str, route: str, message: Any = None, headers: Mapping[str, str] | None = None
-    ) -> tuple[int, dict[str, str], Any]:
-        """Send a request; return status, headers (by lower-case name) and what the JSON answer holds."""
-        sent = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
-        request = urllib.request.Request(
-            self.root + route,
-            None if message is None else json.dumps(message).encode(),
-            {**sent, **(headers or {})},
-            method=method,
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
-                status, got, body = answer.status, answer.headers, answer.read()
-        except urllib.error.HTTPError as refused:
-            status, got, body = refused.code, refused.headers, refused.read()
-        is_json = "json" in got.get("Content-Type", "")
-        return status, {k.lower(): v for k, v in got.items()}, json.loads(body) if is_json else body
-
-    def log_in(self) -> None:
-        if self.line.major == 2:
-            self.authorization = "Basic " + base64.b64encode(b"admin:admin").decode()
-            return
-        person = {"username": "admin", "password": "admin"}
-        status, _, answer = self.request("POST", "/auth/token", person)
-        check(status in (200, 201), f"POST /auth/token answered {status}: {answer}")
-        self.authorization = "Bearer " + answer["access_token"]
-
-    def rpc(self, method: str, params: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Any:
-        """Send a message of the protocol with the credential; return its result."""
-        message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-        sent = {"Authorization": self.authorization, **(headers or {})}
-        status, _, answer = self.request("POST", "/mcp/v1", message, sent)
-        check(
-            status == 200 and "result" in answer,
-            f"{method} {params} answered {status} {answer}\n{self.log()}",
-        )
-        return answer["result"]
-
-    def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
-        """Call a tool; return its structured content."""
-        result = self.rpc("tools/call", {"name": tool, "arguments": arguments})
-        check(not result.get("isError"), f"{tool} {arguments} failed: {result}\n{self.log()}")
-        content: dict[str, Any] = result["structuredContent"]
-        return content
+    def start(self) -> AirflowSite:
+        """Create the database, the users and the example Dags; start the web process."""
+        self.home.prepare(ROOT / "examples" / "dags")
+        self.home.airflow("dags", "reserialize")
+        self.site = AirflowSite(self.home)
+        self.site.start_web()
+        return self.site
 
     def stop(self) -> None:
-        if self.process is None:
-            return
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGTERM)
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-        self.process = None
+        if self.site is not None:
+            self.site.stop()
 
     def remove(self) -> None:
         self.stop()
-        for folder in (self.folder, self.home):
+        for folder in (self.folder, self.home.folder):
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -462,32 +333,33 @@ def install_provider(site: Environment, built: Built) -> None:
     say(f"{site.line}: the provider added {added}")
 
 
-def check_commands(site: Environment) -> None:
+def check_commands(home: AirflowHome) -> None:
     """``airflow`` shows the provider and the plugin, and says nothing against them."""
-    providers = site.airflow("providers", "list", "--output", "plain")
+    providers = home.airflow("providers", "list", "--output", "plain")
     check(PROVIDER in providers, f"`airflow providers list` does not list it:\n{providers}")
-    plugins = site.airflow("plugins", "--output", "json")
-    mounted = "fastapi_apps" if site.line.major == 3 else "flask_blueprints"
+    plugins = home.airflow("plugins", "--output", "json")
+    mounted = "fastapi_apps" if home.line == 3 else "flask_blueprints"
     check(
         '"name": "mcp"' in plugins and mounted in plugins, f"`airflow plugins` does not list it:\n{plugins}"
     )
-    for said in (providers, plugins):
-        for printed in said.lower().splitlines():
+    for output in (providers, plugins):
+        for printed in output.lower().splitlines():
             loud = "mcp" in printed and ("warn" in printed or "error" in printed)
             check(not loud, f"an `airflow` command says: {printed}")
 
 
-def check_endpoint(site: Environment) -> int:
+def check_endpoint(site: AirflowSite, release: str) -> int:
     """What a stranger and an admin get of the endpoint; return how many tools were called."""
     for method in ("initialize", "tools/list"):
         message = {"jsonrpc": "2.0", "id": 1, "method": method}
         for headers in ({}, {"Authorization": "Basic YWRtaW46d3Jvbmc="}, {"Authorization": "Bearer wrong"}):
-            status, got, _ = site.request("POST", "/mcp/v1", message, headers)
-            check(status == 401, f"{method} with {headers} answered {status}\n{site.log()}")
-            check(got.get("www-authenticate", "").startswith("Bearer"), f"no challenge: {got}")
-    status, got, _ = site.request("GET", "/mcp/v1")
-    check(status == 405 and got.get("allow") == "POST", f"GET answered {status} {got}")
-    site.log_in()
+            refused = site.request("POST", site.url, message, headers)
+            check(refused.status == 401, f"{method} with {headers} answered {refused}\n{site.log()}")
+            check(
+                refused.headers.get("www-authenticate", "").startswith("Bearer"), f"no challenge: {refused}"
+            )
+    refused = site.request("GET", site.url)
+    check(refused.status == 405 and refused.headers.get("allow") == "POST", f"GET answered {refused}")
 
     person = {"name": "smoke", "version": "1"}
     hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": person}
@@ -497,12 +369,12 @@ def check_endpoint(site: Environment) -> int:
         for key, value in (("protocolVersion", MODERN), ("clientInfo", person), ("clientCapabilities", {}))
     }
     modern = {"MCP-Protocol-Version": MODERN, "Mcp-Method": "server/discover"}
-    found = site.rpc("server/discover", {"_meta": meta}, modern)
+    found = site.rpc("server/discover", {"_meta": meta}, headers=modern)
     check(MODERN in found["supportedVersions"], f"server/discover answered {found}")
     modern = {"MCP-Protocol-Version": MODERN, "Mcp-Method": "tools/call", "Mcp-Name": "get_airflow_info"}
     call = {"name": "get_airflow_info", "arguments": {}, "_meta": meta}
-    info = site.rpc("tools/call", call, modern)["structuredContent"]
-    check(info["version"] == site.line.release, f"get_airflow_info answered {info}")
+    info = site.rpc("tools/call", call, headers=modern)["structuredContent"]
+    check(info["version"] == release, f"get_airflow_info answered {info}")
 
     tools = {tool["name"]: tool for tool in site.rpc("tools/list", {})["tools"]}
     check(set(tools) >= REFERENCE_TOOLS, f"tools/list holds only {sorted(tools)}")
@@ -511,15 +383,22 @@ def check_endpoint(site: Environment) -> int:
     return len(called)
 
 
-def call_tools(site: Environment, tools: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+def call_tools(site: AirflowSite, tools: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """Call every read tool that needs no more than a Dag and its run, and trigger one; yield their names."""
-    listed = site.call("list_dags")
+
+    def call(tool: str, **arguments: Any) -> dict[str, Any]:
+        result = site.call(tool, **arguments)
+        check(not result.get("isError"), f"{tool} {arguments} failed: {result}\n{site.log()}")
+        content: dict[str, Any] = result["structuredContent"]
+        return content
+
+    listed = call("list_dags")
     check(listed["total"] >= 5, f"list_dags answered {listed}")
-    site.call("trigger_dag", dag_id="demo_params", dag_run_id="smoke", conf={"region": "us"}, unpause=True)
+    call("trigger_dag", dag_id="demo_params", dag_run_id="smoke", conf={"region": "us"}, unpause=True)
     yield "trigger_dag"
-    runs = site.call("list_dag_runs", dag_id="demo_params")
+    runs = call("list_dag_runs", dag_id="demo_params")
     check([row["dag_run_id"] for row in runs["dag_runs"]] == ["smoke"], f"list_dag_runs answered {runs}")
-    info = site.call("get_airflow_info", include=["version", "providers", "plugins"])
+    info = call("get_airflow_info", include=["version", "providers", "plugins"])
     check("mcp" in info["plugins"] and PROVIDER in info["providers"], f"get_airflow_info answered {info}")
     known: dict[str, Any] = {
         "dag_id": "demo_params",
@@ -532,7 +411,7 @@ def call_tools(site: Environment, tools: Mapping[str, Mapping[str, Any]]) -> Ite
         if tool["annotations"]["readOnlyHint"] and set(required) <= set(known):
             # Of a tool about a Dag, also which run; a list is asked for whole.
             takes = tool["inputSchema"].get("properties", {}) if required else {}
-            site.call(name, **{argument: known[argument] for argument in known if argument in takes})
+            call(name, **{argument: known[argument] for argument in known if argument in takes})
             yield name
 
 
@@ -541,10 +420,8 @@ def starts_alone(line: Line, built: Built) -> str | None:
     site = Environment(line)
     try:
         site.install_airflow(built)
-        site.create_site()
-        site.start_web()
-        site.log_in()
-    except Failed as failure:
+        site.start().authorization()
+    except AirflowError as failure:
         return str(failure)
     finally:
         site.remove()
@@ -565,11 +442,10 @@ def smoke(line: Line, built: Built, *, keep: bool = False) -> dict[str, str]:
             **{name: has[name] for name in NOTED},
             "web framework": " ".join(f"{n} {has[n]}" for n in frameworks),
         }
-        site.create_site()
-        check_commands(site)
-        site.start_web()
-        count = check_endpoint(site)
-    except Failed as failure:
+        running = site.start()
+        check_commands(site.home)
+        count = check_endpoint(running, line.release)
+    except AirflowError as failure:
         say(f"{line}: FAILED: {failure}")
         site.stop()
         if keep:
