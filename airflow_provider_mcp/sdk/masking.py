@@ -97,10 +97,10 @@ _LIKE_SENSITIVE = re.compile(r"fernet|_conn(_async)?$|kwargs?(__|$)|engine_args$
 _PLACES = frozenset({"continuation_token", "file_token"})
 """Named like secrets, but nothing more than places in a list or a file, without which no call goes on."""
 
-_NAME = re.compile(
-    r"(?<![\w.-])(?P<quote>[\"']?)(?P<name>[\w.-]{1,100})(?P=quote)(?:=|(?<=[\"'])\s{0,4}[:=]\s{0,4})"
-)
+_ASSIGNMENT = re.compile(r"(?P<quote>[\"'])\s{0,4}[:=]\s{0,4}|=")
 """``name=``, as in the query of an address or in a DSN, and ``'name': ``, as Python prints it."""
+
+_NAME = re.compile(r"[\w.-]{1,100}")
 
 _VALUE = re.compile(r"\"([^\"\n]*)\"|'([^'\n]*)'|[^&;,\s\"']+")
 
@@ -209,8 +209,9 @@ class Masker:
 
     def _mask_settings(self, text: str) -> str:
         pieces, done = [], 0
-        for found in _NAME.finditer(text):
-            if found.start() < done or not self.is_secret_name(found["name"]):
+        for found in _ASSIGNMENT.finditer(text):
+            name = _name_before(text, found) if found.start() >= done else None
+            if name is None or not self.is_secret_name(name):
                 continue
             value = _VALUE.match(text, found.end())
             bare = value and (value[1] or value[2] or value[0])
@@ -221,6 +222,17 @@ class Masker:
             done = value.end()
             self._count += 1
         return "".join([*pieces, text[done:]])
+
+
+def _name_before(text: str, assignment: re.Match[str]) -> str | None:
+    """Return the name before ``=`` or ``:``; None if there is none, or its quotes do not match."""
+    end = assignment.start()
+    backwards = _NAME.match(text[max(0, end - 100) : end][::-1])
+    if backwards is None:
+        return None
+    begin = end - backwards.end()
+    quote = assignment["quote"]
+    return backwards[0][::-1] if quote is None or text[begin - 1 : begin] == quote else None
 
 
 def _parse(text: str) -> Any:

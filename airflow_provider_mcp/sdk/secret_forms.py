@@ -125,6 +125,16 @@ FORMS = (
     ),
 )
 
+_SHORTEST = 16
+"""No form is shorter than this."""
+
+_LONG = 1000
+"""A text from which on it costs less to look for each mark than for any of them."""
+
+_ANY_MARK = re.compile(
+    "|".join(re.escape(mark) for mark in sorted({m for form in FORMS for m in form.marks}))
+)
+
 _KEY_BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _KEY_END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _KEY_LINES = re.compile(r"(?:\s|\\[nr]|[A-Za-z0-9+/=]{16,})*")
@@ -155,6 +165,8 @@ class FormMasker:
             text = self._mask_keys(text)
         if "://" in text and "@" in text:
             text = self._mask_addresses(text)
+        if len(text) < _SHORTEST or (len(text) < _LONG and not _ANY_MARK.search(text)):
+            return text
         for form in FORMS:
             if any(mark in text for mark in form.marks):
                 text = form.pattern.sub(self._replace, text)

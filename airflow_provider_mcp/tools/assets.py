@@ -45,6 +45,7 @@ from airflow_provider_mcp.tools.shared.arguments import AnyRunId
 from airflow_provider_mcp.tools.shared.icons import ASSETS_ICON
 from airflow_provider_mcp.tools.shared.latest import LATEST, find_run_filter
 from airflow_provider_mcp.tools.shared.matching import fetch_matching
+from airflow_provider_mcp.tools.shared.previews import summarize
 from airflow_provider_mcp.tools.shared.reads import find_row, read_pages
 from airflow_provider_mcp.tools.shared.rows import drop_empty
 
@@ -244,7 +245,7 @@ async def _preview_event(airflow: Airflow, asset: str, extra: JSONObject | None 
         asset=found["name"],
         uri=found["uri"],
         starts=[dag["dag_id"] for dag in found.get("scheduled_dags") or []],
-        extra=airflow.redact(extra),
+        extra=summarize(airflow.redact(extra)),
     )
 
 

@@ -42,7 +42,7 @@ from airflow_provider_mcp.sdk import (
 from airflow_provider_mcp.tools.shared.arguments import Pattern
 from airflow_provider_mcp.tools.shared.matching import fetch_matching
 from airflow_provider_mcp.tools.shared.misses import miss_row
-from airflow_provider_mcp.tools.shared.previews import Change, Deleted
+from airflow_provider_mcp.tools.shared.previews import Change, Deleted, summarize
 from airflow_provider_mcp.tools.shared.reads import find_row
 from airflow_provider_mcp.tools.shared.rows import drop_empty
 from airflow_provider_mcp.tools.shared.versions import read_release
@@ -76,6 +76,11 @@ def _show(airflow: Airflow, row: JSONObject) -> JSONObject:
     """Return a connection without its password, and with the secrets of its other fields masked."""
     shown = airflow.redact({key: row.get(key) for key in _SHOWN})
     return drop_empty({**shown, "extra": _mask_extra(airflow, row.get("extra"))})
+
+
+def _preview(airflow: Airflow, row: JSONObject) -> JSONObject:
+    """Return a connection as a preview shows it."""
+    return {name: summarize(value) for name, value in _show(airflow, row).items()}
 
 
 def _mask_extra(airflow: Airflow, extra: str | None) -> JSON:
@@ -190,14 +195,14 @@ async def _preview_set_connection(
     fields = _fields(conn_type, description, host, port, schema_, login, password, extra)
     found = await find_row(airflow, path("connections/{}", conn_id))
     _check_fields(found, conn_id, fields)
-    after = _show(airflow, {"connection_id": conn_id, **(found or {}), **fields})
+    after = _preview(airflow, {"connection_id": conn_id, **(found or {}), **fields})
     if "password" in fields:
         after["password"] = MASK
     return Change(
         action="change a connection: the fields given replace what is there"
         if found
         else "create a connection",
-        before=_show(airflow, found) if found else None,
+        before=_preview(airflow, found) if found else None,
         after=after,
     )
 
@@ -231,7 +236,7 @@ async def set_connection(
 async def _preview_delete_connection(airflow: Airflow, conn_id: str) -> Change:
     return Change(
         action="delete a connection, with its password",
-        before=_show(airflow, await _get_row(airflow, conn_id)),
+        before=_preview(airflow, await _get_row(airflow, conn_id)),
     )
 
 
@@ -246,7 +251,7 @@ async def delete_connection(airflow: Airflow, conn_id: ConnId) -> Deleted:
 async def _preview_test_connection(airflow: Airflow, conn_id: str) -> Change:
     return Change(
         action="connect to what the connection names, from Airflow's web process",
-        before=_show(airflow, await _get_row(airflow, conn_id)),
+        before=_preview(airflow, await _get_row(airflow, conn_id)),
     )
 
 

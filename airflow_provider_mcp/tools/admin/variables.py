@@ -41,7 +41,7 @@ from airflow_provider_mcp.tools.shared.arguments import Pattern
 from airflow_provider_mcp.tools.shared.masking import redact_off_loop
 from airflow_provider_mcp.tools.shared.matching import fetch_matching
 from airflow_provider_mcp.tools.shared.misses import miss_row
-from airflow_provider_mcp.tools.shared.previews import Change, Deleted
+from airflow_provider_mcp.tools.shared.previews import Change, Deleted, summarize
 from airflow_provider_mcp.tools.shared.reads import find_row
 from airflow_provider_mcp.tools.shared.rows import drop_empty, pick
 
@@ -78,8 +78,8 @@ async def _get_row(airflow: Airflow, key: str) -> JSONObject:
 
 
 async def _show(airflow: Airflow, row: JSONObject) -> JSONObject:
-    """Return a variable with its value masked: by its key, or by the keys within it."""
-    value = await redact_off_loop(airflow, row.get("value"), row["key"])
+    """Return a variable as a preview shows it: its value masked by its key, or by the keys within it."""
+    value = summarize(await redact_off_loop(airflow, row.get("value"), row["key"]))
     return drop_empty({"key": row["key"], "value": value, "description": row.get("description")})
 
 

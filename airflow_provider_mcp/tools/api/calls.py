@@ -28,6 +28,7 @@ from airflow_provider_mcp.tools.api.document import Api, Method, Operation, read
 from airflow_provider_mcp.tools.api.routing import Call, choose_call
 from airflow_provider_mcp.tools.shared.configuration import mask_sections
 from airflow_provider_mcp.tools.shared.masking import redact_off_loop
+from airflow_provider_mcp.tools.shared.previews import summarize
 
 Path = Annotated[
     str, Field(description="As search_api shows it, with identifiers filled in or given in params.")
@@ -76,9 +77,9 @@ async def _preview_call(
         "operation": call.operation.summary,
     }
     if call.query:
-        shown["params"] = airflow.redact(dict(call.query))
+        shown["params"] = summarize(airflow.redact(dict(call.query)))
     if body is not None:
-        shown["body"] = await redact_off_loop(airflow, body)
+        shown["body"] = summarize(await redact_off_loop(airflow, body))
     return shown if method == "GET" else {**shown, **await _read_present(airflow, api, call)}
 
 
@@ -100,7 +101,7 @@ async def _read_present(airflow: Airflow, api: Api, call: Call) -> JSONObject:
         return {}
     if isinstance(now, dict) and "total_entries" in now:
         return {"existing": now["total_entries"]}
-    return {"now": now}
+    return {"now": summarize(now)}
 
 
 @tool(access="destructive", title="Call the REST API", preview=_preview_call)

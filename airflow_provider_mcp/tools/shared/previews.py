@@ -18,9 +18,10 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 
-from airflow_provider_mcp.sdk import JSONObject, Result
+from airflow_provider_mcp.sdk import JSON, JSONObject, Result
 from airflow_provider_mcp.tools.shared.rows import name_instance
 
 
@@ -37,6 +38,21 @@ class Deleted(Result):
     """The name of what was deleted."""
 
     deleted: str
+
+
+MOST_CHARS = 2000
+"""What a preview shows of one value: a person who confirms reads no more, and what is large costs time."""
+
+
+def summarize(value: JSON) -> JSON:
+    """Return a value as a preview shows it: of a large one its size and its begin."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if len(text) <= MOST_CHARS:
+        return value
+    size = {} if isinstance(value, str) else {"items": len(value)}
+    return {"characters": len(text), **size, "begin": text[: MOST_CHARS // 2]}
 
 
 def as_of(rows: list[JSONObject]) -> str:
