@@ -64,34 +64,6 @@ VERBS = frozenset(
 CATALOGUE = load_catalogue("3.3.2", found=[])
 
 
-def imports(module: Path) -> set[str]:
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(module.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-    return found
-
-
-@pytest.mark.parametrize("module", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_who_may_import_whom(module: Path) -> None:
-    room = module.relative_to(PACKAGE)
-    used = imports(module)
-    roots = {name.split(".")[0] for name in used}
-    ours = {name for name in used if name.startswith("airflow_provider_mcp")}
-    if room.parts[0] == "tools":
-        assert all(
-            n == "airflow_provider_mcp.sdk" or n.startswith("airflow_provider_mcp.tools.") for n in ours
-        )
-    above = {"plugin.py", "airflow_command.py", "arguments.py"}
-    if room.parts[0] not in {"hosts", "hooks"} and room.name not in above:
-        assert "airflow" not in roots
-    if room.parts[0] not in {"hosts", "oauth", "web"}:
-        assert not roots & {"flask", "fastapi", "starlette"}
-    assert not any(name.startswith("airflow.models") for name in used)
-
-
 def test_an_import_of_the_plugin_is_light() -> None:
     heavy = ("mcp", "starlette", "fastapi", "flask", "pydantic", "httpx")
     program = (
