@@ -28,6 +28,7 @@ from airflow import __version__
 from airflow.configuration import conf
 
 from airflow_provider_mcp.endpoint.door import own_origins
+from airflow_provider_mcp.hosts.claims import open_claims
 from airflow_provider_mcp.hosts.connections import read_extra
 from airflow_provider_mcp.hosts.options import read_options
 from airflow_provider_mcp.sdk.airflow import Airflow, Caller, Site
@@ -58,7 +59,7 @@ class Service:
         # So that the first caller finds it read.
         self.policy_source.current()
         secret = conf.get_mandatory_value(section, "secret_key").encode()
-        self.server = build_server(self.catalogue, Confirmations(secret))
+        self.server = build_server(self.catalogue, Confirmations(secret), open_claims())
 
 
 class ServiceHost:

@@ -35,6 +35,7 @@ from airflow_provider_mcp.sdk.client import Client
 from airflow_provider_mcp.sdk.json_types import JSONObject
 from airflow_provider_mcp.server import calls, identifiers, prompts, resources
 from airflow_provider_mcp.server.catalogue import Catalogue
+from airflow_provider_mcp.server.claims import Claims, MemoryClaims
 from airflow_provider_mcp.server.jobs import TASKS
 from airflow_provider_mcp.server.policy import Policy
 from airflow_provider_mcp.server.request import Context, Identity, Request
@@ -65,14 +66,17 @@ TOOLSETS_KEY = "org.apache.airflow/toolsets"
 class AirflowServer(Server[None]):
     """The MCP server of one Airflow. It says what it can do without a session."""
 
-    def __init__(self, catalogue: Catalogue, confirmations: Confirmations, **options: Any) -> None:
+    def __init__(
+        self, catalogue: Catalogue, confirmations: Confirmations, claims: Claims, **options: Any
+    ) -> None:
         super().__init__(**options)
         self.catalogue = catalogue
         self._confirmations = confirmations
+        self._claims = claims
 
     def open_request(self, identity: Identity, policy: Policy, client: Client) -> Request:
         """Return a request that this server answers."""
-        return Request(identity, policy, self.catalogue, self._confirmations, client)
+        return Request(identity, policy, self.catalogue, self._confirmations, self._claims, client)
 
     def header_parameter(self, method: str) -> str | None:
         """Return the parameter that the header ``Mcp-Name`` repeats, for a method of an extension."""
@@ -92,14 +96,20 @@ class AirflowServer(Server[None]):
         return capabilities
 
 
-def build_server(catalogue: Catalogue, confirmations: Confirmations) -> AirflowServer:
-    """Return the one low-level server of this process; it keeps nothing between requests."""
+def build_server(
+    catalogue: Catalogue, confirmations: Confirmations, claims: Claims | None = None
+) -> AirflowServer:
+    """Return the one low-level server of this process; it keeps nothing between requests.
+
+    :param claims: Where all workers of this Airflow find what was acted upon; None if there is but one.
+    """
     with warnings.catch_warnings():
         # What 2026-07-28 deprecates is what the clients of 2025 ask for.
         warnings.simplefilter("ignore", MCPDeprecationWarning)
         server = AirflowServer(
             catalogue,
             confirmations,
+            MemoryClaims() if claims is None else claims,
             name="apache-airflow",
             version=__version__,
             title="Apache Airflow",

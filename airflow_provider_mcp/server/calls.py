@@ -18,8 +18,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeAlias
 
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
@@ -30,7 +33,9 @@ from airflow_provider_mcp.sdk.jobs import JobStarted
 from airflow_provider_mcp.sdk.json_types import JSONObject
 from airflow_provider_mcp.sdk.schemas import outline
 from airflow_provider_mcp.sdk.tool import Tool
-from airflow_provider_mcp.server.confirmation import TOKEN_ARGUMENT, confirm_call, preview_call
+from airflow_provider_mcp.server.acting import act_once, tell_again
+from airflow_provider_mcp.server.claims import name_claim
+from airflow_provider_mcp.server.confirmation import TOKEN_ARGUMENT, answers_form, confirm_call, preview_call
 from airflow_provider_mcp.server.failures import explain_failure
 from airflow_provider_mcp.server.identifiers import suggest_close_matches
 from airflow_provider_mcp.server.jobs import TASKS, start_job
@@ -90,10 +95,11 @@ async def call_tool(
     arguments = dict(params.arguments or {})
     watchers, user = request.catalogue.watchers, request.caller.name
     with observe(watchers, tool, user, request.client.name, arguments) as observed:
+        call = Call(tool, arguments, params, request, ctx.protocol_version, observed)
         try:
-            running = _run(tool, arguments, request, params, ctx.protocol_version)
-            answer = await end_in_time(running, f"the MCP tool {tool.name} of {tool.owner}")
-            return await _answer(tool, answer, request, observed)
+            result = await end_in_time(_run(call), f"the MCP tool {tool.name} of {tool.owner}")
+            observed.outcome = "ok"
+            return result
         except MCPError as failure:
             observed.outcome = str(failure.error.code)
             raise
@@ -106,32 +112,70 @@ async def call_tool(
             return await error_of(error, request.policy.max_result_chars)
 
 
-async def _run(
-    tool: Tool,
-    arguments: JSONObject,
-    request: Request,
-    params: types.CallToolRequestParams,
-    protocol_version: str,
-) -> object:
-    """Return what the tool returns, or what the client must answer first."""
+@dataclass(frozen=True)
+class Call:
+    """One call of a tool."""
+
+    tool: Tool
+    arguments: JSONObject
+    params: types.CallToolRequestParams
+    request: Request
+    protocol_version: str
+    observed: Observation
+
+    def name_claim(self, token: str, this_round: Round) -> str:
+        """Return the key under which the call acts once, if it is confirmed by a token."""
+        user, arguments = self.request.caller.id, self.arguments
+        return name_claim(token, user, self.tool.name, arguments, len(this_round.answers))
+
+
+Result: TypeAlias = types.InputRequiredResult | JSONObject
+
+
+async def _run(call: Call) -> Result:
+    """Check a call, have it confirmed if it must be, and act."""
+    tool, request = call.tool, call.request
     request.check(tool)
-    token = arguments.pop(TOKEN_ARGUMENT, None)
-    checked = tool.check(arguments)
+    token = call.arguments.pop(TOKEN_ARGUMENT, None)
+    checked = tool.check(call.arguments)
     if tool.access != "read" and not request.may_write:
         refusal = request.forbid_writing(tool)
         refusal.shown = {"preview": (await preview_call(tool, checked, request))[0]}
         raise refusal
-    this_round = Round.read(params.request_state, params.input_responses)
-    if request.policy.needs_confirmation(tool.access) and not this_round.confirmed:
-        question = await confirm_call(tool, arguments, checked, token, request, params)
-        if question is not None:
-            return question
-        this_round = replace(this_round, confirmed=True)
+    this_round = Round.read(call.params.request_state, call.params.input_responses)
+    if not request.policy.needs_confirmation(tool.access):
+        return await _act(call, checked, this_round)
+    if this_round.confirmation:
+        token = this_round.confirmation
+    elif answers_form(call.params):
+        token, this_round = call.params.request_state, Round()
+    if isinstance(token, str):
+        earlier = await request.claims.recall(call.name_claim(token, this_round))
+        if earlier is not None:
+            return tell_again(tool.name, earlier)
+    if not this_round.confirmation:
+        confirmed = await confirm_call(tool, call.arguments, checked, token, request, call.params)
+        if not isinstance(confirmed, str):
+            return confirmed
+        this_round = replace(this_round, confirmation=confirmed)
+    key = call.name_claim(this_round.confirmation, this_round)
+    return await act_once(request, key, tool, partial(_act, call, checked, this_round))
+
+
+async def _act(call: Call, checked: Mapping[str, object], this_round: Round) -> Result:
+    """Run the tool; return its result, or what the client must answer first, as it goes out."""
+    tool, request = call.tool, call.request
     client = replace(request.client, answers=this_round.answers)
     try:
-        return await run_owned(tool.owner, tool.function, checked, request.airflow(tool), client)
+        answer = await run_owned(tool.owner, tool.function, checked, request.airflow(tool), client)
     except AnswersNeeded as needed:
-        return this_round.ask(client, needed, protocol_version)
+        return this_round.ask(client, needed, call.protocol_version)
+    if isinstance(answer, JobStarted):
+        call.observed.note(answer.reference)
+        return start_job(tool, answer, request)
+    result = await result_of(answer, request.policy.max_result_chars)
+    call.observed.note(result.get("structuredContent"))
+    return result
 
 
 async def _suggest(error: ToolError, arguments: JSONObject, request: Request) -> ToolError:
@@ -140,20 +184,3 @@ async def _suggest(error: ToolError, arguments: JSONObject, request: Request) ->
         suggesting = suggest_close_matches(request.reads(), error, arguments)
         return await end_in_time(suggesting, "the look for close matches", SUGGESTION_SECONDS)
     return error
-
-
-async def _answer(
-    tool: Tool, answer: object, request: Request, observed: Observation
-) -> types.InputRequiredResult | JSONObject:
-    """Return what a tool returned as it goes out."""
-    result: types.InputRequiredResult | JSONObject
-    if isinstance(answer, types.InputRequiredResult):
-        result = answer
-    elif isinstance(answer, JobStarted):
-        observed.note(answer.reference)
-        result = start_job(tool, answer, request)
-    else:
-        result = await result_of(answer, request.policy.max_result_chars)
-        observed.note(result.get("structuredContent"))
-    observed.outcome = "ok"
-    return result

@@ -67,23 +67,21 @@ async def confirm_call(
     token: JSON,
     request: Request,
     params: types.CallToolRequestParams,
-) -> types.InputRequiredResult | None:
-    """Return None if this call is confirmed, or the question to a client that shows forms.
+) -> types.InputRequiredResult | str:
+    """Return the token by which this call is confirmed, or the question to a client that shows forms.
 
     :raises ConfirmationRequired: It is not confirmed; for other clients the error has preview and token.
     """
     preview, bound = await preview_call(tool, checked, request)
-    if params.request_state and "confirm" in (params.input_responses or {}):
-        if not _agrees((params.input_responses or {})["confirm"]):
-            raise ConfirmationRequired(
-                f"The user did not agree to {tool.name}; nothing was changed.",
-                hint="Ask the user what to do instead.",
-            )
-        token = params.request_state
+    if answers_form(params) and not _agrees((params.input_responses or {})["confirm"]):
+        raise ConfirmationRequired(
+            f"The user did not agree to {tool.name}; nothing was changed.",
+            hint="Ask the user what to do instead.",
+        )
     confirmations, user = request.confirmations, request.caller.id
     if token is not None:
         confirmations.redeem(str(token), user, tool.name, arguments, bound)
-        return None
+        return str(token)
     token = confirmations.issue(user, tool.name, arguments, bound)
     if request.client.can_answer(Form):
         form = types.ElicitRequestFormParams(
@@ -99,6 +97,11 @@ async def confirm_call(
     )
     question.shown = {"preview": preview, TOKEN_ARGUMENT: token}
     raise question
+
+
+def answers_form(params: types.CallToolRequestParams) -> bool:
+    """Say whether a call answers the form that asks for a confirmation."""
+    return bool(params.request_state) and "confirm" in (params.input_responses or {})
 
 
 def _agrees(answer: object) -> bool:

@@ -32,6 +32,7 @@ from airflow_provider_mcp.sdk.client import Client
 from airflow_provider_mcp.sdk.errors import PermissionDenied, ReadOnly
 from airflow_provider_mcp.sdk.tool import Prompt, Resource, Tool
 from airflow_provider_mcp.server.catalogue import Catalogue
+from airflow_provider_mcp.server.claims import Claims
 from airflow_provider_mcp.server.policy import Policy
 from airflow_provider_mcp.server.signing import Confirmations
 
@@ -64,6 +65,7 @@ class Request:
     policy: Policy
     catalogue: Catalogue
     confirmations: Confirmations
+    claims: Claims
     client: Client = field(default_factory=Client)
 
     @staticmethod

@@ -38,7 +38,8 @@ class Round:
     """What the rounds of one call remember."""
 
     answers: JSONObject = field(default_factory=dict)
-    confirmed: bool = False
+    confirmation: str = ""
+    """The token by which the call was confirmed, if it needed to be."""
 
     @classmethod
     def read(cls, state: str | None, responses: types.InputResponses | None) -> Round:
@@ -51,7 +52,7 @@ class Round:
         if not isinstance(remembered, dict):
             remembered = {}
         answers = {**remembered.get("answers", {}), **answers_of(responses)}
-        return cls(answers, remembered.get("confirmed", False))
+        return cls(answers, str(remembered.get("confirmation", "")))
 
     def ask(self, client: Client, needed: AnswersNeeded, protocol_version: str) -> types.InputRequiredResult:
         """Return the questions as they are sent to the client.
@@ -67,5 +68,5 @@ class Round:
             )
         if lacking is not None:
             raise capability_needed("The client does not declare that it answers this.", lacking)
-        state = json.dumps({"answers": self.answers, "confirmed": self.confirmed})
+        state = json.dumps({"answers": self.answers, "confirmation": self.confirmation})
         return types.InputRequiredResult(input_requests=requests_of(needed.questions), request_state=state)

@@ -19,6 +19,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import ModuleType
 from typing import Annotated, Any
@@ -33,6 +34,7 @@ from airflow_provider_mcp.sdk.airflow import Airflow, Caller
 from airflow_provider_mcp.sdk.tool import Toolset, tool
 from airflow_provider_mcp.server.build import build_server
 from airflow_provider_mcp.server.catalogue import Catalogue, load_catalogue
+from airflow_provider_mcp.server.claims import MOST_OUTCOME_CHARS, MemoryClaims
 from airflow_provider_mcp.server.policy import Policy
 from airflow_provider_mcp.server.request import Identity
 from airflow_provider_mcp.server.signing import Confirmations
@@ -56,6 +58,10 @@ class Done(BaseModel):
     done: bool
 
 
+class Much(BaseModel):
+    deleted: str
+
+
 @tool(access="read")
 async def get_slyly(airflow: Airflow) -> Done:
     """Say that it reads, and write."""
@@ -70,6 +76,12 @@ async def set_secret(
     """Write without a preview."""
     await airflow.patch("dags/a", json={"is_paused": True})
     return Done(done=bool(password and number))
+
+
+@tool(access="destructive")
+async def delete_much() -> Much:
+    """Return what is too long to be kept."""
+    return Much(deleted="x" * MOST_OUTCOME_CHARS)
 
 
 class World:
@@ -89,7 +101,8 @@ class World:
         self.run, self.instance = dict(RUN), dict(INSTANCE)
         self.policy = Policy(**policy)
         self._catalogue = catalogue
-        self.replicas = [build_server(catalogue, Confirmations(b"secret")) for _ in range(2)]
+        claims = MemoryClaims()
+        self.replicas = [build_server(catalogue, Confirmations(b"secret"), claims) for _ in range(2)]
 
     def ask(self, method: str, params: dict[str, Any], caller: Caller, elicits: bool, replica: int) -> Any:
         version = "2026-07-28"
@@ -156,7 +169,7 @@ def catalogue() -> Catalogue:
     made = ModuleType("plugin_of_the_confirmations")
 
     def register_toolsets() -> list[Toolset]:
-        return [Toolset("test", "For tests.", [get_slyly, set_secret])]
+        return [Toolset("test", "For tests.", [get_slyly, set_secret, delete_much])]
 
     made.register_toolsets = hookspecs.hookimpl(register_toolsets)  # type: ignore[attr-defined]
     sys.modules[made.__name__] = made
@@ -212,14 +225,71 @@ def test_the_same_token_acts_once_on_any_replica(catalogue: Catalogue) -> None:
     call = {"dag_id": "a", "dag_run_id": "r"}
     token = world.token("clear_dag_run", call)
     confirmed = {**call, "confirmation_token": token}
-    assert not world.result("clear_dag_run", confirmed).get("isError")
+    first = world.result("clear_dag_run", confirmed)
+    assert not first.get("isError")
     # The run has failed again meanwhile, by another try.
     world.instance |= {"try_number": 2, "start_date": "later"}
     for replica in (0, 1):
-        error = world.refusal("clear_dag_run", confirmed, replica=replica)
-        assert error["code"] == "confirmation_required"
+        again = world.result("clear_dag_run", confirmed, replica=replica)
+        assert again["structuredContent"] == first["structuredContent"]
+        assert "used before" in again["content"][0]["text"]
+        assert again["content"][1:] == first["content"]
+        assert "org.apache.airflow/repeated" in again["_meta"]
     real = [call.body for call in world.airflow.calls if call.route.endswith("/clear")]
     assert [body["dry_run"] for body in real].count(False) == 1
+
+
+def test_a_token_of_a_tool_without_a_preview_acts_once(catalogue: Catalogue) -> None:
+    world = World(catalogue, confirm="write")
+    call = {"password": "hunter22"}
+    confirmed = {**call, "confirmation_token": world.token("set_secret", call)}
+    results = [world.result("set_secret", confirmed, replica=replica) for replica in (0, 1, 0)]
+    assert [result["structuredContent"] for result in results] == [{"done": True}] * 3
+    assert world.airflow.changes() == [("PATCH", "dags/a")]
+    # What the first one did is for its user and its arguments alone.
+    for arguments, caller in (({**confirmed, "number": 2}, ADA), (confirmed, BOB)):
+        error = world.refusal("set_secret", arguments, caller=caller)
+        assert error["code"] == "confirmation_required"
+    assert world.airflow.changes() == [("PATCH", "dags/a")]
+
+
+def test_two_at_the_same_instant_act_once(catalogue: Catalogue) -> None:
+    world = World(catalogue, confirm="write")
+    call = {"password": "hunter22"}
+    confirmed = {**call, "confirmation_token": world.token("set_secret", call)}
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(
+            pool.map(lambda number: world.result("set_secret", confirmed, replica=number % 2), range(16))
+        )
+    assert world.airflow.changes() == [("PATCH", "dags/a")]
+    codes = {answer["structuredContent"].get("error", {}).get("code") for answer in answers}
+    # Who comes while the first one acts is told that it has not ended.
+    assert codes <= {None, "conflict", "confirmation_required"}
+    assert None in codes
+
+
+def test_a_failure_is_told_again_and_not_tried_again(catalogue: Catalogue) -> None:
+    world = World(catalogue, confirm="write")
+    call = {"password": "hunter22"}
+    confirmed = {**call, "confirmation_token": world.token("set_secret", call)}
+    world.airflow.on(**{"PATCH dags/a": 409})
+    first = world.refusal("set_secret", confirmed)
+    assert first["code"] == "conflict"
+    world.airflow.on(**{"PATCH dags/a": {}})
+    again = world.result("set_secret", confirmed, replica=1)
+    assert again["structuredContent"]["error"] == first
+    assert "used before" in again["content"][0]["text"]
+    assert len(world.airflow.changes()) == 1
+
+
+def test_what_is_too_long_is_not_told_again(catalogue: Catalogue) -> None:
+    world = World(catalogue, max_result_chars=2 * MOST_OUTCOME_CHARS)
+    confirmed = {"confirmation_token": world.token("delete_much", {})}
+    first = world.result("delete_much", confirmed)
+    assert len(json.dumps(first)) > MOST_OUTCOME_CHARS
+    error = world.refusal("delete_much", confirmed, replica=1)
+    assert error["code"] == "conflict"
+    assert "that call succeeded" in error["message"]
 
 
 def test_what_is_cut_from_a_preview_is_bound_too(catalogue: Catalogue) -> None:
@@ -269,8 +339,11 @@ def test_a_client_that_elicits_is_given_a_form(catalogue: Catalogue) -> None:
     done = asked(world, call, replica=1, inputResponses=agreed, requestState=state)
     assert done["structuredContent"]["dag_run_id"] == "r"
     assert world.airflow.changes() == [("PATCH", "dags/a/dagRuns/r")]
-    again = asked(world, call, replica=1, inputResponses=agreed, requestState=state)
-    assert "already used" in again["structuredContent"]["error"]["message"]
+    for replica in (0, 1):
+        again = asked(world, call, replica=replica, inputResponses=agreed, requestState=state)
+        assert again["structuredContent"] == done["structuredContent"]
+        assert "nothing was done again" in again["content"][0]["text"]
+    assert world.airflow.changes() == [("PATCH", "dags/a/dagRuns/r")]
 
 
 def test_an_answer_without_a_question_asks(catalogue: Catalogue) -> None:
