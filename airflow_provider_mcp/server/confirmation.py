@@ -80,7 +80,7 @@ async def confirm_call(
         )
     confirmations, user = request.confirmations, request.caller.id
     if token is not None:
-        confirmations.redeem(str(token), user, tool.name, arguments, bound)
+        confirmations.check(str(token), user, tool.name, arguments, bound)
         return str(token)
     token = confirmations.issue(user, tool.name, arguments, bound)
     if request.client.can_answer(Form):

@@ -21,8 +21,6 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-import threading
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -80,14 +78,12 @@ class JobIds:
 class Confirmations:
     """Tokens by which a caller confirms a call that was shown in a preview.
 
-    A token is signed and bound to the user, the tool, its arguments and what the preview showed. Since
-    a call that acts changes what its preview shows, the same token does not act twice, on any replica.
+    A token is signed and bound to the user, the tool, its arguments and what the preview showed. That it
+    acts once is for ``acting`` to see to.
     """
 
     def __init__(self, secret: bytes) -> None:
         self._key = _derive_key(secret, b"airflow_provider_mcp confirmation")
-        self._used: dict[str, float] = {}
-        self._lock = threading.Lock()
 
     def derive_key(self, purpose: str) -> bytes:
         """Return a key of Airflow's secret for another purpose."""
@@ -97,10 +93,10 @@ class Confirmations:
         """Return a token for exactly this call, good for ten minutes."""
         return self._signer(user, tool, arguments, preview).sign(secrets.token_urlsafe(9)).decode()
 
-    def redeem(
+    def check(
         self, token: str, user: str, tool: str, arguments: Mapping[str, object], preview: object
     ) -> None:
-        """Accept a token, once.
+        """Accept a token for exactly this call.
 
         :raises ConfirmationRequired: It is refused, for the reason that the message gives.
         """
@@ -114,12 +110,6 @@ class Confirmations:
                 "The confirmation token is not for this call: the user, the tool, an argument, or what the "
                 "call would change is no longer the same as in the preview."
             ) from None
-        now = time.time()
-        with self._lock:
-            self._used = {known: until for known, until in self._used.items() if until >= now}
-            if token in self._used:
-                raise _refusal("The confirmation token was already used.")
-            self._used[token] = now + TOKEN_SECONDS
 
     def _signer(
         self, user: str, tool: str, arguments: Mapping[str, object], preview: object

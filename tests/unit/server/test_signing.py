@@ -31,18 +31,17 @@ ARGUMENTS = {"dag_id": "a"}
 PREVIEW = {"state": "failed"}
 
 
-def redeem(confirmations: Confirmations, token: str, **changed: Any) -> None:
+def check(confirmations: Confirmations, token: str, **changed: Any) -> None:
     bound = {"user": "1", "tool": "t", "arguments": ARGUMENTS, "preview": PREVIEW, **changed}
-    confirmations.redeem(token, **bound)
+    confirmations.check(token, **bound)
 
 
-def test_a_token_acts_once() -> None:
-    confirmations = Confirmations(b"secret")
-    token = confirmations.issue("1", "t", ARGUMENTS, PREVIEW)
-    redeem(Confirmations(b"secret"), token)
-    redeem(confirmations, token)
-    with pytest.raises(ToolError, match="already used"):
-        redeem(confirmations, token)
+def test_a_token_is_good_on_each_replica() -> None:
+    """That it acts once is what ``test_confirmation.py`` and ``test_claims.py`` are about."""
+    token = Confirmations(b"secret").issue("1", "t", ARGUMENTS, PREVIEW)
+    check(Confirmations(b"secret"), token)
+    with pytest.raises(ToolError, match="not for this call"):
+        check(Confirmations(b"another secret"), token)
 
 
 @pytest.mark.parametrize(
@@ -53,14 +52,14 @@ def test_a_token_is_for_one_call_only(changed: dict[str, Any]) -> None:
     confirmations = Confirmations(b"secret")
     token = confirmations.issue("1", "t", ARGUMENTS, PREVIEW)
     with pytest.raises(ToolError, match="not for this call") as refused:
-        redeem(confirmations, token, **changed)
+        check(confirmations, token, **changed)
     assert refused.value.code == "confirmation_required"
 
 
 @pytest.mark.parametrize("token", ["", "1", "x.y", "9999999999.00", "é.é"])
 def test_a_made_up_token_is_refused(token: str) -> None:
     with pytest.raises(ToolError):
-        redeem(Confirmations(b"secret"), token)
+        check(Confirmations(b"secret"), token)
 
 
 def test_an_old_token_is_refused(monkeypatch: Any) -> None:
@@ -69,14 +68,14 @@ def test_an_old_token_is_refused(monkeypatch: Any) -> None:
     later = time.time() + signing.TOKEN_SECONDS + 1
     monkeypatch.setattr(time, "time", lambda: later)
     with pytest.raises(ToolError, match="older"):
-        redeem(confirmations, token)
+        check(confirmations, token)
 
 
 def test_two_previews_give_two_tokens() -> None:
     confirmations = Confirmations(b"secret")
     first, second = (confirmations.issue("1", "t", ARGUMENTS, PREVIEW) for _ in range(2))
-    redeem(confirmations, first)
-    redeem(confirmations, second)
+    check(confirmations, first)
+    check(confirmations, second)
 
 
 def test_a_job_is_of_its_user() -> None:
