@@ -58,7 +58,8 @@ FLOORS = (
     ),
     (
         "one exchange, whatever the host",
-        "server server.build server.calls server.catalogue server.clients server.confirmation "
+        "server server.acting server.build server.calls server.catalogue server.claims server.clients "
+        "server.confirmation "
         "server.cutting server.extensions server.failures server.identifiers server.jobs "
         "server.observing server.plugins server.policy server.policy_source server.prompts "
         "server.request server.resources server.rounds server.running server.shaping server.signing "
@@ -77,7 +78,7 @@ FLOORS = (
         "hosts.airflow2.rest.routes hosts.airflow2.rest.rows hosts.airflow2.rest.runs "
         "hosts.airflow2.rest.serve hosts.airflow2.rest.task_instances hosts.airflow2.serving "
         "hosts.airflow3 hosts.airflow3.calls hosts.airflow3.mount hosts.airflow3.serving "
-        "hosts.connections hosts.once hosts.options hosts.page_urls hosts.service",
+        "hosts.claims hosts.connections hosts.once hosts.options hosts.page_urls hosts.service",
     ),
     (
         "an Airflow elsewhere",
