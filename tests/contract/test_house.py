@@ -148,6 +148,16 @@ def imports(module: Path) -> set[str]:
 TESTS = [file for file in sorted((ROOT / "tests").rglob("*.py")) if "dags" not in file.parts]
 
 
+def imports(module: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
 @pytest.mark.parametrize("module", TESTS, ids=lambda p: str(p.relative_to(ROOT)))
 def test_helpers_are_modules_of_their_own(module: Path) -> None:
     """Nothing imports a test file, or a conftest: pytest loads these, and by other names."""
