@@ -135,16 +135,6 @@ def test_next_steps_are_tools_with_these_arguments() -> None:
 # ---- the tests themselves ------------------------------------------------------------------------------
 
 
-def imports(module: Path) -> set[str]:
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(module.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-    return found
-
-
 TESTS = [file for file in sorted((ROOT / "tests").rglob("*.py")) if "dags" not in file.parts]
 
 
