@@ -20,8 +20,7 @@ from __future__ import annotations
 
 import json
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -32,10 +31,10 @@ import pytest
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from tests.live.calling import RUN, ended, ok, refused, until
 from tests.live.messages import events, streaming
 from tests.live.site import LINE, TLS, WORKERS, Site
 
-RUN = "of-the-tests"
 API = "v2" if LINE == 3 else "v1"
 BASE = datetime(2026, 2, 1, tzinfo=timezone.utc)
 
@@ -55,21 +54,6 @@ def rest(site: Site, method: str, route: str, user: str = "admin", **body: Any) 
     return answer.json() if answer.content else None
 
 
-def ok(site: Site, tool: str, **arguments: Any) -> dict[str, Any]:
-    result = site.call(tool, **arguments)
-    assert not result.get("isError"), result
-    shown: dict[str, Any] = result["structuredContent"]
-    return shown
-
-
-def refused(site: Site, tool: str, code: str, user: str = "admin", **arguments: Any) -> dict[str, Any]:
-    result = site.call(tool, user=user, **arguments)
-    assert result.get("isError"), result
-    shown: dict[str, Any] = result["structuredContent"]
-    assert shown["error"]["code"] == code, shown
-    return shown
-
-
 def previewed(site: Site, tool: str, **arguments: Any) -> tuple[dict[str, Any], str]:
     """Call a tool that asks for a confirmation; return its preview and the token."""
     asked = refused(site, tool, "confirmation_required", **arguments)
@@ -80,25 +64,6 @@ def confirmed(site: Site, tool: str, **arguments: Any) -> tuple[dict[str, Any], 
     """Call a tool in both steps; return its preview and its result."""
     preview, token = previewed(site, tool, **arguments)
     return preview, ok(site, tool, **arguments, confirmation_token=token)
-
-
-def until(look: Callable[[], bool], seconds: int = 240) -> None:
-    end = time.monotonic() + seconds
-    while not look():
-        assert time.monotonic() < end
-        time.sleep(1)
-
-
-def ended(site: Site, dag_id: str, run: str = RUN) -> str:
-    states: list[str] = []
-
-    def look() -> bool:
-        shown = ok(site, "wait_for_dag_run", dag_id=dag_id, dag_run_id=run, timeout_seconds=20)
-        states.append(shown["state"])
-        return bool(shown["done"])
-
-    until(look)
-    return states[-1]
 
 
 @pytest.fixture(scope="module")
