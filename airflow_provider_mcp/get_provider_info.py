@@ -123,7 +123,12 @@ def get_provider_info() -> dict[str, Any]:
                                              'default': 'all'},
                                 'disabled_tools': {'description': 'Comma-separated names of '
                                                                   'tools that are neither '
-                                                                  'listed nor callable.\n',
+                                                                  'listed nor callable. '
+                                                                  '``call_api`` can still do '
+                                                                  'what\n'
+                                                                  'a disabled tool did, as far '
+                                                                  'as the caller may: disable '
+                                                                  'it, too.\n',
                                                    'version_added': '0.1.0',
                                                    'type': 'string',
                                                    'example': 'delete_dag,call_api',
