@@ -47,6 +47,10 @@ from airflow_provider_mcp.tools.shared.latest import get_run
 from airflow_provider_mcp.tools.shared.matching import fetch_matching
 from airflow_provider_mcp.tools.shared.reads import Parts, count_states
 from airflow_provider_mcp.tools.shared.rows import page_template, pick
+from airflow_provider_mcp.tools.shared.versions import read_release
+
+_FILTERS_IDS = (3, 1)
+"""The first Airflow whose API filters runs by a part of their ID."""
 
 Order = Literal["-run_after", "run_after", "-start_date", "start_date", "-end_date", "end_date"]
 
@@ -86,7 +90,7 @@ async def list_dag_runs(
         "dag_runs",
         text=run_id_pattern,
         field="dag_run_id",
-        parameter="run_id_pattern",
+        parameter="run_id_pattern" if read_release(airflow) >= _FILTERS_IDS else None,
         params=params,
         limit=limit,
         cursor=cursor,

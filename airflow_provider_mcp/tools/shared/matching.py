@@ -41,7 +41,7 @@ async def fetch_matching(
     *,
     text: str | None,
     field: str,
-    parameter: str,
+    parameter: str | None,
     params: Mapping[str, Any],
     limit: int,
     cursor: str | None,
@@ -49,17 +49,17 @@ async def fetch_matching(
 ) -> tuple[list[JSONObject], int, int, str | None]:
     """Fetch a page of the rows that hold ``text`` in a field: ``(rows, total, offset, hint)``.
 
-    :param parameter: The REST API's filter of that field.
+    :param parameter: The REST API's filter of that field; None if this Airflow has none, which an Airflow 3
+        would not say.
     :return: The hint says if not all rows could be looked at.
     """
-    plain = text is None or not WILDCARDS & set(text)
-    if plain:
+    if text is None or (parameter is not None and not WILDCARDS & set(text)):
         try:
             rows, total, offset = await fetch_page(
                 airflow,
                 route,
                 key,
-                params={**params, parameter: text},
+                params=params if parameter is None else {**params, parameter: text},
                 limit=limit,
                 cursor=cursor,
                 newest_first=newest_first,
@@ -84,8 +84,10 @@ async def fetch_matching(
     return matching[offset : offset + limit], len(matching), offset, hint
 
 
-def _narrow(parameter: str, text: str | None) -> dict[str, str]:
+def _narrow(parameter: str | None, text: str | None) -> dict[str, str]:
     """Return the filter that Airflow itself can apply: the longest part without a wildcard."""
+    if parameter is None:
+        return {}
     parts = "".join(" " if char in WILDCARDS - {"_"} else char for char in text or "").split(" ")
     longest = max(parts, key=len)
     return {parameter: longest} if longest.strip("_") else {}

@@ -24,6 +24,7 @@ from typing import Any
 import httpx
 import pytest
 
+from airflow_provider_mcp.testing import call_tool, open_airflow
 from airflow_provider_mcp.tools.admin.connections import list_connections
 from airflow_provider_mcp.tools.admin.variables import list_variables
 from airflow_provider_mcp.tools.assets import list_assets
@@ -103,6 +104,17 @@ def test_pages_of_a_pattern_with_a_wildcard_go_on() -> None:
         if cursor is None:
             break
     assert seen == names[:250]
+
+
+@pytest.mark.parametrize("version", ["3.0.6", "2.11.2"])
+def test_an_airflow_that_ignores_the_filter_is_not_believed(version: str) -> None:
+    """Airflow 3.0 does not know the filter of runs, and Airflow 3 ignores what it does not know."""
+    rows = [{"dag_id": "a", "dag_run_id": run} for run in ("manual_1", "backfill_1", "manual_2")]
+    airflow = FakeAirflow(**{"GET dags/a/dagRuns": {"dag_runs": rows, "total_entries": 3}})
+    client = open_airflow(airflow, "read", version=version)
+    listed = call_tool(list_dag_runs, client, dag_id="a", run_id_pattern="manual")
+    assert [row["dag_run_id"] for row in listed.dag_runs] == ["manual_1", "manual_2"]
+    assert listed.total == 2
 
 
 def test_what_could_not_be_searched_is_told() -> None:
