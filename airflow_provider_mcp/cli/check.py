@@ -25,45 +25,90 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from airflow_provider_mcp.cli.arguments import ENV_URL, FAULTY, OK
+from airflow_provider_mcp.cli.instances import build_instances, describe_unknown_names, installed_airflow
+from airflow_provider_mcp.cli.output import log_to_standard_error, show_progress
+from airflow_provider_mcp.cli.report import Report, print_reports
+
 if TYPE_CHECKING:
+    from airflow_provider_mcp.remote.client import Remote
     from airflow_provider_mcp.remote.instance import Instance
     from airflow_provider_mcp.server.policy import Policy
-from airflow_provider_mcp.cli.arguments import ENV_URL, FAULTY, OK
-from airflow_provider_mcp.cli.instances import build_instances, installed_airflow
-from airflow_provider_mcp.cli.output import log_to_standard_error, say
+
+BACKENDS_WITHOUT_HEADER = frozenset({"session", "deny_all"})
+"""The last parts of the names of Airflow 2's API backends that take no credential from a header."""
 
 
 def check(arguments: argparse.Namespace) -> int:
     """Say what works and what does not; return whether all does."""
     import anyio
 
+    from airflow_provider_mcp.cli.lock import check_lock
+
     log_to_standard_error(logging.ERROR)
     if not arguments.conn_id and not arguments.url and not os.environ.get(ENV_URL):
-        return _check_here()
-    faults = 0
-    for instance in build_instances(arguments, narrow=False):
-        faults += anyio.run(_check_instance, instance)
-    return FAULTY if faults else OK
+        reports = [_check_here()]
+    else:
+        reports = []
+        for instance in build_instances(arguments, narrow=False):
+            report = Report(f"{instance.name}: {instance.remote.target.url}")
+            reports.append(report)
+            with show_progress(f"Asking {instance.remote.target.url} ..."):
+                anyio.run(_check_instance, instance, report)
+    if arguments.lock:
+        reports.append(check_lock(arguments.lock, installed_airflow()))
+    print_reports(reports, as_json=arguments.json)
+    return FAULTY if any(report.faults for report in reports) else OK
 
 
-class _Findings:
-    def __init__(self) -> None:
-        self.faults = 0
+def _check_here() -> Report:
+    """Check the installation beside this command, without asking any server."""
+    from airflow_provider_mcp.hosts.connections import read_extra
+    from airflow_provider_mcp.hosts.options import read_options
+    from airflow_provider_mcp.server.policy_source import PolicySource
 
-    def good(self, text: str) -> None:
-        say(f"  ok    {text}")
+    report = Report("This installation")
+    version = installed_airflow()
+    if version is None:
+        report.fail("Airflow is not installed here", "Check an Airflow elsewhere with --url.")
+        return report
+    report.ok(f"Airflow {version} is installed")
+    with contextlib.redirect_stdout(sys.stderr):
+        policy = PolicySource(read_extra, read_options()).read()
+    if policy.problem:
+        report.fail(policy.problem, "Mend it there: until then, at most reading is allowed.")
+    if policy.enabled:
+        report.ok("the endpoint is enabled: <base_url>/mcp/v1")
+    else:
+        report.note("the endpoint is off: [mcp] enabled is False")
+    if version.startswith("2."):
+        _check_backends(report)
+    _report_tools(report, version, policy)
+    report.note("no server was asked: use --url or --conn-id for that")
+    return report
 
-    def bad(self, text: str, mend: str = "") -> None:
-        self.faults += 1
-        say(f"  FAIL  {text}")
-        if mend:
-            say(f"        {mend}")
 
-    def note(self, text: str) -> None:
-        say(f"  note  {text}")
+def _check_backends(report: Report) -> None:
+    """Report whether this Airflow 2 takes a credential from the Authorization header at all."""
+    from airflow.configuration import conf
+
+    with contextlib.redirect_stdout(sys.stderr):
+        backends = [name.strip() for name in conf.get("api", "auth_backends", fallback="").split(",")]
+    names = [name for name in backends if name]
+    if all(name.rpartition(".")[2] in BACKENDS_WITHOUT_HEADER for name in names):
+        report.fail(
+            f"[api] auth_backends ({', '.join(names) or 'empty'}) takes no credential from the Authorization "
+            "header, so nobody can call the MCP server",
+            "Set AIRFLOW__API__AUTH_BACKENDS="
+            + ",".join(["airflow.api.auth.backend.basic_auth", *names])
+            + " (or that line in [api] of airflow.cfg), and restart the webserver.",
+        )
+    else:
+        report.ok(f"[api] auth_backends takes credentials: {', '.join(names)}")
 
 
-def _say_tools(findings: _Findings, version: str, policy: Policy) -> None:
+def _report_tools(report: Report, version: str, policy: Policy) -> None:
+    """Report what this installation offers, by its catalogue alone."""
     from collections import Counter
 
     from airflow_provider_mcp.server.catalogue import load_catalogue
@@ -71,72 +116,72 @@ def _say_tools(findings: _Findings, version: str, policy: Policy) -> None:
     catalogue = load_catalogue(version)
     offered = Counter(tool.access for tool in catalogue.tools.values() if policy.offers(tool))
     counts = ", ".join(f"{offered[access]} {access}" for access in ("read", "write", "destructive"))
-    findings.good(f"{sum(offered.values())} tools are offered: {counts}")
-    for sentence in catalogue.describe_unknown(policy):
-        findings.bad(sentence, "Mend it in [mcp], in the connection or on the command line.")
+    report.ok(f"{sum(offered.values())} tools are offered: {counts}")
+    for sentence in describe_unknown_names(policy):
+        report.fail(sentence, "Mend the name; `airflow-mcp tools` lists all there are.")
     for problem in catalogue.problems:
-        findings.bad(f"plugin {problem.owner}: {problem.message}", "Mend or uninstall that package.")
+        report.fail(f"plugin {problem.owner}: {problem.message}", "Mend or uninstall that package.")
 
 
-def _check_here() -> int:
-    """Check the installation beside this command, without asking any server."""
-    from airflow_provider_mcp.hosts.connections import read_extra
-    from airflow_provider_mcp.hosts.options import read_options
-    from airflow_provider_mcp.server.policy_source import PolicySource
+async def _check_instance(instance: Instance, report: Report) -> None:
+    from airflow_provider_mcp.cli.endpoint_check import check_endpoint
+    from airflow_provider_mcp.sdk.errors import ToolError
 
-    findings = _Findings()
-    version = installed_airflow()
-    say("This installation")
-    if version is None:
-        findings.bad("Airflow is not installed here", "Check an Airflow elsewhere with --url.")
-        return FAULTY
-    findings.good(f"Airflow {version} is installed")
-    with contextlib.redirect_stdout(sys.stderr):
-        policy = PolicySource(read_extra, read_options()).read()
+    remote = instance.remote
+    try:
+        version = await remote.version()
+        report.ok(f"Airflow {version} answers")
+    except ToolError as failure:
+        report.fail(failure.message, failure.hint)
+        await remote.aclose()
+        return
+    accepted = await _check_rest(remote, version, report)
+    try:
+        await check_endpoint(remote, report, accepted=accepted)
+    except ToolError as failure:
+        report.fail(f"/mcp/v1: {failure.message}", failure.hint)
+    policy = await instance.policy()
     if policy.problem:
-        findings.bad(policy.problem, "Until that is mended, at most reading is allowed.")
-    if policy.enabled:
-        findings.good("the endpoint is enabled: <base_url>/mcp/v1")
-    else:
-        findings.note("the endpoint is off: [mcp] enabled is False")
-    _say_tools(findings, version, policy)
-    findings.note("no server was asked: use --url or --conn-id for that")
-    return FAULTY if findings.faults else OK
+        report.fail(policy.problem, f"Mend the connection {policy.conn_id}.")
+    for sentence in describe_unknown_names(policy):
+        report.fail(sentence, "Mend the name; `airflow-mcp tools` lists all there are.")
+    await remote.aclose()
 
 
-async def _check_instance(instance: Instance) -> int:
+async def _check_rest(remote: Remote, version: str, report: Report) -> bool:
+    """Report what the REST API says; return whether it takes the credential."""
     import httpx
 
     from airflow_provider_mcp.remote.target import NO_CREDENTIAL, is_loopback
     from airflow_provider_mcp.sdk.errors import ToolError
 
-    findings, remote = _Findings(), instance.remote
     target = remote.target
-    say(f"{target.name}: {target.url}")
+    url = httpx.URL(target.url)
+    if url.scheme == "http" and target.way != NO_CREDENTIAL and not is_loopback(url.host):
+        report.note("credentials travel unencrypted: use https")
+    accepted = False
     try:
-        version = await remote.version()
-        findings.good(f"Airflow {version} answers")
-        url = httpx.URL(target.url)
-        if url.scheme == "http" and target.way != NO_CREDENTIAL and not is_loopback(url.host):
-            findings.note("credentials travel unencrypted: use https")
         async with remote.open_airflow("read") as airflow:
             await airflow.get("dags", params={"limit": 1})
-            findings.good(f"{target.way} is accepted: you are {remote.caller.name}")
+            accepted = True
+            report.ok(f"{target.way} is accepted: you are {remote.caller.name}")
             health = (await airflow.get("monitor/health")).json()
     except ToolError as failure:
-        findings.bad(failure.message, failure.hint)
-        if failure.identifiers.get("status") == 403 and (remote.known_version or "").startswith("2."):
-            findings.note(
-                "Airflow 2 takes a wrong or missing credential for its public role: check username and "
-                "password first, and that basic_auth is among its [api] auth_backends"
+        refused = failure.identifiers.get("status") in {401, 403}
+        if refused and version.startswith("2."):
+            report.fail(
+                failure.message,
+                "Check username and password first: Airflow 2 takes a wrong credential for its public role, "
+                "which may do nothing. Then see that [api] auth_backends of that Airflow has a backend that "
+                "takes them, for example airflow.api.auth.backend.basic_auth: by default it has none.",
             )
-    else:
-        for part in ("metadatabase", "scheduler"):
-            status = (health.get(part) or {}).get("status")
-            if status == "healthy":
-                findings.good(f"the {part} is healthy")
-            else:
-                findings.bad(f"the {part} is {status or 'not reported'}", "Look at its log on that Airflow.")
-        _say_tools(findings, version, await instance.policy())
-    await remote.aclose()
-    return findings.faults
+        else:
+            report.fail(failure.message, failure.hint)
+        return accepted
+    for part in ("metadatabase", "scheduler"):
+        status = (health.get(part) or {}).get("status")
+        if status == "healthy":
+            report.ok(f"the {part} is healthy")
+        else:
+            report.fail(f"the {part} is {status or 'not reported'}", "Look at its log on that Airflow.")
+    return accepted

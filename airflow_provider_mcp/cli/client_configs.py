@@ -20,33 +20,49 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
-CLIENTS = ("claude-code", "claude-desktop", "cursor", "vscode", "codex", "gemini")
+from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
 
 TOKEN_VARIABLE = "AIRFLOW_MCP_TOKEN"  # noqa: S105
 
-_PLACES = {
-    "claude-code": ".mcp.json in the project",
-    "claude-desktop": "claude_desktop_config.json (Settings, Developer, Edit Config)",
-    "cursor": "~/.cursor/mcp.json, or .cursor/mcp.json in the project",
-    "vscode": ".vscode/mcp.json in the workspace",
-    "codex": "~/.codex/config.toml",
-    "gemini": "~/.gemini/settings.json",
+_PLACEHOLDER = "<%s>"
+
+
+@dataclass(frozen=True)
+class ClientFormat:
+    """How one client writes a server down.
+
+    :param place: The file that the configuration belongs into.
+    :param reference: How a value names an environment variable; a placeholder for a person to replace where
+        the client does not look into the environment.
+    """
+
+    place: str
+    reference: str = _PLACEHOLDER
+
+
+FORMATS = {
+    "claude-code": ClientFormat(".mcp.json in the project", "${%s}"),
+    "claude-desktop": ClientFormat("claude_desktop_config.json (Settings, Developer, Edit Config)"),
+    "cursor": ClientFormat("~/.cursor/mcp.json, or .cursor/mcp.json in the project", "${env:%s}"),
+    # VS Code asks for it and keeps it.
+    "vscode": ClientFormat(".vscode/mcp.json in the workspace", "${input:%s}"),
+    "codex": ClientFormat("~/.codex/config.toml"),
+    "gemini": ClientFormat("~/.gemini/settings.json", "$%s"),
+    "windsurf": ClientFormat("~/.codeium/windsurf/mcp_config.json", "${env:%s}"),
+    "zed": ClientFormat("Zed's settings.json (command palette: zed: open settings file)"),
+    "goose": ClientFormat("~/.config/goose/config.yaml"),
+    "opencode": ClientFormat("opencode.json in the project, or ~/.config/opencode/opencode.json", "{env:%s}"),
+    "json": ClientFormat("the client's list of MCP servers"),
 }
 
-# How each client puts an environment variable into a header; VS Code asks for it and keeps it.
-_REFERENCES = {
-    "claude-code": "${%s}",
-    "cursor": "${env:%s}",
-    "gemini": "$%s",
-    "vscode": "${input:airflow-token}",
-}
+CLIENTS = tuple(FORMATS)
 
 
 def find_place(client: str) -> str:
     """Return where a client's configuration belongs."""
-    return _PLACES[client]
+    return FORMATS[client].place
 
 
 def http_configuration(client: str, url: str) -> str:
@@ -57,28 +73,19 @@ def http_configuration(client: str, url: str) -> str:
     if client == "claude-desktop":
         raise ValueError("Claude Desktop takes a token for local servers only: use --via stdio")
     if client == "codex":
-        return (
-            "[mcp_servers.airflow]\n"
-            f"url = {json.dumps(url)}\n"
-            f"bearer_token_env_var = {json.dumps(TOKEN_VARIABLE)}\n"
-        )
-    reference = _REFERENCES[client]
-    token = reference % TOKEN_VARIABLE if "%s" in reference else reference
-    headers = {"Authorization": f"Bearer {token}"}
-    if client == "gemini":
-        return _json({"mcpServers": {"airflow": {"httpUrl": url, "headers": headers}}})
-    if client == "cursor":
-        return _json({"mcpServers": {"airflow": {"url": url, "headers": headers}}})
-    server = {"type": "http", "url": url, "headers": headers}
-    if client == "vscode":
-        asked = {
-            "type": "promptString",
-            "id": "airflow-token",
-            "description": "Airflow token",
-            "password": True,
-        }
-        return _json({"inputs": [asked], "servers": {"airflow": server}})
-    return _json({"mcpServers": {"airflow": server}})
+        return _dump_toml({"url": url, "bearer_token_env_var": TOKEN_VARIABLE})
+    headers = {"Authorization": f"Bearer {_refer(client, TOKEN_VARIABLE)}"}
+    if client == "goose":
+        return _dump_goose({"type": "streamable_http", "uri": url, "headers": headers})
+    server: dict[str, JSONObject] = {
+        "cursor": {"url": url, "headers": headers},
+        "gemini": {"httpUrl": url, "headers": headers},
+        "windsurf": {"serverUrl": url, "headers": headers},
+        "zed": {"url": url, "headers": headers},
+        "opencode": {"type": "remote", "url": url, "enabled": True, "headers": headers},
+    }
+    by_default = {"type": "http", "url": url, "headers": headers}
+    return _dump_json(client, server.get(client, by_default), asked=[TOKEN_VARIABLE])
 
 
 def stdio_configuration(client: str, command: str, arguments: Sequence[str], passed: Sequence[str]) -> str:
@@ -86,32 +93,60 @@ def stdio_configuration(client: str, command: str, arguments: Sequence[str], pas
 
     :param passed: Environment variables that the command needs and that hold credentials.
     """
+    words = list(arguments)
     if client == "codex":
-        lines = [
-            "[mcp_servers.airflow]",
-            f"command = {json.dumps(command)}",
-            f"args = {json.dumps(arguments)}",
-        ]
-        if passed:
-            lines.append(f"env_vars = {json.dumps(passed)}")
-        return "\n".join(lines) + "\n"
-    server: dict[str, Any] = {"command": command, "args": list(arguments)}
+        lines: JSONObject = {"command": command, "args": words}
+        return _dump_toml({**lines, "env_vars": list(passed)} if passed else lines)
+    if client == "goose":
+        # Goose asks for the variables in `env_keys`, and keeps them in the system's keyring.
+        return _dump_goose({"type": "stdio", "cmd": command, "args": words, "env_keys": list(passed)})
+    env = {name: _refer(client, name) for name in passed}
+    server: JSONObject = {"command": command, "args": words}
+    if client == "opencode":
+        server = {"type": "local", "command": [command, *words], "enabled": True}
+        env_key = "environment"
+    else:
+        env_key = "env"
     if client == "vscode":
         server = {"type": "stdio", **server}
-        if passed:
-            # VS Code passes its own environment on; what it asks for need not be in any file.
-            inputs = [
-                {"type": "promptString", "id": name.lower(), "description": name, "password": True}
-                for name in passed
-            ]
-            server["env"] = {name: f"${{input:{name.lower()}}}" for name in passed}
-            return _json({"inputs": inputs, "servers": {"airflow": server}})
-        return _json({"servers": {"airflow": server}})
-    if passed:
-        reference = _REFERENCES.get(client)
-        server["env"] = {name: reference % name if reference else f"<{name}>" for name in passed}
-    return _json({"mcpServers": {"airflow": server}})
+    if env:
+        server[env_key] = env
+    return _dump_json(client, server, asked=passed)
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, indent=2) + "\n"
+def _refer(client: str, name: str) -> str:
+    """Return how a client's configuration names an environment variable."""
+    return FORMATS[client].reference % (_input_id(name) if client == "vscode" else name)
+
+
+def _input_id(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def _dump_json(client: str, server: JSONObject, asked: Sequence[str]) -> str:
+    document: JSONObject
+    if client == "vscode":
+        inputs = [
+            {"type": "promptString", "id": _input_id(name), "description": name, "password": True}
+            for name in asked
+        ]
+        document = {**({"inputs": inputs} if inputs else {}), "servers": {"airflow": server}}
+    elif client == "zed":
+        document = {"context_servers": {"airflow": server}}
+    elif client == "opencode":
+        document = {"$schema": "https://opencode.ai/config.json", "mcp": {"airflow": server}}
+    else:
+        document = {"mcpServers": {"airflow": server}}
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _dump_toml(server: JSONObject) -> str:
+    lines = [f"{key} = {json.dumps(value)}" for key, value in server.items()]
+    return "\n".join(["[mcp_servers.airflow]", *lines]) + "\n"
+
+
+def _dump_goose(server: JSONObject) -> str:
+    """Return YAML. Its values are written as JSON, which YAML takes."""
+    extension: dict[str, JSON] = {"enabled": True, "name": "airflow", "timeout": 300, **server}
+    lines = [f"    {key}: {json.dumps(value)}" for key, value in extension.items()]
+    return "\n".join(["extensions:", "  airflow:", *lines]) + "\n"

@@ -14,7 +14,7 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""The command ``airflow-mcp``: serve, check, tools, config."""
+"""The command ``airflow-mcp``: serve, check, tools, config, new-provider."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ from airflow_provider_mcp.cli.arguments import (
 )
 from airflow_provider_mcp.cli.check import check
 from airflow_provider_mcp.cli.config import config
+from airflow_provider_mcp.cli.new_provider import new_provider
 from airflow_provider_mcp.cli.output import remark
 from airflow_provider_mcp.cli.parser import Parser
 from airflow_provider_mcp.cli.serve import serve
@@ -100,7 +101,21 @@ COMMANDS = (
             ),
         ),
     ),
-    Command("check", "say what works and what does not, and how to mend it", check, TARGET),
+    Command(
+        "check",
+        "say what works and what does not, and how to mend it",
+        check,
+        (
+            *TARGET,
+            option(
+                "--lock",
+                default=None,
+                metavar="FILE",
+                help="compare the definitions of the tools that are installed here with FILE, or write it",
+            ),
+            option("--json", action="store_true", default=False, help="as JSON"),
+        ),
+    ),
     Command(
         "tools",
         "list the tools with access level and owner",
@@ -108,6 +123,15 @@ COMMANDS = (
         (
             option("--airflow-version", default=None, metavar="VERSION", help="as for that Airflow"),
             option("--json", action="store_true", default=False, help="as JSON"),
+        ),
+    ),
+    Command(
+        "new-provider",
+        "write a small tested package that adds tools",
+        new_provider,
+        (
+            option("name", help="its name, for example acme-reliability"),
+            option("--directory", default=None, metavar="FOLDER", help="where to put it"),
         ),
     ),
     Command(

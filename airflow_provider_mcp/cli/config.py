@@ -34,9 +34,28 @@ from airflow_provider_mcp.cli.arguments import (
 )
 from airflow_provider_mcp.cli.output import remark
 
+COMMAND = "airflow-mcp"
+
 
 def config(arguments: argparse.Namespace) -> int:
-    """Print a client's configuration."""
+    """Print a client's configuration; what else is to be done goes to the standard error."""
+    url = _find_url(arguments)
+    by_stdio = arguments.via == "stdio" or (
+        arguments.via is None and (arguments.conn_id or arguments.client == "claude-desktop")
+    )
+    text = _stdio_text(arguments, url) if by_stdio else _http_text(arguments, url)
+    sys.stdout.write(text)
+    remark(f"Put this into {client_configs.find_place(arguments.client)}.")
+    if by_stdio:
+        found = shutil.which(COMMAND)
+        place = f"; here it is {found}" if found else ""
+        remark(f"The client must find {COMMAND} on its own PATH{place}: else write the whole path.")
+    _remark_on_credential(arguments, text, by_stdio=by_stdio)
+    return OK
+
+
+def _find_url(arguments: argparse.Namespace) -> str:
+    """Return the root of the Airflow that is meant; empty for a connection."""
     from airflow_provider_mcp.remote.target import build_target
 
     url = arguments.url or os.environ.get(ENV_URL, "")
@@ -44,43 +63,64 @@ def config(arguments: argparse.Namespace) -> int:
         raise Misuse("say which Airflow: --url URL, or --conn-id ID")
     if arguments.url and arguments.conn_id:
         raise Misuse("give either --conn-id or --url")
-    if url:
-        try:
-            url = build_target("--url", host=url).url
-        except ValueError as unusable:
-            raise Misuse(str(unusable)) from None
-    by_stdio = arguments.via == "stdio" or (
-        arguments.via is None and (arguments.conn_id or arguments.client == "claude-desktop")
-    )
-    if by_stdio:
-        command = shutil.which("airflow-mcp") or "airflow-mcp"
-        words = ["serve"]
-        for conn_id in arguments.conn_id or ():
-            words += ["--conn-id", conn_id]
-        passed = []
-        if not arguments.conn_id:
-            words += ["--url", url]
-            if arguments.token_command:
-                words += ["--token-command", arguments.token_command]
-            else:
-                passed = [ENV_TOKEN]
-        text = client_configs.stdio_configuration(arguments.client, command, words, passed)
-    else:
-        if not url:
-            raise Misuse("give --url of the Airflow whose endpoint is to be used")
-        try:
-            text = client_configs.http_configuration(arguments.client, f"{url}/mcp/v1")
-        except ValueError as impossible:
-            raise Misuse(str(impossible)) from None
-    sys.stdout.write(text)
-    remark(f"Put this into {client_configs.find_place(arguments.client)}.")
+    if not url:
+        return ""
+    try:
+        return build_target("--url", host=url).url
+    except ValueError as unusable:
+        raise Misuse(str(unusable)) from None
+
+
+def _stdio_text(arguments: argparse.Namespace, url: str) -> str:
+    words = ["serve"]
+    for conn_id in arguments.conn_id or ():
+        words += ["--conn-id", conn_id]
+    passed = []
+    if not arguments.conn_id:
+        words += ["--url", url]
+        if arguments.token_command:
+            words += ["--token-command", arguments.token_command]
+        else:
+            passed = [ENV_TOKEN]
+    return client_configs.stdio_configuration(arguments.client, COMMAND, words, passed)
+
+
+def _http_text(arguments: argparse.Namespace, url: str) -> str:
+    if not url:
+        raise Misuse("give --url of the Airflow whose endpoint is to be used")
+    if arguments.token_command:
+        raise Misuse("a client runs no token command by itself: use --via stdio, where airflow-mcp runs it")
+    try:
+        return client_configs.http_configuration(arguments.client, f"{url}/mcp/v1")
+    except ValueError as impossible:
+        raise Misuse(str(impossible)) from None
+
+
+def _remark_on_credential(arguments: argparse.Namespace, text: str, *, by_stdio: bool) -> None:
+    """Say where the credential goes, which no configuration that is printed holds."""
+    if arguments.conn_id or arguments.token_command:
+        return
     if f"<{ENV_TOKEN}>" in text:
-        remark(f"Put the token in the place of <{ENV_TOKEN}>.")
-    elif ENV_TOKEN in text and arguments.client != "vscode":
-        remark(f"The token is looked for in the environment variable {ENV_TOKEN}.")
-    if not arguments.conn_id and not arguments.token_command:
+        remark(f"Put the token in the place of <{ENV_TOKEN}>, without 'Bearer ' before it.")
+    elif arguments.client == "vscode":
+        remark("VS Code asks for the token, and keeps it.")
+    elif arguments.client == "goose":
+        remark(f"Goose asks for {ENV_TOKEN}, and keeps it.")
+    else:
         remark(
-            "An Airflow 2 that takes passwords, not tokens, is reached by --via stdio: put "
+            f"The token is looked for in the environment variable {ENV_TOKEN}, without 'Bearer ' before it."
+        )
+    if by_stdio:
+        remark(
+            "With a username and a password (also Airflow 2's basic authentication), put "
             f"{ENV_USERNAME} and {ENV_PASSWORD} in the place of {ENV_TOKEN}."
         )
-    return OK
+    elif arguments.client == "codex":
+        remark(
+            f"Where Airflow 2 takes passwords alone, use --via stdio with {ENV_USERNAME} and {ENV_PASSWORD}."
+        )
+    else:
+        remark(
+            "With Airflow 2's basic authentication, write Basic in the place of Bearer, and as the token the "
+            "base64 of username:password."
+        )

@@ -64,6 +64,12 @@ def _build_url_target(arguments: argparse.Namespace) -> Target:
 
 
 def _narrow(policy: Policy, arguments: argparse.Namespace) -> Policy:
+    """Return a policy as the arguments narrow it.
+
+    :raises Misuse: They are malformed, or name what there is not: a misspelt tool would stay on offer.
+    """
+    from airflow_provider_mcp.server.policy import Policy
+
     options = {
         "read_only": arguments.read_only,
         "toolsets": arguments.toolsets,
@@ -71,9 +77,14 @@ def _narrow(policy: Policy, arguments: argparse.Namespace) -> Policy:
         "confirm": arguments.confirm,
     }
     try:
-        return policy.narrowed(options)
+        asked = Policy().narrowed(options)
+        narrowed = policy.narrowed(options)
     except ValueError as malformed:
         raise Misuse(str(malformed)) from None
+    unknown = describe_unknown_names(asked)
+    if unknown:
+        raise Misuse(f"{'; '.join(unknown)}; `airflow-mcp tools` lists all there are")
+    return narrowed
 
 
 def build_instances(arguments: argparse.Namespace, *, narrow: bool) -> list[Instance]:
@@ -156,6 +167,14 @@ def _read_served_extra(conn_id: str) -> Mapping[str, Any]:
     if extra is None:
         raise ConnectionUnreadable(f"there is no longer a connection {conn_id}")
     return extra
+
+
+def describe_unknown_names(policy: Policy) -> list[str]:
+    """Return a sentence for each toolset or tool that a policy names and that no Airflow has here."""
+    from airflow_provider_mcp.remote.gateway import UNSEEN
+    from airflow_provider_mcp.server.catalogue import load_catalogue
+
+    return load_catalogue(UNSEEN).describe_unknown(policy)
 
 
 def installed_airflow() -> str | None:

@@ -24,7 +24,7 @@ import re
 
 from airflow_provider_mcp.cli.arguments import FAULTY, OK, Misuse
 from airflow_provider_mcp.cli.instances import installed_airflow
-from airflow_provider_mcp.cli.output import remark, say
+from airflow_provider_mcp.cli.output import print_table, remark, say
 
 
 def tools(arguments: argparse.Namespace) -> int:
@@ -44,13 +44,7 @@ def tools(arguments: argparse.Namespace) -> int:
     if arguments.json:
         say(json.dumps(rows, indent=2))
     else:
-        heads = ("name", "access", "toolset", "owner")
-        widths = [
-            max(len(row[head]) for row in [dict(zip(heads, heads, strict=True)), *rows]) for head in heads
-        ]
-        for row in [dict(zip(heads, map(str.upper, heads), strict=True)), *rows]:
-            cells = (row[head].ljust(width) for head, width in zip(heads, widths, strict=True))
-            say("  ".join(cells).rstrip())
+        print_table(("name", "access", "toolset", "owner"), [list(row.values()) for row in rows])
     for problem in catalogue.problems:
         remark(f"{problem.owner}: {problem.message}")
     return FAULTY if catalogue.problems else OK

@@ -42,6 +42,7 @@ from airflow_provider_mcp.remote.tokens import parse_claims
 from airflow_provider_mcp.remote.version import ask_version, parse_major
 from airflow_provider_mcp.sdk.airflow import Airflow, Caller, Site
 from airflow_provider_mcp.sdk.errors import Unavailable, Unsupported
+from airflow_provider_mcp.sdk.json_types import JSONObject
 from airflow_provider_mcp.sdk.masking import mask_by_name
 
 
@@ -93,6 +94,19 @@ class Remote:
                 url = steps.send(response)
             except StopIteration as found:
                 return str(found.value)
+
+    async def post_endpoint(self, message: JSONObject, *, authenticate: bool) -> httpx.Response:
+        """Return how the MCP endpoint inside that Airflow answers a message, whatever the answer is.
+
+        :raises ToolError: There is no answer.
+        """
+        client = self._http()
+        headers = {"Accept": "application/json, text/event-stream"}
+        request = client.build_request("POST", f"{self.target.url}/mcp/v1", json=message, headers=headers)
+        try:
+            return await client.send(request, auth=self._auth_for(self._major) if authenticate else None)
+        except httpx.HTTPError as failure:
+            raise build_failure_error(self.target, request, failure) from None
 
     @property
     def _major(self) -> int:

@@ -40,6 +40,14 @@ def build_answer_error(target: Target, response: httpx.Response) -> ToolError:
             instance=target.name,
             status=status,
         )
+    if status == 400 and is_plain_http_refused(response):
+        return Unavailable(
+            f"{place} speaks https, not http, at this port.",
+            hint="Write https:// in the address.",
+            retryable=False,
+            instance=target.name,
+            status=status,
+        )
     if status in {401, 403}:
         return PermissionDenied(
             f"{place} refused the request before Airflow saw it (HTTP {status}).",
@@ -62,6 +70,12 @@ def build_answer_error(target: Target, response: httpx.Response) -> ToolError:
         instance=target.name,
         status=status,
     )
+
+
+def is_plain_http_refused(response: httpx.Response) -> bool:
+    """Say whether a web server complains that it got http at its https port."""
+    text = response.text[:2000].lower()
+    return ("https" in text and "plain http" in text) or "http request to an https server" in text
 
 
 def is_page(response: httpx.Response) -> bool:
@@ -103,6 +117,8 @@ def build_failure_error(target: Target, request: httpx.Request, failure: httpx.H
         message = f"{place} broke off the connection ({type(failure).__name__})."
     if unsent or request.method == "GET":
         hint = "Check that it runs and that the address is right; then try again."
+        if not unsent and request.url.scheme == "http":
+            hint = "If it speaks https at this port, write https:// in the address. Else try again."
         return Unavailable(message, hint=hint, instance=target.name)
     return Unavailable(
         message,

@@ -29,6 +29,9 @@ TIMEOUT_SECONDS = 30.0
 
 NO_CREDENTIAL = "no credential"
 
+ROUTES = ("/mcp/v1", "/api/v2", "/api/v1")
+"""What people copy together with Airflow's address."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -90,6 +93,11 @@ def build_target(
         raise ValueError(f"the token of {name} is not text")
     if password and not login and not token:
         token = password
+    token = token.strip()
+    if len(token.split()) > 1:
+        raise ValueError(
+            f"the token of {name} has a space in it: give the token alone, without 'Bearer ' before it"
+        )
     return Target(
         name=name,
         url=_build_url(name, host or "", port, schema or ""),
@@ -117,10 +125,18 @@ def _build_url(name: str, host: str, port: int | None, schema: str) -> str:
             f"the host of {name} holds more than an address: credentials have fields of their own"
         )
     where = parts.netloc if port is None or parts.port else f"{parts.netloc}:{port}"
-    prefix = parts.path.rstrip("/")
+    prefix = _strip_route(parts.path.rstrip("/"))
     if schema and not names_scheme:
         prefix += "/" + schema.strip("/")
     return f"{parts.scheme}://{where}{prefix}"
+
+
+def _strip_route(path: str) -> str:
+    """Return Airflow's path prefix from a path that may go on to the endpoint or the REST API."""
+    for route in ROUTES:
+        if path.endswith(route):
+            return path.removesuffix(route)
+    return path
 
 
 def is_loopback(host: str) -> bool:

@@ -126,6 +126,10 @@ def _too_slow(request: httpx.Request) -> CredentialRefused:
 
 def _read_token(printed: bytes, status: int, request: httpx.Request) -> str:
     token = printed.decode("utf-8", "replace").strip()
+    if status == 0 and token.lower().startswith("bearer "):
+        raise CredentialRefused(
+            "the token command printed no token alone, but 'Bearer ' before it", request=request
+        )
     if status != 0 or not token or len(token.split()) != 1 or len(printed) > MAX_TOKEN_BYTES:
         raise CredentialRefused(f"the token command printed no token (exit status {status})", request=request)
     return token

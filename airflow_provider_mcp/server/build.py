@@ -62,6 +62,9 @@ INSTRUCTIONS = (
 TOOLSETS_KEY = "org.apache.airflow/toolsets"
 """Where ``_meta`` of ``initialize`` and ``server/discover`` has the toolsets, which MCP has no object for."""
 
+CALLER_KEY = "org.apache.airflow/caller"
+"""Where it has the name of the user that the credential is for."""
+
 
 class AirflowServer(Server[None]):
     """The MCP server of one Airflow. It says what it can do without a session."""
@@ -147,7 +150,7 @@ async def _accept_level(_: Context, __: types.SetLevelRequestParams) -> types.Em
 
 
 async def add_toolsets(ctx: Context, call_next: CallNext) -> HandlerResult:
-    """Add the toolsets to the answer to a client that asks what this server is: a middleware of the SDK.
+    """Add toolsets and caller to the answer to a client that asks what this server is: an SDK middleware.
 
     There, and not at each tool, they cost a model nothing.
     """
@@ -160,7 +163,8 @@ async def add_toolsets(ctx: Context, call_next: CallNext) -> HandlerResult:
         if tool.toolset not in toolsets:
             toolsets[tool.toolset] = _describe_toolset(request.catalogue, tool.toolset)
         toolsets[tool.toolset]["tools"].append(tool.name)
-    return {**result, "_meta": {**result.get("_meta", {}), TOOLSETS_KEY: list(toolsets.values())}}
+    meta = {TOOLSETS_KEY: list(toolsets.values()), CALLER_KEY: request.caller.name}
+    return {**result, "_meta": {**result.get("_meta", {}), **meta}}
 
 
 def _describe_toolset(catalogue: Catalogue, name: str) -> JSONObject:

@@ -200,7 +200,7 @@ def check_airflow(words: list[str]) -> None:
 
 def check_airflow_mcp(words: list[str]) -> None:
 
-    parse(commands._build_parser(), words)
+    parse(commands.build_parser(), words)
 
 
 def parse(parser: Any, words: list[str]) -> None:
@@ -300,7 +300,7 @@ def test_troubleshooting_covers_every_refusal() -> None:
         file.read_text(encoding="utf-8")
         for file in sorted((ROOT / "airflow_provider_mcp" / "endpoint").glob("*.py"))
     )
-    statuses = set(re.findall(r"(?:_rpc_error|Reply)\(\s*(4\d\d)", endpoint))
+    statuses = set(re.findall(r"(?:rpc_error|Reply|refuse)\(\s*(4\d\d)", endpoint))
     assert statuses >= {"400", "401", "403", "405", "413", "415"}
     for sign in sorted(statuses | set(get_args(sdk_errors.ErrorCode))):
         assert re.search(rf"\b{sign}\b", titles), sign

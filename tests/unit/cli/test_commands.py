@@ -27,6 +27,7 @@ from typing import Any
 
 import anyio
 import pytest
+import yaml
 
 from airflow_provider_mcp.cli import arguments, client_configs, commands, instances
 from airflow_provider_mcp.cli import serve as cli_serve
@@ -70,6 +71,16 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
         (["config", "--client", "codex", "--url", "ftp://a"], "no http or https"),
         (["config", "--client", "codex", "--url", URL, "--conn-id", "a"], "either"),
         (["config", "--client", "claude-desktop", "--url", URL, "--via", "http"], "--via stdio"),
+        (["config", "--client", "cursor", "--url", URL, "--token-command", "t"], "--via stdio"),
+        (
+            ["serve", "--url", URL, "--toolsets", "dag"],
+            "toolsets names dag, which there is not (did you mean dags?)",
+        ),
+        (["serve", "--url", URL, "--disabled-tools", "delete_dagg"], "(did you mean delete_dag?)"),
+        (["check", "--url", URL, "--lock", "/nowhere/lock.json"], "cannot be written"),
+        (["new-provider", "apache-airflow-providers-acme"], "Airflow rejects"),
+        (["new-provider", "1st"], "name must be that of a Python package"),
+        (["new-provider", "a/b"], "name must be that of a Python package"),
         (["config", "--client", "codex", "--conn-id", "a", "--via", "http"], "give --url"),
     ],
 )
@@ -188,15 +199,15 @@ def test_a_configuration_starts_the_server(client: str, capsys: pytest.CaptureFi
     assert main(["config", "--client", client, "--url", URL, "--via", "stdio"]) == OK
     shown = capsys.readouterr()
     server = server_in(client, shown.out)
-    assert server["args"] == ["serve", "--url", URL]
+    assert command_in(server) == ["airflow-mcp", "serve", "--url", URL]
     assert arguments.ENV_TOKEN in json.dumps(server)
     assert client_configs.find_place(client) in shown.err
     assert main(["config", "--client", client, "--conn-id", "a", "--conn-id", "b"]) == OK
     server = server_in(client, capsys.readouterr().out)
-    assert server["args"] == ["serve", "--conn-id", "a", "--conn-id", "b"]
+    assert command_in(server) == ["airflow-mcp", "serve", "--conn-id", "a", "--conn-id", "b"]
     assert arguments.ENV_TOKEN not in json.dumps(server)
     assert main(["config", "--client", client, "--url", URL, "--via", "stdio", "--token-command", "t"]) == OK
-    assert server_in(client, capsys.readouterr().out)["args"][-2:] == ["--token-command", "t"]
+    assert command_in(server_in(client, capsys.readouterr().out))[-2:] == ["--token-command", "t"]
 
 
 @pytest.mark.parametrize("client", [c for c in client_configs.CLIENTS if c != "claude-desktop"])
@@ -204,18 +215,28 @@ def test_a_configuration_names_the_endpoint_and_holds_no_token(
     client: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(arguments.ENV_TOKEN, "secret-of-mine")
-    assert main(["config", "--client", client, "--url", f"{URL}/"]) == OK
-    printed = capsys.readouterr().out
-    server = server_in(client, printed)
-    assert f"{URL}/mcp/v1" in server.values()
+    for url in (f"{URL}/", f"{URL}/mcp/v1", f"{URL}/mcp/v1/", f"{URL}/api/v2"):
+        assert main(["config", "--client", client, "--url", url]) == OK
+        printed = capsys.readouterr().out
+        server = server_in(client, printed)
+        assert f"{URL}/mcp/v1" in server.values()
     assert "secret-of-mine" not in printed
 
 
 def server_in(client: str, text: str) -> dict[str, Any]:
     if client == "codex":
         return tomllib.loads(text)["mcp_servers"]["airflow"]
-    servers: dict[str, Any] = json.loads(text)["servers" if client == "vscode" else "mcpServers"]
+    if client == "goose":
+        return yaml.safe_load(text)["extensions"]["airflow"]
+    keys = {"vscode": "servers", "zed": "context_servers", "opencode": "mcp"}
+    servers: dict[str, Any] = json.loads(text)[keys.get(client, "mcpServers")]
     return servers["airflow"]
+
+
+def command_in(server: dict[str, Any]) -> list[str]:
+    """Return the command line that a client starts."""
+    command = server.get("command", server.get("cmd"))
+    return command if isinstance(command, list) else [command, *server["args"]]
 
 
 def test_serve_by_url_imports_no_airflow() -> None:
@@ -254,7 +275,13 @@ def test_the_commands_are_those_of_airflow_mcp() -> None:
 
     (group,) = get_mcp_cli_commands()
     assert group.name == "mcp"
-    assert [command.name for command in group.subcommands] == ["serve", "check", "tools", "config"]
+    assert [command.name for command in group.subcommands] == [
+        "serve",
+        "check",
+        "tools",
+        "new-provider",
+        "config",
+    ]
     assert all(isinstance(arg, Arg) for command in group.subcommands for arg in command.args)
     tools = next(command for command in group.subcommands if command.name == "tools")
     given = commands.build_parser().parse_args(["tools", "--json"])

@@ -20,7 +20,9 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -106,6 +108,9 @@ def refusal(remote: Remote, method: str = "GET", path: str = "dags", **options: 
         ({"host": "a.example.com", "schema": "http", "port": 80}, "http://a.example.com:80"),
         ({"host": "localhost", "port": 8080}, "http://localhost:8080"),
         ({"host": "127.0.0.1:8080", "schema": "air"}, "http://127.0.0.1:8080/air"),
+        ({"host": "https://a.example.com/air/mcp/v1"}, "https://a.example.com/air"),
+        ({"host": "https://a.example.com/mcp/v1/"}, "https://a.example.com"),
+        ({"host": "https://a.example.com/mcp/api/v2"}, "https://a.example.com/mcp"),
     ],
 )
 def test_where_a_connection_leads(parts: dict[str, Any], url: str) -> None:
@@ -121,6 +126,8 @@ def test_where_a_connection_leads(parts: dict[str, Any], url: str) -> None:
         ({"host": "https://a/?x=1"}, "more than an address"),
         ({"host": "a", "extra": {"tokn": "x"}}, "unknown options tokn"),
         ({"host": "a", "extra": {"token": 1}}, "not text"),
+        ({"host": "a", "extra": {"token": "Bearer x"}}, "without 'Bearer ' before it"),
+        ({"host": "a", "password": "bearer x"}, "without 'Bearer ' before it"),
         ({"host": "a", "extra": {"timeout": "soon"}}, "no number"),
         ({"host": "a", "extra": {"timeout": 0}}, "no number"),
         ({"host": "a", "extra": {"insecure": "perhaps"}}, "neither true nor false"),
@@ -323,6 +330,13 @@ def test_what_a_user_may_not_do_is_asked_once(tmp_path: Any) -> None:
     assert len(sent) == 2
 
 
+def test_a_command_that_prints_bearer_before_the_token_is_told() -> None:
+    target = Target("c", ROOT, token_command=command("print('Bearer secret-token')"))
+    error = refusal(answered(lambda _: NOT_FOUND(), target, None))
+    assert "'Bearer ' before it" in error.message
+    assert "secret-token" not in error.as_text()
+
+
 @pytest.mark.parametrize("program", ["import sys; sys.exit(3)", "print()", "print('two words')"])
 def test_a_command_without_a_token_is_told(program: str) -> None:
     target = Target("c", ROOT, token_command=command(program))
@@ -505,6 +519,35 @@ def test_the_plain_client_repeats_a_get_alone() -> None:
 
 
 # ---- wrong answers -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<html>400 The plain HTTP request was sent to HTTPS port</html>",
+        "Client sent an HTTP request to an HTTPS server.",
+    ],
+)
+def test_http_at_an_https_port_is_told(text: str) -> None:
+    error = refusal(answered(lambda _: httpx.Response(400, text=text), Target("c", ROOT), None))
+    assert "speaks https, not http" in error.message
+    assert "Write https://" in error.hint
+
+
+def test_https_at_an_http_port_is_told() -> None:
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def answer() -> None:
+        for _ in range(3):
+            connection, _address = server.accept()
+            connection.recv(4096)
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+            connection.close()
+
+    threading.Thread(target=answer, daemon=True).start()
+    with server:
+        remote = Remote(Target("c", f"https://127.0.0.1:{server.getsockname()[1]}", timeout=5))
+        assert "it speaks http, not https" in refusal(remote).message
 
 
 def html(status: int = 200) -> httpx.Response:
