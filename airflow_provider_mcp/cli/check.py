@@ -90,11 +90,10 @@ def _check_here() -> Report:
 
 def _check_backends(report: Report) -> None:
     """Report whether this Airflow 2 takes a credential from the Authorization header at all."""
-    from airflow.configuration import conf
+    from airflow_provider_mcp.hosts.options import read_api_backends
 
     with contextlib.redirect_stdout(sys.stderr):
-        backends = [name.strip() for name in conf.get("api", "auth_backends", fallback="").split(",")]
-    names = [name for name in backends if name]
+        names = read_api_backends()
     if all(name.rpartition(".")[2] in BACKENDS_WITHOUT_HEADER for name in names):
         report.fail(
             f"[api] auth_backends ({', '.join(names) or 'empty'}) takes no credential from the Authorization "

@@ -40,3 +40,11 @@ def read_options() -> Policy:
         if value is not None:
             section[name] = str(value)
     return parse_options(section)
+
+
+def read_api_backends() -> list[str]:
+    """Return the backends by which Airflow 2's REST API authenticates."""
+    from airflow.configuration import conf
+
+    names = conf.get("api", "auth_backends", fallback="").split(",")
+    return [name.strip() for name in names if name.strip()]
