@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import sys
 import typing
 from pathlib import Path
@@ -176,6 +177,7 @@ def tools_ref(catalogue: Catalogue) -> str:
 # ---- README.md ---------------------------------------------------------------------------------------
 
 TABLE = "| toolset | tools |\n| --- | --- |\n"
+COST = re.compile(r"(\| what `tools/list` costs [^|]*\| )[^|]*(?= \|)")
 
 
 def readme(catalogue: Catalogue, text: str) -> str:
@@ -186,7 +188,14 @@ def readme(catalogue: Catalogue, text: str) -> str:
     for tool in catalogue.tools.values():
         rows[tool.toolset].append(f"`{tool.name}`")
     lines = [f"| {toolset} | {' '.join(names)} |" for toolset, names in rows.items() if names]
-    return before + TABLE + "\n".join(lines) + after
+    return before + TABLE + "\n".join(lines) + COST.sub(rf"\g<1>{cost(catalogue)}", after)
+
+
+def cost(catalogue: Catalogue) -> str:
+    """Return what the definitions cost in characters, and how many they are, in words for the README."""
+    tools = list(catalogue.tools.values())
+    characters = sum(len(json.dumps(definition(tool), separators=(",", ":"))) for tool in tools)
+    return f"about {round(characters / len(tools), -2):,.0f} ({len(tools)} tools)"
 
 
 def files() -> dict[str, str]:
