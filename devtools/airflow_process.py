@@ -116,6 +116,8 @@ class AirflowHome:
                 "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(roles),
                 "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.folder / "passwords.json"),
                 "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+                # The default, 5 s, fails tasks on a busy machine.
+                "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
                 "AIRFLOW__API__SECRET_KEY": self.secret,
                 "AIRFLOW__API_AUTH__JWT_SECRET": self.secret,
             }
@@ -207,7 +209,12 @@ class AirflowSite:
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.env = self.home.environment(self.port) | dict(self.options)
+        # The default ports of these are the same for every Airflow of a machine.
+        ports = {
+            "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(hold_port()),
+            "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(hold_port()),
+        }
+        self.env = self.home.environment(self.port) | ports | dict(self.options)
         if self.prefix:
             section = "API" if self.home.line == 3 else "WEBSERVER"
             self.env.setdefault(f"AIRFLOW__{section}__BASE_URL", self.root)

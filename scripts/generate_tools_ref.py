@@ -155,6 +155,10 @@ def tools_ref(catalogue: Catalogue) -> str:
         "``confirmation_token`` is an argument of the tools that ask for a confirmation under",
         "``[mcp] confirm``.",
         "",
+        ".. contents:: On this page",
+        "   :local:",
+        "   :depth: 2",
+        "",
     ]
     for toolset, description in catalogue.toolsets.items():
         out += [toolset, "-" * len(toolset), "", escaped(description), ""]
@@ -195,7 +199,7 @@ def cost(catalogue: Catalogue) -> str:
     """Return what the definitions cost in characters, and how many they are, in words for the README."""
     tools = list(catalogue.tools.values())
     characters = sum(len(json.dumps(definition(tool), separators=(",", ":"))) for tool in tools)
-    return f"about {round(characters / len(tools), -2):,.0f} ({len(tools)} tools)"
+    return f"about {50 * round(characters / len(tools) / 50):,} ({len(tools)} tools)"
 
 
 def files() -> dict[str, str]:

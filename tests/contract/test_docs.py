@@ -32,6 +32,7 @@ from collections.abc import Iterator
 from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any, get_args
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -56,7 +57,7 @@ TESTS = "\n".join(
     for file in sorted(folder.rglob("test_*.py"))
 )
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PACKAGES = {"apache-airflow-providers-mcp", "astro-airflow-mcp", "pytest", "."}
+PACKAGES = {"apache-airflow", "apache-airflow-providers-mcp", "astro-airflow-mcp", "pytest", "."}
 WALK_THROUGH = "writing-tools"
 
 
@@ -109,6 +110,33 @@ def check_ini(text: str) -> None:
 
 def check_yaml(text: str) -> None:
     assert yaml.safe_load(text) is not None
+
+
+def check_docker(text: str) -> None:
+    begin, *rest = text.splitlines()
+    pins = (ROOT / "constraints" / "airflow3.txt").read_text(encoding="utf-8")
+    image, _, release = begin.partition(":")
+    assert image == "FROM apache/airflow"
+    assert f"\napache-airflow=={release}\n" in pins
+    for line in rest:
+        assert line.startswith("RUN ")
+        check_shell(line.removeprefix("RUN "))
+
+
+def check_nginx(text: str) -> None:
+    """Check what can be checked without nginx: tests/live/test_replicas.py runs it."""
+    assert text.count("{") == text.count("}")
+    directives = dict(line.strip(" ;").split(" ", 1) for line in text.splitlines() if line.endswith(";"))
+    assert int(directives["proxy_read_timeout"].removesuffix("s")) >= 60
+    assert directives["proxy_buffering"] == "off"
+    # A path here would take the prefix away.
+    assert re.fullmatch(r"https?://[\w.-]+", directives["proxy_pass"])
+
+
+def check_gcloud(words: list[str]) -> None:
+    assert words[0] in {"auth", "composer"}
+    if "--update-pypi-package" in words:
+        assert words[-1] in PACKAGES
 
 
 def check_shell(text: str) -> None:
@@ -220,11 +248,14 @@ RULES = {
     "json": check_json,
     "ini": check_ini,
     "yaml": check_yaml,
+    "docker": check_docker,
+    "nginx": check_nginx,
     "bash": check_shell,
     "console": check_shell,
 }
 COMMANDS = {
     "export": check_export,
+    "gcloud": check_gcloud,
     "pip": check_pip,
     "make": check_make,
     "claude": check_claude,
@@ -334,9 +365,25 @@ def test_the_readme_stays_short() -> None:
     assert len(README.splitlines()) <= 110
 
 
-def test_the_table_of_contents_takes_in_every_page() -> None:
+def test_every_page_is_in_one_group_of_the_table_of_contents() -> None:
     text = (ROOT / "docs" / "index.rst").read_text(encoding="utf-8")
-    listed = text[text.index(".. toctree::") :].split()
-    assert listed[-1] == "*"
-    named = listed[listed.index(":glob:") + 1 : -1]
-    assert all((ROOT / "docs" / f"{name}.rst").exists() for name in named)
+    groups = text.split(".. toctree::")[1:]
+    captions = [re.findall(r":caption: (.+)", group) for group in groups]
+    assert captions == [["Use"], ["Operate"], ["Extend"], ["Reference"]]
+    listed = [name for group in groups for name in re.findall(r"^   ([\w-]+)$", group, re.MULTILINE)]
+    pages = {page.stem for page in PAGES if page.suffix == ".rst"} - {"index"}
+    assert sorted(listed) == sorted(pages), "add the page to one group of docs/index.rst"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.suffix == ".rst"], ids=lambda page: page.stem)
+def test_long_pages_have_contents(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    sections = re.findall(r"^[^\s.].*\n-{4,}$", text, re.MULTILINE)
+    if len(text.splitlines()) > 100 and len(sections) >= 4:
+        assert ".. contents::" in text
+
+
+def test_the_picture_is_for_light_and_dark() -> None:
+    picture = (ROOT / "docs" / "architecture.svg").read_text(encoding="utf-8")
+    assert ElementTree.fromstring(picture).tag == "{http://www.w3.org/2000/svg}svg"
+    assert "prefers-color-scheme: dark" in picture
