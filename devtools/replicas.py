@@ -14,7 +14,7 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""Several web processes of one Airflow on PostgreSQL, behind nginx with TLS and a path prefix, no affinity."""
+"""Several web processes of one Airflow on PostgreSQL, behind nginx with TLS and a prefix, no affinity."""
 
 from __future__ import annotations
 
@@ -112,7 +112,9 @@ def nginx(folder: Path, block: str, port: int, upstream: list[int]) -> Iterator[
     subprocess.run([*made, "-out", str(certificate), "-keyout", str(key)], check=True, capture_output=True)
     for documented, real in zip(("127.0.0.1:8080", "127.0.0.1:8081"), upstream, strict=True):
         block = block.replace(documented, f"127.0.0.1:{real}")
-    block = block.replace("listen 443", f"listen 127.0.0.1:{port}").replace("airflow.example.com", "localhost")
+    block = block.replace("listen 443", f"listen 127.0.0.1:{port}").replace(
+        "airflow.example.com", "localhost"
+    )
     block = block.replace("/etc/ssl/airflow.pem", str(certificate)).replace("/etc/ssl/airflow.key", str(key))
     places = "".join(
         f"{name}_temp_path {folder}/{name};\n"

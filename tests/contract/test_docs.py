@@ -361,6 +361,17 @@ def test_the_ways_from_other_servers_lead_to_tools_that_there_are() -> None:
             assert set(re.findall(r"``(\w+)``", here)) <= offered, here
 
 
+def test_contributing_names_every_room() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    package = ROOT / "airflow_provider_mcp"
+    for folder in package.iterdir():
+        if folder.is_dir() and folder.name != "__pycache__":
+            assert f"`airflow_provider_mcp/{folder.name}/`" in text or f"`{folder.name}/`" in text, folder
+    built_later = {"airflow_provider_mcp/oauth/"}
+    for named in re.findall(r"^\| (?:\d \| )?`([\w/.]+)`", text, re.MULTILINE):
+        assert (ROOT / named).exists() or named in built_later, named
+
+
 def test_the_readme_stays_short() -> None:
     assert len(README.splitlines()) <= 110
 
@@ -375,7 +386,9 @@ def test_every_page_is_in_one_group_of_the_table_of_contents() -> None:
     assert sorted(listed) == sorted(pages), "add the page to one group of docs/index.rst"
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page.suffix == ".rst"], ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.suffix == ".rst"], ids=lambda page: page.stem
+)
 def test_long_pages_have_contents(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     sections = re.findall(r"^[^\s.].*\n-{4,}$", text, re.MULTILINE)
