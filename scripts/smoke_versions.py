@@ -359,6 +359,8 @@ def check_endpoint(site: AirflowSite, release: str) -> int:
                 refused.headers.get("www-authenticate", "").startswith("Bearer"), f"no challenge: {refused}"
             )
     refused = site.request("GET", site.url)
+    check(refused.status == 401, f"GET without a credential answered {refused}")
+    refused = site.request("GET", site.url, headers={"Authorization": site.authorization()})
     check(refused.status == 405 and refused.headers.get("allow") == "POST", f"GET answered {refused}")
 
     person = {"name": "smoke", "version": "1"}
@@ -546,7 +548,7 @@ INTRODUCTION = """
 Each line is a clean environment: Airflow was installed first, then the built wheel or sdist without any
 constraint. Installing it changed no package that Airflow had brought (but see below), and ``pip check`` found
 nothing. With SQLite and the example Dags, ``airflow`` commands listed the provider and the plugin without a
-warning; the web process answered 401 without a credential and with a wrong one, and 405 to GET;
+warning; the web process answered 401 without a credential and with a wrong one, and 405 to GET with one;
 ``initialize`` (2025-11-25), ``server/discover`` (2026-07-28) and ``tools/list`` were answered; a Dag was
 triggered; and every tool that reads and needs no more than a Dag and its run was called.
 """

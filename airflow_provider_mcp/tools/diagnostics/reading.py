@@ -28,6 +28,7 @@ from pydantic import ConfigDict
 from airflow_provider_mcp.sdk import Airflow, Result, path
 from airflow_provider_mcp.tools.diagnostics.exceptions import Failure, Occurrence, find_failure
 from airflow_provider_mcp.tools.shared.reads import Row, Unread, try_get
+from airflow_provider_mcp.tools.shared.regions import pick_region
 
 LOG_TAIL = 2000
 """Lines from the end of a log in which the exception is looked for."""
@@ -69,7 +70,7 @@ async def read_failure(airflow: Airflow, row: Row, budget: LogBudget) -> Failure
         max(1, int(row.get("try_number") or 1)),
     )
     index = row.get("map_index")
-    query: Row = {"full_content": "true", "map_index": -1 if index is None else index}
+    query: Row = {"full_content": "true", "map_index": -1 if index is None else index, **pick_region(row)}
     tail: list[Any] = []
     for _ in range(LOG_PAGES):
         if budget.calls <= 0:
@@ -152,6 +153,7 @@ def target(row: Row | Occurrence) -> Row:
         index = row.map_index
     else:
         named = {name: row[name] for name in ("dag_id", "dag_run_id", "task_id")}
+        named |= pick_region(row)
         index = -1 if row.get("map_index") is None else int(row["map_index"])
     if index >= 0:
         named["map_index"] = index

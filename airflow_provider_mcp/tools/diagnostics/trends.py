@@ -36,7 +36,7 @@ from airflow_provider_mcp.tools.diagnostics.statistics import (
     task_times,
 )
 from airflow_provider_mcp.tools.shared.arguments import DagId
-from airflow_provider_mcp.tools.shared.reads import PAGE, Unread, list_instances, try_get
+from airflow_provider_mcp.tools.shared.reads import PAGE, Unread, list_instances_of_runs, try_get
 
 INSTANCE_PAGES = 10
 
@@ -54,17 +54,17 @@ async def _instances(
     airflow: Airflow, dag_id: str, runs: Sequence[Row], unchecked: dict[str, str]
 ) -> list[Row]:
     """Read the task instances of the runs, or of as many of the newest as the bound allows."""
-    chosen = [row["dag_run_id"] for row in runs]
+    chosen = list(runs)
     most = INSTANCE_PAGES * PAGE
     rows: list[Row] = []
     total = 0
     for _ in range(SIZINGS if chosen else 0):
-        rows, total = await list_instances(airflow, 1, dag_ids=[dag_id], dag_run_ids=chosen)
+        rows, total = await list_instances_of_runs(airflow, 1, dag_id, chosen)
         if total <= most or len(chosen) == 1:
             break
         chosen = chosen[: max(1, len(chosen) * most // total)]
     if total > len(rows):
-        rows, total = await list_instances(airflow, INSTANCE_PAGES, dag_ids=[dag_id], dag_run_ids=chosen)
+        rows, total = await list_instances_of_runs(airflow, INSTANCE_PAGES, dag_id, chosen)
     if len(chosen) < len(runs):
         unchecked["tasks"] = f"The figures of tasks are of the newest {len(chosen)} runs."
     if total > len(rows):

@@ -132,4 +132,4 @@ async def _read_result(airflow: Airflow, dag_id: str, dag_run_id: str) -> JSON:
     answer = (await airflow.get(f"{instance}/xcomEntries", params={"limit": 100})).json()
     if not any(row["key"] == "return_value" for row in answer["xcom_entries"]):
         return None
-    return (await read_value(airflow, f"{instance}/xcomEntries/return_value", -1)).value
+    return (await read_value(airflow, f"{instance}/xcomEntries/return_value", {"map_index": -1})).value

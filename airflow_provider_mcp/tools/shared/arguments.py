@@ -37,6 +37,12 @@ TaskId = Annotated[str, Field(description="Task ID.")]
 
 MapIndex = Annotated[int, Field(ge=-1, description="Map index of a mapped task.")]
 
+RegionId = Annotated[str | None, Field(description="Of a task in a loop (Airflow 3.4).")]
+
+RegionIndex = Annotated[int | None, Field(description="Its index there.")]
+
+Iteration = Annotated[int | None, Field(ge=0, description="Or the pass of the loop.")]
+
 Time = Annotated[str | None, Field(description="ISO 8601 time.")]
 
 Wait = Annotated[int, Field(ge=0, le=45, description="Seconds to wait for its end.")]

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from airflow_provider_mcp.sdk import Airflow, InvalidArgument, JSONObject, NotFound, path
 from airflow_provider_mcp.tools.shared.reads import read_pages
+from airflow_provider_mcp.tools.shared.regions import explain_passes
 
 MOST_INDEXES = 20
 """Map indexes that an error lists."""
@@ -32,15 +33,26 @@ def instance_route(dag_id: str, dag_run_id: str, task_id: str, map_index: int = 
 
 
 async def get_instance(
-    airflow: Airflow, dag_id: str, dag_run_id: str, task_id: str, map_index: int = -1
+    airflow: Airflow,
+    dag_id: str,
+    dag_run_id: str,
+    task_id: str,
+    map_index: int = -1,
+    region: JSONObject | None = None,
 ) -> JSONObject:
     """Return a task instance.
 
-    :raises ToolError: ``invalid_argument`` that names the indexes, for a mapped task without one;
-        ``not_found``.
+    :param region: The pass of its loop, as :func:`find_region` returns it.
+    :raises ToolError: ``invalid_argument`` that names the indexes, for a mapped task without one, or the
+        passes, for one in a loop; ``not_found``.
     """
+    route = instance_route(dag_id, dag_run_id, task_id, map_index)
     try:
-        row: JSONObject = (await airflow.get(instance_route(dag_id, dag_run_id, task_id, map_index))).json()
+        row: JSONObject = (await airflow.get(route, params=region or {})).json()
+    except InvalidArgument:
+        if not region:
+            await explain_passes(airflow, dag_id, dag_run_id, task_id)
+        raise
     except NotFound:
         await explain_indexes(airflow, dag_id, dag_run_id, task_id, map_index)
         raise

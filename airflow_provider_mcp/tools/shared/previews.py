@@ -61,7 +61,8 @@ def as_of(rows: list[JSONObject]) -> str:
     A preview with it is never shown again once what it announced was done.
     """
     tries = sorted(
-        f"{row.get('task_id')} {row.get('map_index')} {row.get('try_number')} {row.get('start_date')}"
+        f"{row.get('task_id')} {row.get('map_index')} {row.get('region_id')} {row.get('region_index')} "
+        f"{row.get('try_number')} {row.get('start_date')}"
         for row in rows
     )
     return f"{zlib.crc32(chr(10).join(tries).encode()):08x}"

@@ -42,9 +42,14 @@ def pick_instance(row: JSONObject, *names: str) -> JSONObject:
 
 
 def name_instance(row: JSONObject) -> str:
-    """Return the name of a task instance: ``task``, or ``task[map_index]`` of a mapped one."""
+    """Return the name of a task instance: ``task``, or ``task[map_index]`` of a mapped one.
+
+    One in a loop has the pass too: ``task[iteration 3]``.
+    """
     index = row.get("map_index")
-    return str(row["task_id"]) if index is None or index < 0 else f"{row['task_id']}[{index}]"
+    name = str(row["task_id"]) if index is None or index < 0 else f"{row['task_id']}[{index}]"
+    position = row.get("loop_iteration")
+    return f"{name}[iteration {position['iteration']}]" if position else name
 
 
 def page_template(airflow: Airflow, of: Literal["dag", "run", "task"]) -> str:

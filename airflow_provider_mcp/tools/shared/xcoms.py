@@ -44,12 +44,13 @@ class Value:
         return " ".join(self.hints) or None
 
 
-async def read_value(airflow: Airflow, route: str, map_index: int) -> Value:
+async def read_value(airflow: Airflow, route: str, where: JSONObject) -> Value:
     """Read an XCom. A string stays a string, whatever it holds.
 
     :param route: The route of the XCom's entry.
+    :param where: The map index of the task instance and, in a loop, its region.
     """
-    query = {"map_index": map_index}
+    query = dict(where)
     hints: list[str] = []
     try:
         entry = (await airflow.get(route, params={**query, "stringify": "false"})).json()

@@ -33,11 +33,19 @@ from airflow_provider_mcp.sdk import (
     path,
     tool,
 )
-from airflow_provider_mcp.tools.shared.arguments import DagId, RunId, TaskIds
+from airflow_provider_mcp.tools.shared.arguments import (
+    DagId,
+    Iteration,
+    RegionId,
+    RegionIndex,
+    RunId,
+    TaskIds,
+)
 from airflow_provider_mcp.tools.shared.instances import instance_route
 from airflow_provider_mcp.tools.shared.latest import refuse_latest
 from airflow_provider_mcp.tools.shared.previews import as_of, name_by_state
 from airflow_provider_mcp.tools.shared.reads import read_pages
+from airflow_provider_mcp.tools.shared.regions import find_region
 from airflow_provider_mcp.tools.shared.rows import drop_empty
 from airflow_provider_mcp.tools.shared.versions import read_release
 
@@ -192,11 +200,12 @@ class _DryRun:
         self.rows: list[JSONObject] = []
         self.missing: dict[str, str] = {}
 
-    async def add(self, task_id: str) -> None:
+    async def add(self, task_id: str, region: JSONObject) -> None:
         """Add the instances of a task whose state would change."""
         route = instance_route(self._dag_id, self._dag_run_id, task_id)
+        body = {"new_state": self._state, **region}
         try:
-            answer = (await self._airflow.patch(f"{route}/dry_run", json={"new_state": self._state})).json()
+            answer = (await self._airflow.patch(f"{route}/dry_run", json=body)).json()
             rows = answer["task_instances"]
         except InternalError as failed:
             # Airflow 3.1.0 to 3.1.4 fail to answer: the instances themselves can still be shown.
@@ -215,13 +224,30 @@ class _DryRun:
 
 
 async def _preview_set_state(
-    airflow: Airflow, dag_id: str, dag_run_id: str, task_ids: list[str], state: str
+    airflow: Airflow,
+    dag_id: str,
+    dag_run_id: str,
+    task_ids: list[str],
+    state: str,
+    region_id: str | None = None,
+    region_index: int | None = None,
+    iteration: int | None = None,
 ) -> JSONObject:
     await refuse_latest(airflow, dag_id, dag_run_id)
     await airflow.get(path("dags/{}/dagRuns/{}", dag_id, dag_run_id))
     dry_run = _DryRun(airflow, dag_id, dag_run_id, state)
+    in_loop = (region_id, region_index, iteration) != (None, None, None)
     for task_id in dict.fromkeys(task_ids):
-        await dry_run.add(task_id)
+        region = await find_region(
+            airflow,
+            dag_id,
+            dag_run_id,
+            task_id,
+            region_id=region_id,
+            region_index=region_index,
+            iteration=iteration,
+        )
+        await dry_run.add(task_id, region)
     rows = dry_run.rows
     await _refuse_unknown(airflow, dag_id, dag_run_id, task_ids, rows)
     if not rows:
@@ -231,9 +257,13 @@ async def _preview_set_state(
             dag_run_id=dag_run_id,
         )
     # Setting a state also clears what failed after it; Airflow's dry run does not tell.
-    cleared = await _clear(
-        airflow, dag_id, dag_run_id, task_ids, dry_run=True, include_downstream=True, only_failed=True
-    )
+    cleared: list[JSONObject] = []
+    if in_loop:
+        dry_run.missing["clears_downstream"] = "Airflow does not say it of one pass of a loop."
+    else:
+        cleared = await _clear(
+            airflow, dag_id, dag_run_id, task_ids, dry_run=True, include_downstream=True, only_failed=True
+        )
     return {
         "sets": state,
         "count": len(rows),
@@ -247,7 +277,14 @@ async def _preview_set_state(
 
 @tool(access="destructive", preview=_preview_set_state)
 async def set_task_instance_state(
-    airflow: Airflow, dag_id: DagId, dag_run_id: RunId, task_ids: TaskIds, state: NewTaskState
+    airflow: Airflow,
+    dag_id: DagId,
+    dag_run_id: RunId,
+    task_ids: TaskIds,
+    state: NewTaskState,
+    region_id: RegionId = None,
+    region_index: RegionIndex = None,
+    iteration: Iteration = None,
 ) -> Changed:
     """Set the state of task instances (all map indexes); failed tasks downstream are cleared."""
     await refuse_latest(airflow, dag_id, dag_run_id)
@@ -255,8 +292,17 @@ async def set_task_instance_state(
     done: list[str] = []
     for task_id in dict.fromkeys(task_ids):
         try:
+            region = await find_region(
+                airflow,
+                dag_id,
+                dag_run_id,
+                task_id,
+                region_id=region_id,
+                region_index=region_index,
+                iteration=iteration,
+            )
             route = instance_route(dag_id, dag_run_id, task_id)
-            answer = await airflow.patch(route, json={"new_state": state})
+            answer = await airflow.patch(route, json={"new_state": state, **region})
         except ToolError as refused:
             if done:
                 refused.message += f" Before that, {', '.join(done)} had been set to {state}."

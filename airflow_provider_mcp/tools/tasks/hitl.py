@@ -36,11 +36,25 @@ from airflow_provider_mcp.sdk import (
     path,
     tool,
 )
-from airflow_provider_mcp.tools.shared.arguments import AnyDagId, AnyRunId, DagId, MapIndex, RunId, TaskId
+from airflow_provider_mcp.tools.shared.arguments import (
+    AnyDagId,
+    AnyRunId,
+    DagId,
+    Iteration,
+    MapIndex,
+    RegionId,
+    RegionIndex,
+    RunId,
+    TaskId,
+)
 from airflow_provider_mcp.tools.shared.latest import find_run_filter, refuse_latest
+from airflow_provider_mcp.tools.shared.regions import find_region
 from airflow_provider_mcp.tools.shared.rows import drop_empty, page_template, pick, pick_instance
 
 _QUESTION = ("subject", "body", "options", "multiple", "defaults", "created_at")
+
+
+_INSTANCE = ("dag_id", "dag_run_id", "task_id", "map_index", "region_id", "region_index", "loop_iteration")
 
 
 class Hitls(Page):
@@ -66,7 +80,7 @@ def _name_assigned(row: JSONObject) -> list[str]:
 
 def _show(airflow: Airflow, row: JSONObject) -> JSONObject:
     return {
-        **pick_instance(row["task_instance"], "dag_id", "dag_run_id", "task_id", "map_index"),
+        **pick_instance(row["task_instance"], *_INSTANCE),
         **pick(row, *_QUESTION),
         **drop_empty({"params": airflow.redact(row.get("params")), "assigned_users": _name_assigned(row)}),
     }
@@ -105,14 +119,26 @@ async def respond_to_hitl(
     task_id: TaskId,
     chosen_options: Annotated[list[str], Field(min_length=1, description="Of its options.")],
     map_index: MapIndex = -1,
+    region_id: RegionId = None,
+    region_index: RegionIndex = None,
+    iteration: Iteration = None,
     params_input: Annotated[JSONObject | None, Field(description="Values for its params.")] = None,
 ) -> HitlAnswer:
     """Answer a task that waits for a human, once."""
     await refuse_latest(airflow, dag_id, dag_run_id)
     route = path("dags/{}/dagRuns/{}/taskInstances/{}/{}/hitlDetails", dag_id, dag_run_id, task_id, map_index)
+    region = await find_region(
+        airflow,
+        dag_id,
+        dag_run_id,
+        task_id,
+        region_id=region_id,
+        region_index=region_index,
+        iteration=iteration,
+    )
     body = {"chosen_options": chosen_options, "params_input": params_input or {}}
     try:
-        answer = (await airflow.patch(route, json=body)).json()
+        answer = (await airflow.patch(route, params=region, json=body)).json()
     except Conflict as refused:
         refused.hint = "It was answered before; get_task_instance shows how the task went on."
         raise

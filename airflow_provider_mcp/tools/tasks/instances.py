@@ -27,8 +27,11 @@ from airflow_provider_mcp.tools.shared.arguments import (
     AnyDagId,
     AnyRunId,
     DagId,
+    Iteration,
     MapIndex,
     ReadRunId,
+    RegionId,
+    RegionIndex,
     TaskId,
     TaskState,
     Time,
@@ -36,6 +39,7 @@ from airflow_provider_mcp.tools.shared.arguments import (
 from airflow_provider_mcp.tools.shared.instances import get_instance, instance_route
 from airflow_provider_mcp.tools.shared.latest import find_run_filter, find_run_id
 from airflow_provider_mcp.tools.shared.reads import PAGE, Parts
+from airflow_provider_mcp.tools.shared.regions import find_region
 from airflow_provider_mcp.tools.shared.rows import page_template, pick, pick_instance
 
 Part = Literal["tries", "dependencies", "rendered_fields", "xcom", "links"]
@@ -55,6 +59,11 @@ _SHOWN = (
     "duration",
     "operator",
     "pool",
+    "region_id",
+    "region_index",
+    "loop_iteration",
+    "state_reason",
+    "team_name",
 )
 
 _DETAILS = ("max_tries", "note", "queue", "queued_when", "hostname", "trigger")
@@ -130,12 +139,24 @@ async def get_task_instance(
     dag_run_id: ReadRunId,
     task_id: TaskId,
     map_index: MapIndex = -1,
+    region_id: RegionId = None,
+    region_index: RegionIndex = None,
+    iteration: Iteration = None,
     include: Annotated[list[Part], Field(description="What to show besides.")] = [],  # noqa: B006
 ) -> TaskInstance:
     """Get a task instance; dependencies say what it waits for."""
     run_id = await find_run_id(airflow, dag_id, dag_run_id)
-    row = await get_instance(airflow, dag_id, run_id, task_id, map_index)
-    where = _Instance(airflow, instance_route(dag_id, run_id, task_id), map_index, row)
+    region = await find_region(
+        airflow,
+        dag_id,
+        run_id,
+        task_id,
+        region_id=region_id,
+        region_index=region_index,
+        iteration=iteration,
+    )
+    row = await get_instance(airflow, dag_id, run_id, task_id, map_index, region)
+    where = _Instance(airflow, instance_route(dag_id, run_id, task_id), map_index, region, row)
     parts = Parts()
     shown = {name: await parts.read(name, where.read(name)) for name in dict.fromkeys(include)}
     return TaskInstance(
@@ -150,22 +171,29 @@ async def get_task_instance(
 class _Instance:
     """Where the parts of a task instance are read."""
 
-    def __init__(self, airflow: Airflow, route: str, map_index: int, row: JSONObject) -> None:
+    def __init__(
+        self, airflow: Airflow, route: str, map_index: int, region: JSONObject, row: JSONObject
+    ) -> None:
         self._airflow, self._route, self._map_index, self._row = airflow, route, map_index, row
+        self._region = region
         self._one = f"{route}/{map_index}" if map_index >= 0 else route
 
     async def read(self, part: Part) -> Any:
         if part == "rendered_fields":
             return self._airflow.redact(self._row.get("rendered_fields") or {})
         if part == "tries":
-            answer = (await self._airflow.get(f"{self._one}/tries")).json()
+            answer = (await self._airflow.get(f"{self._one}/tries", params=self._region)).json()
             return [pick(a_try, *_TRY) for a_try in answer["task_instances"]]
         if part == "dependencies":
-            return (await self._airflow.get(f"{self._one}/dependencies")).json()["dependencies"]
+            answer = (await self._airflow.get(f"{self._one}/dependencies", params=self._region)).json()
+            return answer["dependencies"]
         if part == "links":
-            query = {"map_index": self._map_index} if self._map_index >= 0 else {}
-            return (await self._airflow.get(f"{self._route}/links", params=query)).json()["extra_links"]
-        query = {"map_index": self._map_index, "limit": PAGE}
+            links = {"map_index": self._map_index} if self._map_index >= 0 else {}
+            answer = (
+                await self._airflow.get(f"{self._route}/links", params={**links, **self._region})
+            ).json()
+            return answer["extra_links"]
+        query = {"map_index": self._map_index, "limit": PAGE, **self._region}
         entries = (await self._airflow.get(f"{self._route}/xcomEntries", params=query)).json()["xcom_entries"]
         # Airflow 3.0 lists the entries of every map index.
         return [e["key"] for e in entries if e.get("map_index", self._map_index) == self._map_index]

@@ -42,12 +42,16 @@ from airflow_provider_mcp.sdk import (
 from airflow_provider_mcp.tools.patterns import Pattern, compile_pattern, lines_of
 from airflow_provider_mcp.tools.shared.arguments import (
     DagId,
+    Iteration,
     MapIndex,
     ReadRunId,
+    RegionId,
+    RegionIndex,
     TaskId,
 )
 from airflow_provider_mcp.tools.shared.instances import get_instance, instance_route
 from airflow_provider_mcp.tools.shared.latest import find_run_id
+from airflow_provider_mcp.tools.shared.regions import find_region, read_iteration
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -91,6 +95,7 @@ class Logs(Page):
     dag_run_id: str
     task_id: str
     map_index: int | None = None
+    iteration: int | None = None
     try_number: int
     state: str | None = None
     lines: list[Line]
@@ -226,11 +231,11 @@ class _Window:
         return any(self._pattern.search(line[:MATCHED_CHARS]) for text in texts for line in lines_of(text))
 
 
-async def _pages(airflow: Airflow, route: str, map_index: int) -> AsyncGenerator[list[Any], None]:
+async def _pages(airflow: Airflow, route: str, where: dict[str, Any]) -> AsyncGenerator[list[Any], None]:
     """Yield a log's lines from its beginning, a page at a time."""
     token: str | None = None
     for _ in range(MAX_LOG_PAGES):
-        query: dict[str, Any] = {"full_content": "true", "map_index": map_index}
+        query: dict[str, Any] = {"full_content": "true", **where}
         if token:
             query["token"] = token
         answer = (await airflow.get(route, params=query)).json()
@@ -243,9 +248,9 @@ async def _pages(airflow: Airflow, route: str, map_index: int) -> AsyncGenerator
         token = following
 
 
-async def _streamed(airflow: Airflow, route: str, map_index: int) -> AsyncGenerator[list[Any], None]:
+async def _streamed(airflow: Airflow, route: str, where: dict[str, Any]) -> AsyncGenerator[list[Any], None]:
     """Yield the lines of a log that nothing is added to any more, as Airflow 3 sends them."""
-    query: dict[str, Any] = {"full_content": "true", "map_index": map_index}
+    query: dict[str, Any] = {"full_content": "true", **where}
     headers = {"Accept": "application/x-ndjson"}
     async with airflow.stream("GET", route, params=query, headers=headers) as answer:
         chunk: list[Any] = []
@@ -269,6 +274,9 @@ async def get_task_logs(
     dag_run_id: ReadRunId,
     task_id: TaskId,
     map_index: MapIndex = -1,
+    region_id: RegionId = None,
+    region_index: RegionIndex = None,
+    iteration: Iteration = None,
     try_number: Annotated[int | None, Field(ge=1, description="The latest if left out.")] = None,
     tail: Annotated[int, Field(ge=1, le=5000, description="Lines from the end.")] = 200,
     grep: Annotated[str | None, Field(description="Only lines that match this regular expression.")] = None,
@@ -279,8 +287,17 @@ async def get_task_logs(
     pattern = compile_pattern(grep) if grep else None
     before = decode_cursor(cursor).get("before")
     dag_run_id = await find_run_id(airflow, dag_id, dag_run_id)
+    region = await find_region(
+        airflow,
+        dag_id,
+        dag_run_id,
+        task_id,
+        region_id=region_id,
+        region_index=region_index,
+        iteration=iteration,
+    )
     instance = instance_route(dag_id, dag_run_id, task_id)
-    found = await get_instance(airflow, dag_id, dag_run_id, task_id, map_index)
+    found = await get_instance(airflow, dag_id, dag_run_id, task_id, map_index, region)
     latest = int(found.get("try_number") or 0)
     asked = try_number or latest
     if asked < 1 or asked > latest:
@@ -296,7 +313,7 @@ async def get_task_logs(
     route = f"{instance}/logs/{asked}"
     growing = asked == latest and found.get("state") in _GROWING
     streams = not growing and not airflow.site.version.startswith("2.")
-    pages = (_streamed if streams else _pages)(airflow, route, map_index)
+    pages = (_streamed if streams else _pages)(airflow, route, {"map_index": map_index, **region})
     async with contextlib.aclosing(pages):
         async for entries in pages:
             if window.total:
@@ -309,6 +326,7 @@ async def get_task_logs(
         dag_run_id=dag_run_id,
         task_id=task_id,
         map_index=map_index if map_index >= 0 else None,
+        iteration=read_iteration(found),
         try_number=asked,
         state=found.get("state"),
         total=window.total,

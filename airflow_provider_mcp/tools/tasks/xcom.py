@@ -32,9 +32,18 @@ from airflow_provider_mcp.sdk import (
     search_close_names,
     tool,
 )
-from airflow_provider_mcp.tools.shared.arguments import DagId, MapIndex, ReadRunId, TaskId
+from airflow_provider_mcp.tools.shared.arguments import (
+    DagId,
+    Iteration,
+    MapIndex,
+    ReadRunId,
+    RegionId,
+    RegionIndex,
+    TaskId,
+)
 from airflow_provider_mcp.tools.shared.instances import get_instance, instance_route
 from airflow_provider_mcp.tools.shared.latest import find_run_id
+from airflow_provider_mcp.tools.shared.regions import find_region
 from airflow_provider_mcp.tools.shared.xcoms import read_value
 
 
@@ -43,6 +52,7 @@ class XCom(Result):
     value: JSON
     timestamp: str | None = None
     map_index: int | None = None
+    iteration: int | None = None
     dag_run_id: str | None = None
 
 
@@ -54,15 +64,28 @@ async def get_xcom(
     task_id: TaskId,
     key: Annotated[str, Field(description="Key.")] = "return_value",
     map_index: MapIndex = -1,
+    region_id: RegionId = None,
+    region_index: RegionIndex = None,
+    iteration: Iteration = None,
 ) -> XCom:
     """Get a value that a task instance pushed."""
     run_id = await find_run_id(airflow, dag_id, dag_run_id)
+    region = await find_region(
+        airflow,
+        dag_id,
+        run_id,
+        task_id,
+        region_id=region_id,
+        region_index=region_index,
+        iteration=iteration,
+    )
     entries = f"{instance_route(dag_id, run_id, task_id)}/xcomEntries"
+    where = {"map_index": map_index, **region}
     try:
-        read = await read_value(airflow, f"{entries}/{path('{}', key, slashes=True)}", map_index)
+        read = await read_value(airflow, f"{entries}/{path('{}', key, slashes=True)}", where)
     except NotFound:
-        await get_instance(airflow, dag_id, run_id, task_id, map_index)
-        close = await search_close_names(airflow, key, entries, "key", params={"map_index": map_index})
+        await get_instance(airflow, dag_id, run_id, task_id, map_index, region)
+        close = await search_close_names(airflow, key, entries, "key", params=where)
         raise near_miss(
             f"`{task_id}` has pushed no XCom `{key}` in `{run_id}`",
             close,
@@ -77,6 +100,7 @@ async def get_xcom(
         value=read.value,
         timestamp=read.entry.get("timestamp"),
         map_index=map_index if map_index >= 0 else None,
+        iteration=iteration,
         dag_run_id=run_id if run_id != dag_run_id else None,
         hint=read.hint,
     )

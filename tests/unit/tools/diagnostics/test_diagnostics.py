@@ -185,6 +185,7 @@ class PagedAirflow:
             index = int(query["map_index"])
             assert query["full_content"] == "true"
             return self.logs({**query, "task_id": parts[5], "index": str(index)})
+        assert request.method == "GET" or parts[-1] == "list"
         if parts[-1] == "list":
             body = json.loads(request.content)
             return self._listed(body, body["page_limit"], body["page_offset"])
@@ -204,6 +205,14 @@ class PagedAirflow:
                 filters["dag_run_ids"] = [parts[3]]
             if "task_id" in query:
                 filters["task_ids"] = [query["task_id"]]
+            if parts[1] != "~":
+                filters["dag_ids"] = [parts[1]]
+            if "run_after_gte" in query:
+                since, until = query["run_after_gte"], query["run_after_lte"]
+                filters["dag_run_ids"] = [
+                    row["dag_run_id"] for row in self.runs if since <= row["run_after"] <= until
+                ]
+            filters |= {name: query[name] for name in ("end_date_gte", "end_date_lte") if name in query}
             return self._listed(filters, int(query["limit"]), int(query.get("offset", 0)))
         if parts[-1] == "dependencies":
             return {"dependencies": []}
@@ -570,7 +579,9 @@ def test_what_is_no_window(since: str) -> None:
 
 
 def test_10_000_runs(airflow: PagedAirflow) -> None:
-    airflow.runs = [run(f"r{n}", "failed" if n % 4 == 0 else "success") for n in range(10_000)]
+    airflow.runs = [
+        run(f"r{n}", "failed" if n % 4 == 0 else "success", run_after=at(-n)) for n in range(10_000)
+    ]
     airflow.instances = [
         instance("check", n, dag_run_id=f"r{r}", try_number=2) for r in range(100) for n in range(150)
     ]
