@@ -52,7 +52,8 @@ FLOORS = (
         "tools.runs.results tools.runs.trigger tools.shared tools.shared.arguments "
         "tools.shared.configuration tools.shared.icons tools.shared.instances tools.shared.latest "
         "tools.shared.masking tools.shared.matching tools.shared.misses tools.shared.previews "
-        "tools.shared.reads tools.shared.rows tools.shared.versions tools.shared.xcoms tools.tasks "
+        "tools.shared.reads tools.shared.regions tools.shared.rows tools.shared.versions "
+        "tools.shared.xcoms tools.tasks "
         "tools.tasks.changes tools.tasks.hitl tools.tasks.instances tools.tasks.logs "
         "tools.tasks.xcom",
     ),
