@@ -96,7 +96,7 @@ install-airflow%:
 	@$(PYTHON) -m venv .venv/airflow$*
 	@.venv/airflow$*/bin/pip install --disable-pip-version-check -c constraints/airflow$*.txt \
 		"apache-airflow==$$(sed -n 's/^apache-airflow==\([^ ;]*\).*/\1/p' constraints/airflow$*.txt)" apache-airflow-providers-fab \
-		$(if $(filter 3,$*),apache-airflow-providers-standard $$(grep -E '^(mypy|types-jsonschema|types-pyyaml)==' constraints/tools.txt)) pytest hypothesis jsonschema PyYAML
+		$(if $(filter 3,$*),apache-airflow-providers-standard $$(grep -E '^(mypy|types-jsonschema|types-pyyaml)==' constraints/tools.txt),gevent) pytest hypothesis jsonschema PyYAML
 	@.venv/airflow$*/bin/pip install --disable-pip-version-check -c constraints/airflow$*.txt \
 		-e . -e examples/third_party_provider
 

@@ -57,4 +57,5 @@ class MCPPlugin(AirflowPlugin):  # type: ignore[misc]
 
     name = "mcp"
     fastapi_apps: Any = _Lazy(3, "fastapi_apps")
+    fastapi_root_middlewares: Any = _Lazy(3, "fastapi_root_middlewares")
     flask_blueprints: Any = _Lazy(2, "flask_blueprints")

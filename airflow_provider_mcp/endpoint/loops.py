@@ -23,6 +23,7 @@ place while it waits for events, and takes it again when there are some.
 from __future__ import annotations
 
 import asyncio
+import select
 import selectors
 import sys
 import time
@@ -41,6 +42,13 @@ def shares_threads() -> bool:
     """Say whether gevent has made the threads of this process into greenlets of one."""
     monkey = sys.modules.get("gevent.monkey")
     return monkey is not None and bool(monkey.is_module_patched("threading"))
+
+
+def open_poll() -> select.poll:
+    """Return the platform's own ``poll``: gevent's knows fewer events."""
+    monkey = sys.modules.get("gevent.monkey")
+    poll: select.poll = select.poll() if monkey is None else monkey.get_original("select", "poll")()
+    return poll
 
 
 class LoopPool:

@@ -37,6 +37,9 @@ from airflow_provider_mcp.server.request import Identity
 REQUEST_SECONDS = 54
 """A request ends within 55 s (CONTRACT, section 2)."""
 
+AUTHENTICATION_SECONDS = 10
+"""How long Airflow may take to say who sent a request, where what it waits for can be left."""
+
 BODY_SECONDS = 20
 """How long a body may take to arrive: what is left is for the call."""
 
@@ -90,10 +93,11 @@ async def serve(request: HTTPRequest, host: Host) -> Reply | None:
 async def _serve_allowed(request: HTTPRequest, host: Host, deadline: float) -> Reply | None:
     """Answer a request from where requests may come from."""
     try:
-        identity = await host.authenticate(request)
+        with anyio.fail_after(AUTHENTICATION_SECONDS):
+            identity = await host.authenticate(request)
     except door.Unauthenticated as refusal:
         return door.challenge(host.schemes, refusal)
-    except door.AuthenticationUnavailable:
+    except (door.AuthenticationUnavailable, TimeoutError):
         return door.unavailable("Airflow could not check the credential. Try again in a few seconds.")
     refused = door.refuse_method(request) or door.refuse_body(request, host.options)
     if refused is not None:

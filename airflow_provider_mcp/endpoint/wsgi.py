@@ -30,7 +30,7 @@ from typing import Any, TypeAlias
 
 from airflow_provider_mcp.endpoint.door import CLIENT_GONE, HTTPRequest, Reply
 from airflow_provider_mcp.endpoint.exchange import stream_headers
-from airflow_provider_mcp.endpoint.loops import LoopPool, run, step_aside
+from airflow_provider_mcp.endpoint.loops import LoopPool, open_poll, run, step_aside
 from airflow_provider_mcp.endpoint.serve import Host, serve
 
 Environ: TypeAlias = MutableMapping[str, Any]
@@ -150,9 +150,9 @@ def is_gone(environ: Environ) -> bool:
     under TLS and behind bytes that are not read yet, where ``recv`` would take them from the server.
     """
     connection = _find_socket(environ)
-    if connection is None or not hasattr(select, "POLLRDHUP") or not hasattr(select, "poll"):
+    if connection is None or not hasattr(select, "POLLRDHUP"):
         return False
-    poll = select.poll()
+    poll = open_poll()
     poll.register(connection, select.POLLRDHUP)
     return bool(poll.poll(0))
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -89,6 +90,10 @@ class ServiceHost:
     async def policy(self) -> Policy:
         return await self._service.policy_source.fresh()
 
+    def place_to_wait(self) -> AbstractContextManager[bool]:
+        """Hold a place for a call that waits. There is always one where waiting takes nothing from others."""
+        return nullcontext(True)
+
     def open_airflow(
         self,
         transport: httpx.AsyncBaseTransport,
@@ -107,6 +112,7 @@ class ServiceHost:
             hides_option=hides_option,
             page_roots=(root, reached),
             policy_conn_ids=frozenset({service.policy_source.conn_id}),
+            place_to_wait=self.place_to_wait,
         )
         return Airflow(transport=transport, base_url=base_url, site=site, caller=caller, access=access)
 

@@ -19,7 +19,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -57,6 +57,7 @@ class Site:
     :param page_roots: The addresses that all pages are below, without a slash at their end: the one
         that is configured, and the one by which this caller reached Airflow.
     :param policy_conn_ids: The connections that narrow what tools may do, which no tool may change.
+    :param place_to_wait: Holds a place for a call that waits, and gives False if there is none left.
     """
 
     version: str
@@ -65,6 +66,7 @@ class Site:
     hides_option: Callable[[str, str], bool] = is_sensitive_option
     page_roots: tuple[str, ...] = ()
     policy_conn_ids: frozenset[str] = frozenset()
+    place_to_wait: Callable[[], AbstractContextManager[bool]] = lambda: nullcontext(True)
 
 
 class _OnSite:
@@ -77,6 +79,14 @@ class _OnSite:
     ) -> str:
         """Return the address of Airflow's page about a Dag, a run or a task instance."""
         return self.site.page_url(dag_id, dag_run_id, task_id, map_index)
+
+    def place_to_wait(self) -> AbstractContextManager[bool]:
+        """Hold one of the places for calls that wait for something in Airflow; False if none is left.
+
+        Where a worker serves one request at a time, a call that waits takes it from everyone else. A tool
+        without a place answers at once, and says how to go on.
+        """
+        return self.site.place_to_wait()
 
     def redact(self, value: Any, name: str | None = None) -> Any:
         """Return JSON-ready data with its secrets masked: by Airflow's masker, and by their well-known forms.

@@ -68,7 +68,8 @@ FLOORS = (
     ),
     (
         "HTTP in and out, without Airflow and without a web framework",
-        "endpoint endpoint.asgi endpoint.door endpoint.exchange endpoint.loops endpoint.protocol "
+        "endpoint endpoint.asgi endpoint.door endpoint.elsewhere endpoint.exchange endpoint.loops "
+        "endpoint.protocol "
         "endpoint.serve endpoint.tracing endpoint.wsgi",
     ),
     (
@@ -78,6 +79,7 @@ FLOORS = (
         "hosts.airflow2.rest.filters hosts.airflow2.rest.logs hosts.airflow2.rest.requests "
         "hosts.airflow2.rest.routes hosts.airflow2.rest.rows hosts.airflow2.rest.runs "
         "hosts.airflow2.rest.serve hosts.airflow2.rest.task_instances hosts.airflow2.serving "
+        "hosts.airflow2.waiting "
         "hosts.airflow3 hosts.airflow3.calls hosts.airflow3.mount hosts.airflow3.serving "
         "hosts.claims hosts.connections hosts.once hosts.options hosts.page_urls hosts.service",
     ),

@@ -51,6 +51,16 @@ def test_roles_of_the_database_decide(fab: Site) -> None:
     assert absent["code"] == "not_found"
 
 
+def test_the_token_of_a_deleted_user_is_worth_nothing(fab: Site) -> None:
+    who = ["-f", "Gone", "-l", "Test", "-e", "gone@example.org", "-r", "Viewer"]
+    fab.airflow("users", "create", "-u", "gone", "-p", "gone", *who)
+    token = fab.authorization("gone")
+    ping = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    assert fab.post(ping, None, Authorization=token).status_code == 200
+    fab.airflow("users", "delete", "-u", "gone")
+    assert fab.post(ping, None, Authorization=token).status_code == 401
+
+
 def test_the_token_of_a_deactivated_user_is_worth_nothing(fab: Site) -> None:
     token = fab.authorization("viewer")
     ping = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}

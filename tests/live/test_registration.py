@@ -49,7 +49,7 @@ from airflow_provider_mcp.hosts.airflow3.mount import Endpoint
 async def start():
     endpoint = Endpoint()
     async with endpoint.router.lifespan_context(endpoint):
-        until = time.monotonic() + 60
+        until = time.monotonic() + 120
         while endpoint.serving.built is None and time.monotonic() < until:
             await asyncio.sleep(0.1)
     assert endpoint.serving.built is not None, "no server was built"
@@ -89,7 +89,7 @@ def run(home: AirflowHome, code: str) -> None:
         env=home.environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]

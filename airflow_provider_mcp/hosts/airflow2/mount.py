@@ -18,14 +18,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import flask
+from airflow.configuration import conf
 from flask.blueprints import BlueprintSetupState
 
+from airflow_provider_mcp.endpoint.elsewhere import HEADERS, answer_elsewhere
 from airflow_provider_mcp.hosts.once import Once
 
 if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
     from airflow_provider_mcp.hosts.airflow2.serving import Serving
 
 EXTENSION = "airflow_provider_mcp"
@@ -54,12 +60,25 @@ def flask_blueprints() -> list[flask.Blueprint]:
 def _install(state: BlueprintSetupState) -> None:
     """Prepare the app that the blueprint is registered on."""
     app = state.app
+    app.wsgi_app = _answer_elsewhere(app.wsgi_app)
     serving = app.extensions[EXTENSION] = Once(lambda: _build_serving(app))
     # `airflow users create` and the like build apps without CSRF protection and without a REST API.
     csrf = app.extensions.get("csrf")
     if csrf is not None:
         csrf.exempt(state.blueprint)
         serving.build_early()
+
+
+def _answer_elsewhere(wsgi_app: WSGIApplication) -> WSGIApplication:
+    """Answer what is asked for beside the endpoint, also above the prefix that Airflow is served below."""
+    prefix = urlsplit(conf.get("webserver", "base_url", fallback="")).path
+
+    def call(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        body = answer_elsewhere(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""), prefix)
+        answer: WSGIApplication = wsgi_app if body is None else flask.Response(body, 404, HEADERS)
+        return answer(environ, start_response)
+
+    return call
 
 
 def _build_serving(app: flask.Flask) -> Serving:

@@ -20,9 +20,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import flask
+from airflow.configuration import conf
 from airflow.www.extensions.init_auth_manager import get_auth_manager
 from flask.sessions import SecureCookieSession
 from sqlalchemy.exc import SQLAlchemyError
@@ -37,6 +39,7 @@ from airflow_provider_mcp.endpoint.door import (
 from airflow_provider_mcp.endpoint.loops import LoopPool, step_aside
 from airflow_provider_mcp.hosts.airflow2.backends import Backends
 from airflow_provider_mcp.hosts.airflow2.calls import InnerApp, InwardAuthentication, prepare_user
+from airflow_provider_mcp.hosts.airflow2.waiting import take_place
 from airflow_provider_mcp.hosts.page_urls import page_url_of_airflow2
 from airflow_provider_mcp.hosts.service import Service, ServiceHost
 from airflow_provider_mcp.sdk.airflow import Caller
@@ -59,6 +62,10 @@ class Serving:
         InwardAuthentication.install(app)
         if self.backends.hint is not None:
             log.warning("MCP: %s", self.backends.hint)
+        if conf.get("webserver", "worker_class", fallback="sync") == "eventlet":
+            log.warning(
+                "MCP: [webserver] worker_class eventlet is not supported; use sync, gthread or gevent."
+            )
 
     def answer(self) -> Reply:
         """Answer the current Flask request."""
@@ -72,11 +79,15 @@ class Host(ServiceHost):
     def __init__(self, serving: Serving, environ: wsgi.Environ) -> None:
         super().__init__(serving.service, environ["wsgi.url_scheme"], environ.get("HTTP_HOST", ""))
         self._serving = serving
+        self._environ = environ
         self._script_name = environ.get("SCRIPT_NAME", "")
 
     @property
     def schemes(self) -> Sequence[str]:
         return self._serving.backends.schemes
+
+    def place_to_wait(self) -> AbstractContextManager[bool]:
+        return take_place(self._environ)
 
     async def authenticate(self, request: HTTPRequest) -> Identity:
         backends = self._serving.backends

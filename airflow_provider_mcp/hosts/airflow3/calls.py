@@ -43,6 +43,7 @@ STREAMED = "application/x-ndjson"
 
 DONE_OUTSIDE = frozenset(
     {
+        "airflow_provider_mcp.hosts.airflow3.mount.Elsewhere",
         "airflow.api_fastapi.auth.middlewares.refresh_token.JWTRefreshMiddleware",
         "airflow.api_fastapi.common.http_access_log.HttpAccessLogMiddleware",
         "starlette.middleware.gzip.GZipMiddleware",

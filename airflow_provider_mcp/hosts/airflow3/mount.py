@@ -18,7 +18,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,17 +26,18 @@ from typing import TYPE_CHECKING, TypedDict
 import anyio
 import fastapi
 
+from airflow_provider_mcp.endpoint.elsewhere import HEADERS, answer_elsewhere
 from airflow_provider_mcp.hosts.once import Once
 
 if TYPE_CHECKING:
-    from airflow_provider_mcp.endpoint.asgi import Receive, Scope, Send
+    from airflow_provider_mcp.endpoint.asgi import App, Receive, Scope, Send
     from airflow_provider_mcp.hosts.airflow3.serving import Serving
 
 ROUTES = ("/v1", "/v1/")
 """Below the mount."""
 
 
-class App(TypedDict):
+class MountedApp(TypedDict):
     """An element of a plugin's ``fastapi_apps``."""
 
     app: fastapi.FastAPI
@@ -45,7 +45,16 @@ class App(TypedDict):
     name: str
 
 
-def fastapi_apps() -> list[App]:
+class Middleware(TypedDict):
+    """An element of a plugin's ``fastapi_root_middlewares``."""
+
+    middleware: type
+    args: list[object]
+    kwargs: dict[str, object]
+    name: str
+
+
+def fastapi_apps() -> list[MountedApp]:
     """Return the plugin's ``fastapi_apps``: one ASGI app mounted at ``/mcp``."""
     return [{"app": Endpoint(), "url_prefix": "/mcp", "name": "mcp"}]
 
@@ -55,6 +64,25 @@ async def _built_early(endpoint: Endpoint) -> AsyncIterator[None]:
     """Build what serves when a web process starts, after any fork, and let the process start meanwhile."""
     threading.Thread(target=endpoint.serving.build_early, name="mcp-build", daemon=True).start()
     yield
+
+
+def fastapi_root_middlewares() -> list[Middleware]:
+    """Return the plugin's ``fastapi_root_middlewares``: answers to what is asked for beside the endpoint."""
+    return [{"middleware": Elsewhere, "args": [], "kwargs": {}, "name": "mcp"}]
+
+
+class Elsewhere:
+    """Answers what is asked for beside the endpoint, also above the prefix that Airflow is served below."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = None
+        if scope["type"] == "http":
+            body = answer_elsewhere(scope["path"], scope.get("root_path", ""))
+        answer = self._app if body is None else fastapi.Response(body, 404, HEADERS)
+        await answer(scope, receive, send)
 
 
 class Endpoint(fastapi.FastAPI):  # type: ignore[misc]
@@ -68,8 +96,8 @@ class Endpoint(fastapi.FastAPI):  # type: ignore[misc]
         if scope["type"] != "http":
             return
         if scope["path"].removeprefix(scope.get("root_path", "")) not in ROUTES:
-            answer = fastapi.Response(json.dumps({"detail": "Not Found"}), 404, media_type="application/json")
-            await answer(scope, receive, send)
+            # The middleware answers what is beside the endpoint, but for a path that it does not know.
+            await fastapi.Response(b'{"detail":"Not Found"}', 404, HEADERS)(scope, receive, send)
             return
         serving = self.serving.built
         if serving is None:

@@ -111,8 +111,9 @@ async def clear_dag_run(
     return Run(**show_run(airflow, (await airflow.get(route)).json()))
 
 
-async def preview_set_dag_run_state(airflow: Airflow, dag_id: str, dag_run_id: str, state: str) -> JSONObject:
-    """Say what setting a run's state would do."""
+async def _preview_set_dag_run_state(
+    airflow: Airflow, dag_id: str, dag_run_id: str, state: str
+) -> JSONObject:
     run = (await airflow.get(await _find_route(airflow, dag_id, dag_run_id))).json()
     if run["state"] == state:
         raise Conflict(
@@ -128,7 +129,7 @@ async def preview_set_dag_run_state(airflow: Airflow, dag_id: str, dag_run_id: s
     }
 
 
-@tool(access="destructive", preview=preview_set_dag_run_state)
+@tool(access="destructive", preview=_preview_set_dag_run_state)
 async def set_dag_run_state(airflow: Airflow, dag_id: DagId, dag_run_id: RunId, state: NewRunState) -> Run:
     """Set a Dag run's state; success and failed stop its tasks."""
     route = await _find_route(airflow, dag_id, dag_run_id)

@@ -127,6 +127,23 @@ async def _read_events(airflow: Airflow, dag_id: str, dag_run_id: str) -> list[J
 
 async def wait_for_end(airflow: Airflow, client: Client, run: JSONObject, seconds: int) -> WaitedRun:
     """Look at the run until it ends or ``seconds`` are over."""
+    hint = None
+    if run["state"] not in FINISHED and seconds:
+        with airflow.place_to_wait() as may_wait:
+            if may_wait:
+                run = await _look_until_end(airflow, client, run, seconds)
+                hint = "Still going; call wait_for_dag_run to go on waiting."
+            else:
+                hint = (
+                    "Too many calls wait on this webserver already, so this is the state now; "
+                    "call wait_for_dag_run again in some seconds."
+                )
+    if run["state"] in FINISHED:
+        return await show_end(airflow, run)
+    return WaitedRun(**show_run(airflow, run), done=False, hint=hint)
+
+
+async def _look_until_end(airflow: Airflow, client: Client, run: JSONObject, seconds: int) -> JSONObject:
     route = path("dags/{}/dagRuns/{}", run["dag_id"], run["dag_run_id"])
     until = time.monotonic() + seconds
     pause = 0.5
@@ -136,10 +153,7 @@ async def wait_for_end(airflow: Airflow, client: Client, run: JSONObject, second
         await anyio.sleep(min(pause, left))
         pause = min(pause * 1.5, 3)
         run = (await airflow.get(route)).json()
-    if run["state"] in FINISHED:
-        return await show_end(airflow, run)
-    hint = "Still going; call wait_for_dag_run to go on waiting." if seconds else None
-    return WaitedRun(**show_run(airflow, run), done=False, hint=hint)
+    return run
 
 
 @tool(access="read")

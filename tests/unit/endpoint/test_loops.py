@@ -72,7 +72,20 @@ def test_a_loop_that_was_given_back_is_used_again() -> None:
     assert run(loop, asyncio.sleep(0, "done")) == "done"
 
 
-def test_greenlets_of_one_thread_share_it() -> None:
+CLOSED = """
+from gevent import monkey; monkey.patch_all()
+import socket
+from airflow_provider_mcp.endpoint.wsgi import is_gone
+
+ours, theirs = socket.socketpair()
+assert not is_gone({"gunicorn.socket": ours})
+theirs.close()
+assert is_gone({"gunicorn.socket": ours})
+"""
+
+
+@pytest.mark.parametrize("program", [GEVENT, CLOSED], ids=["requests", "closed connections"])
+def test_greenlets_of_one_thread_share_it(program: str) -> None:
     pytest.importorskip("gevent")
-    done = subprocess.run([sys.executable, "-c", GEVENT], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

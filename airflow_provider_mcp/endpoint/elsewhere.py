@@ -1,0 +1,58 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""What clients and people ask for beside the endpoint: an answer in JSON, where Airflow's own is a page.
+
+This imports nothing heavy: it looks at the path of every request to Airflow.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+ENDPOINT = "/mcp/v1"
+
+_METADATA = re.compile(
+    r"(/mcp(/v1)?)?/\.well-known/(oauth-[a-z-]+|openid-configuration)(/.*)?", re.IGNORECASE
+)
+"""Where clients look for a login: at the root, with the endpoint's path behind it or before it."""
+
+
+HEADERS = {
+    "Content-Type": "application/json",
+    "Cache-Control": "no-store",
+    # The answers are the same for everyone, and the pages of browser clients look for them too.
+    "Access-Control-Allow-Origin": "*",
+}
+"""Those of each answer, whose status is 404."""
+
+
+def answer_elsewhere(path: str, prefix: str) -> bytes | None:
+    """Return the body of the answer to a request beside the endpoint; None for one that is none of ours.
+
+    :param path: The whole path of the request.
+    :param prefix: The path below which Airflow is served, which a proxy may have taken away.
+    """
+    prefix = prefix.rstrip("/")
+    route = path.removeprefix(prefix) if f"{path}/".startswith(f"{prefix}/") else path
+    # Clients whose token has expired take a page for broken metadata.
+    if _METADATA.fullmatch(path) or _METADATA.fullmatch(route):
+        detail = "There is no login by OAuth here: send a credential of Airflow in the Authorization header."
+        return json.dumps({"error": "not_found", "detail": detail}).encode()
+    if route == "/mcp" or (route.startswith("/mcp/") and route.rstrip("/") != ENDPOINT):
+        return json.dumps({"detail": f"The MCP endpoint is {prefix}{ENDPOINT}, by POST."}).encode()
+    return None

@@ -1,0 +1,104 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""Who an Airflow 3 finds in a token, whatever its auth manager does."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import anyio
+import pytest
+
+pytest.importorskip("fastapi")
+pytest.importorskip("airflow.api_fastapi")
+
+from jwt import ExpiredSignatureError, InvalidTokenError
+from sqlalchemy.exc import NoResultFound, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from airflow_provider_mcp.endpoint.door import AuthenticationUnavailable, HTTPRequest, Unauthenticated
+from airflow_provider_mcp.hosts.airflow3 import serving
+from airflow_provider_mcp.hosts.airflow3.serving import Host, Serving
+from airflow_provider_mcp.server.request import Identity
+
+
+class User:
+    def get_id(self) -> int:
+        return 7
+
+    def get_name(self) -> str:
+        return "ada"
+
+
+def authenticate(monkeypatch: pytest.MonkeyPatch, answer: Any, authorization: str | None) -> Identity:
+    async def get_user_from_token(token: str) -> Any:
+        assert token == "token"
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    manager = SimpleNamespace(get_user_from_token=get_user_from_token)
+    monkeypatch.setattr(serving, "get_auth_manager", lambda: manager)
+    inner = SimpleNamespace(open_transport=lambda *_: None, base_url="http://airflow.in-process/api/v2/")
+    pretended = cast(Serving, SimpleNamespace(service=None, inner=lambda _: inner))
+    host = Host(pretended, {"headers": [], "scheme": "http", "app": None})
+    headers = [] if authorization is None else [("authorization", authorization)]
+
+    async def no_body(_most: int, _seconds: float) -> bytes:
+        return b""
+
+    return anyio.run(host.authenticate, HTTPRequest("POST", headers, no_body))
+
+
+def test_a_token_names_its_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    caller = authenticate(monkeypatch, User(), "Bearer token").caller
+    assert (caller.id, caller.name) == ("7", "ada")
+
+
+@pytest.mark.parametrize(
+    ("answer", "authorization", "reason", "sent"),
+    [
+        (User(), None, "No credential", False),
+        (User(), "", "No credential", False),
+        (User(), "Basic token", "send Bearer", True),
+        (ExpiredSignatureError(), "Bearer token", "expired", True),
+        (InvalidTokenError(), "Bearer token", "not accepted", True),
+        # A deleted user (the FAB provider 2.4), a manager that takes no tokens (Keycloak's), anything.
+        (NoResultFound(), "Bearer token", "not accepted", True),
+        (None, "Bearer token", "not accepted", True),
+        (KeyError("sub"), "Bearer token", "not accepted", True),
+        (RuntimeError("Keycloak is away"), "Bearer token", "not accepted", True),
+    ],
+)
+def test_what_is_no_credential_is_told_apart(
+    monkeypatch: pytest.MonkeyPatch, answer: Any, authorization: str | None, reason: str, sent: bool
+) -> None:
+    with pytest.raises(Unauthenticated, match=reason) as refused:
+        authenticate(monkeypatch, answer, authorization)
+    assert refused.value.sent is sent
+    assert "Keycloak" not in refused.value.reason
+
+
+@pytest.mark.parametrize(
+    "failure", [OperationalError("select", {}, Exception("locked")), PoolTimeoutError("the pool is empty")]
+)
+def test_a_database_that_does_not_answer_is_no_wrong_credential(
+    monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    with pytest.raises(AuthenticationUnavailable):
+        authenticate(monkeypatch, failure, "Bearer token")
