@@ -68,6 +68,10 @@ class Job:
     :param get: Returns the :class:`JobState`.
     :param cancel: Ends the work; does nothing if it is over. It gets a client that may write.
     :param answer: Takes ``answers`` by the names of the questions.
+    :param cancel_access: The access level of cancelling, which decides whether it needs a confirmation; None
+        for that of the tool.
+    :param cancel_preview: Says what cancelling would do, given the reference; None if there is
+        nothing to end.
     :param required: The tool cannot serve a client that takes no jobs.
     :param poll_seconds: How often the client should look.
     """
@@ -77,3 +81,5 @@ class Job:
     answer: Callable[..., Awaitable[None]] | None = None
     required: bool = False
     poll_seconds: float = 5
+    cancel_access: Literal["read", "write", "destructive"] | None = None
+    cancel_preview: Callable[..., Awaitable[Mapping[str, Any] | None]] | None = None

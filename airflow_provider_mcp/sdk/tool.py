@@ -196,12 +196,15 @@ class Prompt:
 
     An argument is described by ``Annotated[str, Field(description=...)]``. ``Airflow``, ``Caller`` and
     ``Client`` are filled in, as for a tool; the function may be ``async``.
+
+    :param tools: The tools that give the same, or that it is about: it is offered while all of them are.
     """
 
     name: str
     description: str
     function: Callable[..., str | Sequence[Message] | Awaitable[str | Sequence[Message]]]
     title: str | None = None
+    tools: Sequence[str] = ()
 
     def visible_parameters(self) -> list[tuple[inspect.Parameter, str | None]]:
         """Return the parameters that the user fills in, with their descriptions."""
@@ -221,6 +224,8 @@ class Resource:
     """A resource or, with ``{parameters}`` in its URI, a resource template.
 
     ``read`` takes the client and the parameters and returns JSON-ready data, text or bytes.
+
+    :param tools: The tools that give the same, or that it is about: it is offered while all of them are.
     """
 
     uri: str
@@ -229,6 +234,7 @@ class Resource:
     read: Callable[..., Awaitable[Any]]
     mime_type: str = "application/json"
     title: str | None = None
+    tools: Sequence[str] = ()
 
 
 def bind_tool(function: Callable[..., Any], *, toolset: str, owner: str) -> Tool:

@@ -42,12 +42,14 @@ class Identifier:
     """A kind of name, and where Airflow lists those there are.
 
     :param listing: The route of the list and the key of its rows; ``{}`` stands for the Dag.
+    :param tool: The tool that lists them too: without it, nothing is completed.
     :param own: The route of one, below which it is missing if Airflow says so.
     """
 
     thing: str
     listing: str
     key: str
+    tool: str
     own: str | None = None
     query: Mapping[str, str | int] = field(default_factory=dict)
 
@@ -77,15 +79,16 @@ class Identifier:
         return False
 
 
-DAG = Identifier("Dag", "dags", "dags", "dags/{}", {"limit": MAX_COMPLETIONS})
+DAG = Identifier("Dag", "dags", "dags", "list_dags", "dags/{}", {"limit": MAX_COMPLETIONS})
 RUN = Identifier(
     "Dag run",
     "dags/{}/dagRuns",
     "dag_runs",
+    "list_dag_runs",
     "dags/{}/dagRuns/{}",
     {"limit": MAX_COMPLETIONS, "order_by": "-start_date"},
 )
-TASK = Identifier("task", "dags/{}/tasks", "tasks")
+TASK = Identifier("task", "dags/{}/tasks", "tasks", "get_dag")
 
 IDENTIFIERS: Mapping[str, Identifier] = {"dag_id": DAG, "dag_run_id": RUN, "task_id": TASK}
 """By the name of the argument, in the order they contain one another."""
@@ -100,9 +103,10 @@ async def complete(ctx: Context, params: types.CompleteRequestParams) -> types.C
     chosen = (params.context.arguments if params.context else None) or {}
     dag_id = chosen.get("dag_id", "")
     identifier = IDENTIFIERS.get(argument)
-    if identifier is None or (identifier is not DAG and not dag_id):
+    request = Request.of(ctx)
+    if identifier is None or not request.offers(identifier.tool) or (identifier is not DAG and not dag_id):
         return types.CompleteResult(completion=types.Completion(values=[]))
-    looking = identifier.names(Request.of(ctx).reads(), argument, dag_id, begun)
+    looking = identifier.names(request.reads(), argument, dag_id, begun)
     with protocol_errors(f"the completion of {argument}", "resources"):
         names = await end_in_time(looking, f"the completion of {argument}")
     values = [name for name in names if begun.lower() in name.lower()]

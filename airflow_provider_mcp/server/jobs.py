@@ -25,7 +25,7 @@ from datetime import datetime, timezone
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
-from airflow_provider_mcp.sdk.errors import PermissionDenied
+from airflow_provider_mcp.sdk.errors import ConfirmationRequired, PermissionDenied
 from airflow_provider_mcp.sdk.jobs import Job, JobStarted
 from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
 from airflow_provider_mcp.sdk.tool import Tool
@@ -33,10 +33,14 @@ from airflow_provider_mcp.server.extensions import Extension, Method
 from airflow_provider_mcp.server.failures import protocol_errors
 from airflow_provider_mcp.server.request import Context, Request
 from airflow_provider_mcp.server.running import end_in_time, run_owned
+from airflow_provider_mcp.server.shaping import shape
 from airflow_provider_mcp.server.signing import JobId, JobIds
 from airflow_provider_mcp.server.wire import dump, requests_of, result_of
 
 UNKNOWN_TASK = "Unknown task."
+
+TOKEN_KEY = "org.apache.airflow/confirmation_token"  # noqa: S105
+"""Where ``_meta`` of ``tasks/cancel`` has the token of a confirmation."""
 
 
 class TaskParams(types.RequestParams):
@@ -93,8 +97,40 @@ async def cancel_job(ctx: Context, params: TaskParams) -> JSONObject:
     """Answer ``tasks/cancel``."""
     request = Request.of(ctx)
     tool, job, job_id = await _find_job(request, params)
+    with protocol_errors(tool.name, tool.owner, taskId=params.task_id):
+        confirming = _confirm_cancel(tool, job, job_id, ctx, params)
+        await end_in_time(confirming, f"the task of the MCP tool {tool.name} of {tool.owner}")
     await _change_job(tool, job.cancel, job_id.reference, request, params)
     return {"resultType": "complete"}
+
+
+async def _confirm_cancel(tool: Tool, job: Job, job_id: JobId, ctx: Context, params: TaskParams) -> None:
+    """Ask for the confirmation that cancelling needs, in two steps: the protocol has no form here.
+
+    :raises ConfirmationRequired: It is not confirmed; the error has the preview and the token.
+    """
+    request = Request.of(ctx)
+    if not request.may_write or not request.policy.needs_confirmation(job.cancel_access or tool.access):
+        return
+    preview: JSONObject = {"cancels": tool.name, **job_id.reference}
+    if job.cancel_preview is not None:
+        found = await run_owned(tool.owner, job.cancel_preview, job_id.reference, request.reads())
+        if found is None:
+            return
+        preview = dict(found)
+    bound = {key: value for key, value in preview.items() if key != "now"}
+    call = (request.caller.id, ctx.method, {"taskId": params.task_id}, bound)
+    token = (ctx.meta or {}).get(TOKEN_KEY)
+    if token is not None:
+        request.confirmations.check(str(token), *call)
+        return
+    shown = (await shape(preview, request.policy.max_result_chars // 2)).data
+    raise ConfirmationRequired(
+        f"{tool.name} goes on: cancelling it waits for a confirmation. Nothing was changed.",
+        hint=f"Show the preview to the user; to go on, repeat {ctx.method} with {TOKEN_KEY} in _meta.",
+        preview=shown,
+        confirmation_token=request.confirmations.issue(*call),
+    )
 
 
 TASKS = Extension(

@@ -21,7 +21,7 @@ Policy, scopes, vetoes of plugins, and tools that depend on the caller meet here
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
@@ -87,14 +87,7 @@ class Request:
 
     async def tools(self) -> list[Tool]:
         """Return the tools that the caller is offered."""
-        switched_on, may_write = self._switched_on, self.may_write
-        return [
-            tool
-            for tool in self.catalogue.tools.values()
-            if switched_on.offers(tool)
-            and (may_write or tool.access == "read")
-            and self.catalogue.allowed(tool, self.caller)
-        ]
+        return [tool for tool in self.catalogue.tools.values() if self._is_offered(tool)]
 
     async def find(self, name: str) -> Tool | None:
         """Return the tool of this name; None if this server has none for the caller.
@@ -139,11 +132,40 @@ class Request:
 
     def resources(self) -> list[Resource]:
         """Return the resources that the caller is offered."""
-        return list(self.catalogue.resources.values())
+        resources = self.catalogue.resources.values()
+        return [one for one in resources if self._offers("resource", one.uri, one.tools)]
 
     def prompts(self) -> list[Prompt]:
         """Return the prompts that the caller is offered."""
-        return list(self.catalogue.prompts.values())
+        prompts = self.catalogue.prompts.values()
+        return [one for one in prompts if self._offers("prompt", one.name, one.tools)]
+
+    def offers(self, name: str) -> bool:
+        """Say whether the caller is offered the tool of this name, here and now."""
+        tool = self.catalogue.tools.get(name)
+        return tool is not None and self._is_offered(tool)
+
+    def _is_offered(self, tool: Tool) -> bool:
+        return (
+            self._switched_on.offers(tool)
+            and (self.may_write or tool.access == "read")
+            and self.catalogue.allowed(tool, self.caller)
+        )
+
+    def _offers(self, kind: str, name: str, tools: Sequence[str]) -> bool:
+        """Say whether the caller is offered a resource or a prompt.
+
+        :param tools: Its tools; without any, one of its owner's toolsets must be switched on.
+        """
+        if tools:
+            return all(self.offers(tool) for tool in tools)
+        switched_on = self.policy.toolsets
+        owner = self.catalogue.owners[kind, name]
+        return switched_on is None or any(
+            toolset in switched_on
+            for (what, toolset), first in self.catalogue.owners.items()
+            if what == "toolset" and first == owner
+        )
 
     def reads(self) -> Airflow:
         """Return a client that only reads."""

@@ -96,23 +96,27 @@ def register_prompts() -> list[Prompt]:
             "Find out why a Dag failed and what to do about it.",
             troubleshoot_failed_dag,
             title="Troubleshoot a failed Dag",
+            tools=("diagnose_dag_run",),
         ),
         Prompt(
             "daily_health_check",
             "Check the health of this Airflow for the last 24 hours.",
             daily_health_check,
             title="Daily health check",
+            tools=("get_system_health", "find_failures"),
         ),
         Prompt(
             "onboard_new_dag",
             "Check whether a new Dag is ready for production.",
             onboard_new_dag,
             title="Onboard a new Dag",
+            tools=("get_dag",),
         ),
         Prompt(
             "explain_dag_to_oncall",
             "Explain a Dag to a colleague on call.",
             explain_dag_to_oncall,
             title="Explain a Dag to the person on call",
+            tools=("get_dag",),
         ),
     ]

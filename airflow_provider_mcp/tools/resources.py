@@ -50,7 +50,12 @@ async def read_config(airflow: Airflow) -> JSONObject:
 def register_resources() -> list[Resource]:
     return [
         Resource(
-            "airflow://version", "version", "Airflow's version.", read_version, title="Airflow's version"
+            "airflow://version",
+            "version",
+            "Airflow's version.",
+            read_version,
+            title="Airflow's version",
+            tools=("get_airflow_info",),
         ),
         Resource(
             "airflow://config",
@@ -58,6 +63,7 @@ def register_resources() -> list[Resource]:
             "Airflow's configuration by section and option, as far as Airflow shows it to you.",
             read_config,
             title="Airflow's configuration",
+            tools=("get_config",),
         ),
         Resource(
             "airflow://dags/{dag_id}",
@@ -65,6 +71,7 @@ def register_resources() -> list[Resource]:
             "A Dag with its tasks, params and latest runs.",
             read_dag,
             title="Dag",
+            tools=("get_dag",),
         ),
         Resource(
             "airflow://dags/{dag_id}/source",
@@ -73,6 +80,7 @@ def register_resources() -> list[Resource]:
             read_source,
             mime_type="text/x-python",
             title="Dag source",
+            tools=("get_dag",),
         ),
         Resource(
             "airflow://dags/{dag_id}/runs/{dag_run_id}",
@@ -80,5 +88,6 @@ def register_resources() -> list[Resource]:
             "A Dag run with the count of its task instances by state.",
             read_run,
             title="Dag run",
+            tools=("get_dag_run",),
         ),
     ]

@@ -156,9 +156,19 @@ def test_a_run_that_failed_is_a_completed_task_with_an_error(site: Site) -> None
     assert state["result"]["structuredContent"]["state"] == "failed"
 
 
+def confirm_cancel(site: Site, task_id: str) -> tuple[int, dict[str, Any]]:
+    """Cancel a task in the two steps that it takes; return the answer to the second."""
+    _, answer = task(site, "tasks/cancel", task_id)
+    asked = answer["error"]["data"]
+    assert (asked["code"], asked["preview"]["sets"]) == ("confirmation_required", "failed"), answer
+    meta = {"org.apache.airflow/confirmation_token": asked["confirmation_token"]}
+    capabilities = {"extensions": {TASKS: {}}}
+    return send(site, modern("tasks/cancel", capabilities=capabilities, taskId=task_id, _meta=meta))
+
+
 def test_a_cancelled_task_ends_its_run(site: Site) -> None:
     created = call(site, "trigger_dag", dag_id="demo_waiting", unpause=True, note="Kept.")
-    status, answer = task(site, "tasks/cancel", created["taskId"])
+    status, answer = confirm_cancel(site, created["taskId"])
     assert (status, answer["result"]["resultType"]) == (200, "complete"), answer
     assert task(site, "tasks/get", created["taskId"])[1]["result"]["status"] == "cancelled"
     listed = site.call("list_dag_runs", dag_id="demo_waiting", limit=1)["structuredContent"]["dag_runs"]
@@ -176,7 +186,7 @@ def test_a_task_is_its_users_alone(site: Site) -> None:
     status, answer = send(site, modern("tasks/get", taskId=created["taskId"]))
     assert (status, answer["error"]["code"]) == (400, -32021)
     assert answer["error"]["data"]["requiredCapabilities"] == {"extensions": {TASKS: {}}}
-    task(site, "tasks/cancel", created["taskId"])
+    confirm_cancel(site, created["taskId"])
 
 
 def test_a_client_that_takes_no_tasks_gets_the_run(site: Site) -> None:

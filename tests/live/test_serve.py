@@ -303,7 +303,9 @@ def test_a_run_is_a_task(site: Site, way: str, several: bool) -> None:
         task_id = created["taskId"]
         assert ask("tasks/get", taskId=task_id)["result"]["status"] == "working"
         assert ask("tasks/get", taskId="nothing")["error"]["code"] == -32602
-        assert ask("tasks/cancel", taskId=task_id)["result"]["resultType"] == "complete"
+        token = ask("tasks/cancel", taskId=task_id)["error"]["data"]["confirmation_token"]
+        meta = {"org.apache.airflow/confirmation_token": token}
+        assert ask("tasks/cancel", taskId=task_id, _meta=meta)["result"]["resultType"] == "complete"
         assert ask("tasks/get", taskId=task_id)["result"]["status"] == "cancelled"
 
 

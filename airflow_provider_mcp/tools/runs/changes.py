@@ -111,9 +111,8 @@ async def clear_dag_run(
     return Run(**show_run(airflow, (await airflow.get(route)).json()))
 
 
-async def _preview_set_dag_run_state(
-    airflow: Airflow, dag_id: str, dag_run_id: str, state: str
-) -> JSONObject:
+async def preview_set_dag_run_state(airflow: Airflow, dag_id: str, dag_run_id: str, state: str) -> JSONObject:
+    """Say what setting a run's state would do."""
     run = (await airflow.get(await _find_route(airflow, dag_id, dag_run_id))).json()
     if run["state"] == state:
         raise Conflict(
@@ -129,7 +128,7 @@ async def _preview_set_dag_run_state(
     }
 
 
-@tool(access="destructive", preview=_preview_set_dag_run_state)
+@tool(access="destructive", preview=preview_set_dag_run_state)
 async def set_dag_run_state(airflow: Airflow, dag_id: DagId, dag_run_id: RunId, state: NewRunState) -> Run:
     """Set a Dag run's state; success and failed stop its tasks."""
     route = await _find_route(airflow, dag_id, dag_run_id)

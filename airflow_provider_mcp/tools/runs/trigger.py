@@ -35,6 +35,7 @@ from airflow_provider_mcp.sdk import (
     path,
     tool,
 )
+from airflow_provider_mcp.tools.runs.changes import preview_set_dag_run_state
 from airflow_provider_mcp.tools.runs.conf import check_conf
 from airflow_provider_mcp.tools.runs.reading import wait_for_end
 from airflow_provider_mcp.tools.runs.results import FINISHED, WaitedRun, show_end
@@ -68,7 +69,18 @@ async def _cancel_job(airflow: Airflow, dag_id: str, dag_run_id: str) -> None:
     await airflow.patch(route, json={"state": "failed", "note": note})
 
 
-@tool(access="write", job=Job(get=_get_job, cancel=_cancel_job))
+async def _preview_cancel(airflow: Airflow, dag_id: str, dag_run_id: str) -> JSONObject | None:
+    """Say what cancelling would do: what setting the run's state would."""
+    run = (await airflow.get(path("dags/{}/dagRuns/{}", dag_id, dag_run_id))).json()
+    if run["state"] in FINISHED:
+        return None
+    return await preview_set_dag_run_state(airflow, dag_id, dag_run_id, "failed")
+
+
+_JOB = Job(get=_get_job, cancel=_cancel_job, cancel_access="destructive", cancel_preview=_preview_cancel)
+
+
+@tool(access="write", job=_JOB)
 async def trigger_dag(
     airflow: Airflow,
     client: Client,

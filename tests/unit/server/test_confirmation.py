@@ -104,17 +104,30 @@ class World:
         claims = MemoryClaims()
         self.replicas = [build_server(catalogue, Confirmations(b"secret"), claims) for _ in range(2)]
 
-    def ask(self, method: str, params: dict[str, Any], caller: Caller, elicits: bool, replica: int) -> Any:
+    def ask(
+        self,
+        method: str,
+        params: dict[str, Any],
+        caller: Caller,
+        elicits: bool,
+        replica: int,
+        capabilities: dict[str, Any] | None = None,
+    ) -> Any:
         version = "2026-07-28"
         meta = {
             "io.modelcontextprotocol/protocolVersion": version,
             "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
-            "io.modelcontextprotocol/clientCapabilities": {"elicitation": {"form": {}}} if elicits else {},
+            "io.modelcontextprotocol/clientCapabilities": {
+                **({"elicitation": {"form": {}}} if elicits else {}),
+                **(capabilities or {}),
+            },
+            **params.get("_meta", {}),
         }
         message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": meta}}
         headers = [("mcp-protocol-version", version), ("mcp-method", method)]
-        if "name" in params:
-            headers.append(("mcp-name", params["name"]))
+        named = params.get("name") or params.get("taskId") or params.get("uri")
+        if named:
+            headers.append(("mcp-name", named))
         identity = Identity(caller, lambda access: open_airflow(self.airflow, access))
 
         async def run() -> Any:
@@ -133,10 +146,11 @@ class World:
         caller: Caller = ADA,
         elicits: bool = False,
         replica: int = 0,
+        capabilities: dict[str, Any] | None = None,
         **more: Any,
     ) -> Any:
         params = {"name": name, "arguments": arguments, **more}
-        return self.ask("tools/call", params, caller, elicits, replica)
+        return self.ask("tools/call", params, caller, elicits, replica, capabilities)
 
     def result(self, name: str, arguments: dict[str, Any], **more: Any) -> dict[str, Any]:
         answer = self.call(name, arguments, **more)
@@ -422,3 +436,110 @@ def test_a_token_says_nothing_where_none_is_asked_for(catalogue: Catalogue) -> N
     world.policy = replace(world.policy, confirm="none")
     call = {**CALL, "state": "success", "confirmation_token": "whatever"}
     assert not world.result("set_dag_run_state", call).get("isError")
+
+
+@pytest.mark.parametrize(
+    ("policy", "resources", "prompts"),
+    [
+        ({}, 5, 4),
+        ({"toolsets": frozenset({"dags", "runs"})}, 3, 2),
+        ({"toolsets": frozenset({"diagnostics"})}, 0, 2),
+        ({"disabled_tools": frozenset({"get_dag"})}, 3, 2),
+        ({"disabled_tools": frozenset({"get_config", "find_failures"})}, 4, 3),
+    ],
+)
+def test_resources_and_prompts_are_what_their_tools_are(
+    catalogue: Catalogue, policy: dict[str, Any], resources: int, prompts: int
+) -> None:
+    world = World(catalogue, **policy)
+    listed_uris = {r["uri"] for r in world.ask("resources/list", {}, ADA, False, 0)["result"]["resources"]}
+    templates = world.ask("resources/templates/list", {}, ADA, False, 0)["result"]["resourceTemplates"]
+    assert len(listed_uris) + len(templates) == resources
+    offered = {prompt["name"] for prompt in world.ask("prompts/list", {}, ADA, False, 0)["result"]["prompts"]}
+    assert len(offered) == prompts
+    for uri in {"airflow://config", "airflow://version"} - listed_uris:
+        refused = world.ask("resources/read", {"uri": uri}, ADA, False, 0)
+        assert refused["error"]["message"] == f"Unknown resource: {uri}"
+    if "daily_health_check" not in offered:
+        refused = world.ask("prompts/get", {"name": "daily_health_check"}, ADA, False, 0)
+        assert refused["error"]["message"] == "Unknown prompt: daily_health_check"
+    assert world.airflow.calls == []
+
+
+def complete(world: World, name: str) -> list[str]:
+    asked = {
+        "ref": {"type": "ref/resource", "uri": "airflow://dags/{dag_id}/runs/{dag_run_id}"},
+        "argument": {"name": name, "value": ""},
+        "context": {"arguments": {"dag_id": "a"}},
+    }
+    answer = world.ask("completion/complete", asked, ADA, False, 0)
+    values: list[str] = answer["result"]["completion"]["values"]
+    return values
+
+
+def test_completions_are_what_their_tools_are(catalogue: Catalogue) -> None:
+    replies = {
+        "GET dags": {"dags": [{"dag_id": "a"}]},
+        "GET dags/a/dagRuns": {"dag_runs": [{"dag_run_id": "r"}]},
+        "GET dags/a/tasks": {"tasks": [{"task_id": "t"}]},
+    }
+    world = World(catalogue)
+    world.airflow.on(**replies)
+    assert [complete(world, name) for name in ("dag_id", "dag_run_id", "task_id")] == [["a"], ["r"], ["t"]]
+    world = World(catalogue, disabled_tools=frozenset({"list_dags", "list_dag_runs", "get_dag"}))
+    world.airflow.on(**replies)
+    assert [complete(world, name) for name in ("dag_id", "dag_run_id", "task_id")] == [[], [], []]
+    assert world.airflow.calls == []
+
+
+# ---- tasks -------------------------------------------------------------------------------------------
+
+TASKS = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
+
+
+def start_task(world: World) -> str:
+    world.airflow.on(
+        **{
+            "GET dags/a/details": {"dag_id": "a", "params": {}, "is_paused": False},
+            "POST dags/a/dagRuns": {**RUN, "state": "running"},
+        }
+    )
+    started = world.result("trigger_dag", {"dag_id": "a"}, capabilities=TASKS)
+    return str(started["taskId"])
+
+
+def cancel_task(world: World, task_id: str, token: str | None = None) -> dict[str, Any]:
+    meta = {} if token is None else {"org.apache.airflow/confirmation_token": token}
+    answer: dict[str, Any] = world.ask(
+        "tasks/cancel", {"taskId": task_id, "_meta": meta}, ADA, False, 0, capabilities=TASKS
+    )
+    return answer
+
+
+def test_cancelling_a_run_asks_for_the_confirmation_that_setting_its_state_asks_for(
+    catalogue: Catalogue,
+) -> None:
+    world = World(catalogue)
+    world.run["state"] = "running"
+    task_id = start_task(world)
+    before = world.airflow.changes()
+    asked_first = cancel_task(world, task_id)["error"]
+    assert asked_first["data"]["code"] == "confirmation_required"
+    assert asked_first["data"]["preview"]["sets"] == "failed"
+    assert world.airflow.changes() == before
+    token = asked_first["data"]["confirmation_token"]
+    for wrong in ("x", token + "x"):
+        assert cancel_task(world, task_id, wrong)["error"]["data"]["code"] == "confirmation_required"
+    assert world.airflow.changes() == before
+    assert cancel_task(world, task_id, token)["result"]["resultType"] == "complete"
+    assert world.airflow.changes() == [*before, ("PATCH", "dags/a/dagRuns/r")]
+
+
+def test_cancelling_what_is_over_or_needs_none_asks_for_nothing(catalogue: Catalogue) -> None:
+    world = World(catalogue)
+    task_id = start_task(world)
+    assert cancel_task(world, task_id)["result"]["resultType"] == "complete"
+    world = World(catalogue, confirm="none")
+    world.run["state"] = "running"
+    assert cancel_task(world, start_task(world))["result"]["resultType"] == "complete"
+    assert world.airflow.changes()[-1] == ("PATCH", "dags/a/dagRuns/r")
