@@ -580,6 +580,10 @@ def test_check_says_what_works(site: Site) -> None:
     assert f"Airflow {LINE}." in done.stdout
     assert "you are admin" in done.stdout
     assert "the scheduler is healthy" in done.stdout
+    assert "the MCP endpoint /mcp/v1 is mounted" in done.stdout
+    assert "login: " in done.stdout
+    assert "the endpoint takes the credential: you are admin" in done.stdout
+    assert "tools are offered to you" in done.stdout
 
 
 def test_check_says_what_does_not_work(site: Site) -> None:
@@ -591,6 +595,9 @@ def test_check_says_what_does_not_work(site: Site) -> None:
     gone = run_cli("check", "--url", f"http://127.0.0.1:{hold_port()}", **USER)
     assert gone.returncode == 1
     assert "cannot be reached" in gone.stdout
+    document = json.loads(run_cli("check", "--json", "--url", f"{site.root}/mcp/v1", **USER).stdout)
+    assert document["faults"] == 0
+    assert document["reports"][0]["place"] == f"airflow: {site.root}"
 
 
 def test_airflows_own_page_is_no_api(site: Site) -> None:
