@@ -41,10 +41,12 @@ from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from airflow_provider_mcp.endpoint.exchange import exchange
-from airflow_provider_mcp.sdk.airflow import INNER_HOST, Airflow, Caller, Site, served_airflow
+from airflow_provider_mcp.sdk.airflow import INNER_HOST, Airflow, Caller, Site, current_airflow
+from airflow_provider_mcp.sdk.binding import bind_tool
 from airflow_provider_mcp.sdk.hookspecs import PROJECT, hookimpl
+from airflow_provider_mcp.sdk.injection import run_function
 from airflow_provider_mcp.sdk.masking import mask_by_name
-from airflow_provider_mcp.sdk.tool import Toolset, bind_tool, run_function
+from airflow_provider_mcp.sdk.tool import Toolset
 from airflow_provider_mcp.server.build import build_server
 from airflow_provider_mcp.server.calls import describe_tool
 from airflow_provider_mcp.server.catalogue import load_catalogue
@@ -273,7 +275,7 @@ class _AskingAirflow(Airflow):
     """A client that tells what the server asks by itself from what a tool asks."""
 
     async def send(self, request: httpx.Request, *, stream: bool = False, **options: Any) -> httpx.Response:
-        if served_airflow() is None:
+        if current_airflow() is None:
             request.extensions = {**request.extensions, _BY_SERVER: True}
         return await super().send(request, stream=stream, **options)
 
@@ -399,9 +401,9 @@ def estimate_tokens(definition: Any) -> int:
 def assert_definition(function: Callable[..., Any], *, max_tokens: int = MAX_TOKENS) -> types.Tool:
     """Expect that a tool is defined as a model needs it; return the definition that a client sees.
 
-    Every argument is described; the description begins with one line that ends in a full stop; the
-    annotations follow from the access level; the result has a schema that names its fields; and the whole
-    is not larger than ``max_tokens``, as estimated by :func:`estimate_tokens`.
+    Every argument is described and has one type; the description begins with one line that ends in a full
+    stop; the annotations follow from the access level and ``replaces``; the result has a schema that names
+    its fields; and the whole is not larger than ``max_tokens``, as estimated by :func:`estimate_tokens`.
     """
     tool = bind_tool(function, toolset="under_test", owner="under_test")
     shown = describe_tool(tool)
@@ -412,12 +414,13 @@ def assert_definition(function: Callable[..., Any], *, max_tokens: int = MAX_TOK
     ]
     if not tool.description.splitlines()[0].endswith("."):
         faults.append("the docstring's first line is no sentence that ends with a full stop")
+    faults += tool.warnings
     if tool.output_schema is not None and not tool.output_schema.get("properties"):
         faults.append("the result's schema names no field: return a pydantic model")
     hints = shown.annotations
     if hints is None or (hints.read_only_hint, hints.destructive_hint or False) != (
         tool.access == "read",
-        tool.access == "destructive",
+        tool.replaces,
     ):
         faults.append(f"the annotations {hints} do not say that its access is {tool.access}")
     cost = estimate_tokens(shown.model_dump(mode="json", by_alias=True, exclude_none=True))

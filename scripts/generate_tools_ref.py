@@ -29,7 +29,8 @@ import typing
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_mcp.sdk.tool import Prompt, Tool
+from airflow_provider_mcp.sdk.prompts import Prompt
+from airflow_provider_mcp.sdk.tool import Tool
 from airflow_provider_mcp.server.calls import describe_tool
 from airflow_provider_mcp.server.catalogue import Catalogue, load_catalogue
 

@@ -119,7 +119,7 @@ class AirflowMCPHook(BaseHook):  # type: ignore[misc]
         :raises ValueError: The connection has an unusable part, or no host where no MCP call is served.
         :raises ConnectionError: No Airflow answers there.
         """
-        served = self._served_airflow()
+        served = self._current_airflow()
         if served is not None:
             return served.for_thread()
         from airflow_provider_mcp.remote import http
@@ -134,15 +134,15 @@ class AirflowMCPHook(BaseHook):  # type: ignore[misc]
             **http.build_client_options(target),
         )
 
-    def _served_airflow(self) -> Airflow | None:
+    def _current_airflow(self) -> Airflow | None:
         """Return the client of the MCP call that is served, if that is what the connection stands for.
 
         :raises ValueError: It does, but this is not a worker thread of the call.
         """
         from airflow_provider_mcp.hosts.connections import extra_of
-        from airflow_provider_mcp.sdk.airflow import served_airflow
+        from airflow_provider_mcp.sdk.airflow import current_airflow
 
-        served = served_airflow()
+        served = current_airflow()
         if served is None:
             return None
         connection = self.get_connection(self.mcp_conn_id)
@@ -171,7 +171,7 @@ class AirflowMCPHook(BaseHook):  # type: ignore[misc]
         :raises ValueError: As for :meth:`get_conn`.
         :raises ConnectionError: No Airflow answers there.
         """
-        served = self._served_airflow()
+        served = self._current_airflow()
         if served is not None:
             return served.site.version
         return self._ask_version(self.target)
@@ -211,7 +211,7 @@ class AirflowMCPHook(BaseHook):  # type: ignore[misc]
         from airflow_provider_mcp.sdk.errors import ToolError
 
         try:
-            served = self._served_airflow()
+            served = self._current_airflow()
             if served is not None:
                 served.for_thread().get("dags", params={"limit": 1})
                 return True, f"The Airflow that serves this call lets {served.caller.name} list Dags."

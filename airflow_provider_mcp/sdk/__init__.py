@@ -19,6 +19,7 @@
 from __future__ import annotations
 
 from airflow_provider_mcp.sdk.airflow import Airflow, AirflowSync, Caller
+from airflow_provider_mcp.sdk.arguments import Arguments, Time
 from airflow_provider_mcp.sdk.client import Client, Form, Roots, Sampling
 from airflow_provider_mcp.sdk.content import Audio, Content, Embedded, Image, Message
 from airflow_provider_mcp.sdk.errors import (
@@ -42,18 +43,21 @@ from airflow_provider_mcp.sdk.pages import (
     Limit,
     Page,
     Result,
+    Rows,
     decode_cursor,
     encode_cursor,
-    fetch_page,
 )
+from airflow_provider_mcp.sdk.prompts import Prompt
+from airflow_provider_mcp.sdk.resources import Resource
 from airflow_provider_mcp.sdk.secret_forms import MASK
-from airflow_provider_mcp.sdk.tool import Prompt, Resource, Tool, ToolCall, Toolset, tool
+from airflow_provider_mcp.sdk.tool import Tool, ToolCall, Toolset, tool
 
 __all__ = [
     "JSON",
     "MASK",
     "Airflow",
     "AirflowSync",
+    "Arguments",
     "Audio",
     "Caller",
     "Client",
@@ -78,7 +82,9 @@ __all__ = [
     "Resource",
     "Result",
     "Roots",
+    "Rows",
     "Sampling",
+    "Time",
     "Tool",
     "ToolCall",
     "ToolError",
@@ -87,7 +93,6 @@ __all__ = [
     "Unsupported",
     "decode_cursor",
     "encode_cursor",
-    "fetch_page",
     "find_close_names",
     "holds_mask",
     "hookimpl",

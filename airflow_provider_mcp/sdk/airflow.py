@@ -18,7 +18,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -26,9 +26,10 @@ from typing import Any, Literal
 
 import httpx
 
-from airflow_provider_mcp.sdk.guards import address_below, refuse_policy_change, refuse_write
+from airflow_provider_mcp.sdk.guards import build_url, refuse_policy_change, refuse_write
+from airflow_provider_mcp.sdk.json_types import JSON
 from airflow_provider_mcp.sdk.masking import is_sensitive_option, mask_secrets
-from airflow_provider_mcp.sdk.rest_errors import error_of
+from airflow_provider_mcp.sdk.rest_errors import build_error
 
 INNER_HOST = "airflow.in-process"
 """The host name of calls that never leave the process."""
@@ -62,17 +63,24 @@ class Site:
 
     version: str
     page_url: Callable[..., str]
-    redact: Callable[[Any, str | None], Any]
+    redact: Callable[[JSON, str | None], JSON]
     hides_option: Callable[[str, str], bool] = is_sensitive_option
     page_roots: tuple[str, ...] = ()
     policy_conn_ids: frozenset[str] = frozenset()
     place_to_wait: Callable[[], AbstractContextManager[bool]] = lambda: nullcontext(True)
 
 
-class _OnSite:
-    """What both clients say about the Airflow they reach."""
+Exchange = Generator[httpx.Request, httpx.Response, httpx.Response]
+
+
+class _RestClient:
+    """What both clients do beside sending."""
 
     site: Site
+    caller: Caller
+    access: Literal["read", "write"]
+    _root: str
+    """The address of the REST API's root."""
 
     def page_url(
         self, dag_id: str, dag_run_id: str | None = None, task_id: str | None = None, map_index: int = -1
@@ -88,15 +96,35 @@ class _OnSite:
         """
         return self.site.place_to_wait()
 
-    def redact(self, value: Any, name: str | None = None) -> Any:
+    def redact(self, value: JSON, name: str | None = None) -> JSON:
         """Return JSON-ready data with its secrets masked: by Airflow's masker, and by their well-known forms.
 
-        :param name: The name that the value is held under.
+        :param name: The key that the value belongs to.
         """
         return mask_secrets(self.site.redact, value, name)
 
+    def _build_url(self, url: httpx.URL | str, params: Any) -> httpx.URL:
+        return build_url(self._root, url, params)
 
-class Airflow(_OnSite, httpx.AsyncClient):
+    def _exchange(self, request: httpx.Request) -> Exchange:
+        """Yield a request that may be sent, take the response, and return it if it is no refusal.
+
+        It is a generator, as httpx's ``auth_flow``, so that both clients differ in sending alone. A
+        response above 300 is handed in read.
+
+        :raises ToolError: The request may not be sent, or Airflow refused it.
+        """
+        root = httpx.URL(self._root).path
+        refuse_write(self.access, request, root)
+        refuse_policy_change(self.site.policy_conn_ids, request, root)
+        response = yield request
+        response.request = request
+        if response.status_code >= 300:
+            raise build_error(response, root)
+        return response
+
+
+class Airflow(_RestClient, httpx.AsyncClient):
     """Airflow's REST API in Airflow 3's terms, as the caller.
 
     Paths are relative to the API's root (``dags/{dag_id}``): build them with ``path()``. A 4xx or 5xx
@@ -142,41 +170,36 @@ class Airflow(_OnSite, httpx.AsyncClient):
 
     def for_thread(self) -> AirflowSync:
         """Return the same client for a function that runs in a worker thread."""
-        return AirflowSync(self)
+        return AirflowSync(self, self._calls)
 
     def build_request(
         self, method: str, url: httpx.URL | str, *, params: Any = None, **options: Any
     ) -> httpx.Request:
-        return super().build_request(method, address_below(self._root, url, params), **options)
+        return super().build_request(method, self._build_url(url, params), **options)
 
     async def send(self, request: httpx.Request, *, stream: bool = False, **_: Any) -> httpx.Response:
-        refuse_write(self.access, request, self.base_url.path)
-        refuse_policy_change(self.site.policy_conn_ids, request, self.base_url.path)
-        response = await self._calls.handle_async_request(request)
-        response.request = request
-        failed = response.status_code >= 300
+        exchange = self._exchange(request)
+        response = await self._calls.handle_async_request(next(exchange))
         try:
-            if failed or not stream:
+            if response.status_code >= 300 or not stream:
                 await response.aread()
         except BaseException:
             await response.aclose()
             raise
-        if failed:
-            raise error_of(response, self.base_url.path)
-        return response
+        return _finish(exchange, response)
 
     async def call_native(self, method: str, url: str, **options: Any) -> httpx.Response:
         """Send a request in this Airflow's own terms: on Airflow 2 to its API v1, which is not rewritten."""
         return await self.request(method, url, extensions={NATIVE: True}, **options)
 
 
-class AirflowSync(_OnSite, httpx.Client):
+class AirflowSync(_RestClient, httpx.Client):
     """:class:`Airflow` for a plain ``def`` tool, which runs in a worker thread."""
 
-    def __init__(self, airflow: Airflow) -> None:
-        calls = _FromThread(airflow._calls)
+    def __init__(self, airflow: Airflow, calls: httpx.AsyncBaseTransport) -> None:
+        sending = _FromThread(calls)
         super().__init__(
-            transport=calls,
+            transport=sending,
             base_url=airflow.base_url,
             headers=airflow.headers,
             trust_env=False,
@@ -185,40 +208,45 @@ class AirflowSync(_OnSite, httpx.Client):
         self.site = airflow.site
         self.caller = airflow.caller
         self.access = airflow.access
-        self._calls = calls
+        self._calls = sending
         self._root = str(self.base_url)
 
     def build_request(
         self, method: str, url: httpx.URL | str, *, params: Any = None, **options: Any
     ) -> httpx.Request:
-        return super().build_request(method, address_below(self._root, url, params), **options)
+        return super().build_request(method, self._build_url(url, params), **options)
 
     def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
-        refuse_write(self.access, request, self.base_url.path)
-        refuse_policy_change(self.site.policy_conn_ids, request, self.base_url.path)
-        response = self._calls.handle_request(request)
-        response.request = request
-        if response.status_code >= 300:
-            raise error_of(response, self.base_url.path)
-        return response
+        exchange = self._exchange(request)
+        return _finish(exchange, self._calls.handle_request(next(exchange)))
 
 
-_served: ContextVar[Airflow | None] = ContextVar("airflow_provider_mcp.served", default=None)
+def _finish(exchange: Exchange, response: httpx.Response) -> httpx.Response:
+    """Hand the response to an exchange that waits for it; return what the exchange makes of it."""
+    try:
+        exchange.send(response)
+    except StopIteration as finished:
+        returned: httpx.Response = finished.value
+        return returned
+    raise AssertionError("an exchange has one request")
+
+
+_current: ContextVar[Airflow | None] = ContextVar("airflow_provider_mcp.served", default=None)
 
 
 @contextmanager
 def serving(airflow: Airflow) -> Iterator[None]:
-    """Make ``airflow`` what :func:`served_airflow` returns, here and in worker threads started from here."""
-    token = _served.set(airflow)
+    """Make ``airflow`` what :func:`current_airflow` returns, here and in worker threads started from here."""
+    token = _current.set(airflow)
     try:
         yield
     finally:
-        _served.reset(token)
+        _current.reset(token)
 
 
-def served_airflow() -> Airflow | None:
+def current_airflow() -> Airflow | None:
     """Return the client of the MCP call that is being served here; None where none is."""
-    return _served.get()
+    return _current.get()
 
 
 class _OutsideTheCall(httpx.AsyncBaseTransport):
@@ -232,11 +260,11 @@ class _OutsideTheCall(httpx.AsyncBaseTransport):
         self._transport = transport
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        token = _served.set(None)
+        token = _current.set(None)
         try:
             return await self._transport.handle_async_request(request)
         finally:
-            _served.reset(token)
+            _current.reset(token)
 
     async def aclose(self) -> None:
         await self._transport.aclose()
@@ -251,9 +279,9 @@ class _FromThread(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         import anyio.from_thread
 
-        status, headers, body = anyio.from_thread.run(self._exchange, request)
+        status, headers, body = anyio.from_thread.run(self._call, request)
         return httpx.Response(status, headers=headers, content=body)
 
-    async def _exchange(self, request: httpx.Request) -> tuple[int, httpx.Headers, bytes]:
+    async def _call(self, request: httpx.Request) -> tuple[int, httpx.Headers, bytes]:
         response = await self._transport.handle_async_request(request)
         return response.status_code, response.headers, await response.aread()

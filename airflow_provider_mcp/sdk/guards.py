@@ -43,7 +43,7 @@ _SWITCHED_DRY_RUNS = re.compile(
 )
 
 
-def address_below(root: str, url: httpx.URL | str, params: Any = None) -> httpx.URL:
+def build_url(root: str, url: httpx.URL | str, params: Any = None) -> httpx.URL:
     """Return the address of ``url`` below the REST API's root.
 
     :param params: A query as httpx takes it, in place of one that ``url`` has.

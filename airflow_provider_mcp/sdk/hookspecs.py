@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
     from airflow_provider_mcp.sdk.airflow import Caller
-    from airflow_provider_mcp.sdk.tool import Prompt, Resource, Tool, ToolCall, Toolset
+    from airflow_provider_mcp.sdk.prompts import Prompt
+    from airflow_provider_mcp.sdk.resources import Resource
+    from airflow_provider_mcp.sdk.tool import Tool, ToolCall, Toolset
 
 
 PROJECT = "airflow_provider_mcp"

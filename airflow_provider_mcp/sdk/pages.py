@@ -21,16 +21,34 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 import pydantic
 
 from airflow_provider_mcp.sdk.airflow import Airflow
 from airflow_provider_mcp.sdk.errors import InvalidArgument
+from airflow_provider_mcp.sdk.json_types import JSONObject
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+MOST_ROWS = 100
+"""What Airflow lists at most at once (``maximum_page_limit``), unless it is told otherwise."""
+
+Limit = Annotated[int, pydantic.Field(ge=1, le=MOST_ROWS, description="Items a page.")]
+
+Cursor = Annotated[str | None, pydantic.Field(description="next_cursor of the page before.")]
+
+
+class Rows(NamedTuple):
+    """One page of a REST list, as Airflow answers it."""
+
+    rows: list[JSONObject]
+    total: int
+    """How many there are in all."""
+    offset: int
+    """How many come before these rows."""
 
 
 class Result(pydantic.BaseModel):
@@ -46,6 +64,10 @@ class Page(Result):
     """A result with one list that may be continued by ``next_cursor``."""
 
     items_field: ClassVar[str]
+    """The name of the field that is the list."""
+    identity: ClassVar[tuple[str, ...]] = ("id",)
+    """The fields that tell a row from the others, both as Airflow lists it and as it is shown. By them the
+    next page finds its place again after the list has changed."""
 
     total: int | None = None
     """How many there are in all."""
@@ -53,18 +75,66 @@ class Page(Result):
     """What to pass as cursor for the next page."""
     _offset: int = pydantic.PrivateAttr(0)
 
+    @property
+    def offset(self) -> int:
+        """How many items come before the first one here. It is not part of the result."""
+        return self._offset
+
+    @offset.setter
+    def offset(self, offset: int) -> None:
+        self._offset = offset
+
     @classmethod
     def of(cls, rows: Sequence[Any], *, total: int, offset: int, **more: Any) -> Self:
         """Build the page of ``rows``, which begin at ``offset`` of ``total``."""
         page = cls(**{cls.items_field: rows, "total": total, **more})
-        page._offset = offset
+        page.offset = offset
         page._continue_after(len(rows))
         return page
+
+    @classmethod
+    async def fetch(
+        cls,
+        airflow: Airflow,
+        route: str,
+        rows_key: str | None = None,
+        *,
+        params: Mapping[str, Any] | None = None,
+        limit: int,
+        cursor: str | None,
+        newest_first: bool = False,
+    ) -> Rows:
+        """Fetch the rows of one page of a REST list.
+
+        While rows are being added, removed, or moved by what they are filtered or ordered by, the rows that
+        a caller has not seen move too. The cursor knows the last row of the page before, which is looked
+        for again where it must be by now, so that nothing is repeated and nothing is missed. A list that
+        begins with the newest is expected to have grown at its front.
+
+        :param rows_key: The name of the list in Airflow's answer, if it is not ``items_field``.
+        :param params: The query; what is None is left out.
+        """
+        query = {name: value for name, value in (params or {}).items() if value is not None}
+
+        async def read(offset: int, count: int) -> Rows:
+            page = {**query, "limit": min(count, MOST_ROWS), "offset": offset}
+            answer = (await airflow.get(route, params=page)).json()
+            return Rows(answer[rows_key or cls.items_field], int(answer["total_entries"]), offset)
+
+        position = decode_cursor(cursor)
+        offset, total, last = position.get("offset", 0), position.get("total"), position.get("last")
+
+        def growth(now: int) -> int:
+            return max(0, now - total) if newest_first and total is not None else 0
+
+        if offset and last is not None:
+            return await _read_after(read, lambda row: cls._mark(row) == last, offset, limit, growth)
+        page = await read(offset, limit)
+        return await read(offset + growth(page.total), limit) if growth(page.total) else page
 
     def keep(self, count: int) -> Self:
         """Return a copy that holds as many items as fit and continues after them."""
         page = self.model_copy()
-        page._offset = self._offset
         setattr(page, self.items_field, getattr(self, self.items_field)[:count])
         page.truncated = True
         page.hint = "Cut to fit; go on with next_cursor."
@@ -72,16 +142,60 @@ class Page(Result):
         return page
 
     def _continue_after(self, count: int) -> None:
-        end = self._offset + count
-        more = self.total is not None and end < self.total and count > 0
-        last = _mark(getattr(self, self.items_field)[count - 1]) if more else None
-        marked = {} if last is None else {"last": last}
-        self.next_cursor = encode_cursor(offset=end, total=self.total, **marked) if more else None
+        end = self.offset + count
+        self.next_cursor = None
+        if self.total is not None and end < self.total and count > 0:
+            mark = self._mark(getattr(self, self.items_field)[count - 1])
+            position = {"offset": end, "total": self.total}
+            self.next_cursor = encode_cursor(**position if mark is None else {**position, "last": mark})
+
+    @classmethod
+    def _mark(cls, row: Any) -> int | None:
+        """Return a number that tells a row from the others; None if it has no field of the identity."""
+        fields = row if isinstance(row, Mapping) else getattr(row, "__dict__", {})
+        if not any(name in fields for name in cls.identity):
+            return None
+        # A task instance that is not mapped has the map index -1 or none.
+        values = [-1 if fields.get(name) is None else fields[name] for name in cls.identity]
+        return zlib.crc32(json.dumps(values, default=str).encode())
 
 
-Limit = Annotated[int, pydantic.Field(ge=1, le=100, description="Items a page.")]
+async def _read_after(
+    read: Callable[[int, int], Awaitable[Rows]],
+    is_last: Callable[[JSONObject], bool],
+    offset: int,
+    limit: int,
+    growth: Callable[[int], int],
+) -> Rows:
+    """Read what follows the last row that was shown, wherever in the list that row is now.
 
-Cursor = Annotated[str | None, pydantic.Field(description="next_cursor of the page before.")]
+    :param offset: Where the page began when that row was the one before it.
+    :param growth: From the number of rows to how many have been added at the front.
+    """
+    grown = 0
+    looked_at: set[int] = set()
+    # Where it was; where it is if the list grew at its front; then around its old place.
+    for place in range(4):
+        begin, count = (
+            (offset - 1, limit + 1),
+            (offset - 1 + grown, limit + 1),
+            (max(0, offset - 1 - MOST_ROWS // 2), MOST_ROWS),
+            (offset - 1 + MOST_ROWS // 2, MOST_ROWS),
+        )[place]
+        if begin in looked_at:
+            continue
+        looked_at.add(begin)
+        rows, total, _ = await read(begin, count)
+        found = next((index for index, row in enumerate(rows) if is_last(row)), None)
+        if found is not None:
+            following = begin + found + 1
+            rest = rows[found + 1 :]
+            if not rest and following < total:
+                return await read(following, limit)
+            return Rows(rest[:limit], total, following)
+        grown = growth(total)
+    # The last row itself is gone.
+    return await read(offset + grown, limit)
 
 
 def encode_cursor(**position: Any) -> str:
@@ -90,7 +204,7 @@ def encode_cursor(**position: Any) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def decode_cursor(cursor: str | None) -> dict[str, Any]:
+def decode_cursor(cursor: str | None) -> dict[str, int]:
     """Return the position that a cursor was made of; ``{}`` for none.
 
     :raises ToolError: ``invalid_argument`` if no tool of ours made it.
@@ -110,89 +224,3 @@ def decode_cursor(cursor: str | None) -> dict[str, Any]:
             hint="Pass next_cursor unchanged, or leave it out to begin again.",
         )
     return position
-
-
-_IDENTITIES = (
-    ("event_log_id",),
-    ("import_error_id",),
-    ("dag_id", "dag_run_id", "task_id", "map_index"),
-    ("dag_id", "dag_run_id"),
-    ("id",),
-    ("connection_id",),
-    ("key",),
-    ("name",),
-    ("dag_id",),
-)
-
-MOST_ROWS = 100
-"""What Airflow lists at most at once (``maximum_page_limit``), unless it is told otherwise."""
-
-
-def _mark(row: Any) -> int | None:
-    """Return a number that tells a row from the others of its list; None if it has nothing to tell by."""
-    held = row if isinstance(row, Mapping) else getattr(row, "__dict__", {})
-    for names in _IDENTITIES:
-        if all(name in held for name in names):
-            # A task instance that is not mapped has the map index -1 or none.
-            values = [-1 if held[name] is None else held[name] for name in names]
-            return zlib.crc32(json.dumps(values, default=str).encode())
-    return None
-
-
-async def fetch_page(
-    airflow: Airflow,
-    route: str,
-    rows_key: str,
-    *,
-    params: Mapping[str, Any] | None = None,
-    limit: int,
-    cursor: str | None,
-    newest_first: bool = False,
-) -> tuple[list[dict[str, Any]], int, int]:
-    """Fetch one page of a REST list: ``(rows, total, offset)``.
-
-    While rows are being added, removed, or moved by what they are filtered or ordered by, the rows that a
-    caller has not seen move too. The cursor knows the last row that was shown, which is looked for again
-    where it must be by now, so that nothing is shown twice and nothing is missed. A list that shows the
-    newest first is expected to have grown at its front.
-    """
-    position = decode_cursor(cursor)
-    offset, seen, last = int(position.get("offset", 0)), position.get("total"), position.get("last")
-    query = {k: v for k, v in (params or {}).items() if v is not None}
-
-    async def read(begin: int, count: int) -> tuple[list[dict[str, Any]], int]:
-        answer = (
-            await airflow.get(route, params={**query, "limit": min(count, MOST_ROWS), "offset": begin})
-        ).json()
-        return answer[rows_key], int(answer["total_entries"])
-
-    if not offset or last is None:
-        rows, total = await read(offset, limit)
-        grown = total - seen if newest_first and seen is not None else 0
-        if grown > 0:
-            offset += grown
-            rows, total = await read(offset, limit)
-        return rows, total, offset
-    at, count = offset - 1, limit + 1
-    probed: set[int] = set()
-    while at not in probed and len(probed) < 4:
-        probed.add(at)
-        rows, total = await read(at, count)
-        found = next((i for i, row in enumerate(rows) if _mark(row) == last), None)
-        if found is not None:
-            offset = at + found + 1
-            rest = rows[found + 1 :]
-            if not rest and offset < total:
-                rest, total = await read(offset, limit)
-            return rest[:limit], total, offset
-        grown = max(0, total - seen) if seen is not None else 0
-        # Where it must be if the list grew at its front, then all around.
-        at, count = (offset - 1 + grown, limit + 1) if newest_first else (at, count)
-        if at in probed:
-            at, count = max(0, offset - 1 - MOST_ROWS // 2), MOST_ROWS
-        if at in probed:
-            at = offset - 1 + MOST_ROWS // 2
-    # The last row itself is gone.
-    offset += max(0, total - seen) if newest_first and seen is not None else 0
-    rows, total = await read(offset, limit)
-    return rows, total, offset

@@ -63,7 +63,7 @@ _ACTIONS = {
 }
 
 
-def error_of(response: httpx.Response, root: str) -> ToolError:
+def build_error(response: httpx.Response, root: str) -> ToolError:
     """Return the tool error that an answer of 300 or above stands for."""
     status = response.status_code
     route = response.request.url.path.removeprefix(root).lstrip("/")

@@ -18,16 +18,17 @@
 
 from __future__ import annotations
 
-import types
-import typing
 from collections.abc import Mapping
 from typing import Any
 
 import pydantic
-from pydantic.json_schema import GenerateJsonSchema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 
-from airflow_provider_mcp.sdk.content import Content
-from airflow_provider_mcp.sdk.jobs import JobStarted
+from airflow_provider_mcp.sdk.json_types import JSONObject
+from airflow_provider_mcp.sdk.plain_schemas import flatten_schema
+
+_IN_ALL = ("truncated", "hint")
+"""Fields that any result may have: the server's instructions and the results themselves explain them."""
 
 
 class _Schema(GenerateJsonSchema):
@@ -36,22 +37,22 @@ class _Schema(GenerateJsonSchema):
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002
         return False
 
-    def nullable_schema(self, schema: Any) -> dict[str, Any]:
+    def nullable_schema(self, schema: Any) -> JSONObject:
         return self.generate_inner(schema["schema"])
 
-    def dict_schema(self, schema: Any) -> dict[str, Any]:
+    def dict_schema(self, schema: Any) -> JSONObject:
         built = super().dict_schema(schema)
         if built.get("additionalProperties") is True:
             del built["additionalProperties"]
         return built
 
-    def default_schema(self, schema: Any) -> dict[str, Any]:
+    def default_schema(self, schema: Any) -> JSONObject:
         built = super().default_schema(schema)
         if built.get("default", ...) is None:
             del built["default"]
         return built
 
-    def generate(self, schema: Any, mode: Any = "validation") -> dict[str, Any]:
+    def generate(self, schema: Any, mode: JsonSchemaMode = "validation") -> JSONObject:
         built = super().generate(schema, mode)
         built.pop("title", None)
         built.pop("description", None)
@@ -61,7 +62,27 @@ class _Schema(GenerateJsonSchema):
         return built
 
 
-def outline(output: Mapping[str, Any] | None, inputs: Mapping[str, Any]) -> dict[str, Any] | None:
+def build_input_schema(arguments: type[pydantic.BaseModel]) -> JSONObject:
+    """Return the schema of a tool's arguments."""
+    return flatten_schema(arguments.model_json_schema(schema_generator=_Schema))
+
+
+def build_output_schema(tool: str, returned: Any) -> JSONObject:
+    """Return the schema of what a tool returns.
+
+    :raises TypeError: It is no object, or has a field that no JSON can be.
+    """
+    try:
+        schema = pydantic.TypeAdapter(returned).json_schema(schema_generator=_Schema, mode="serialization")
+    except pydantic.errors.PydanticUserError as unread:
+        reason = str(unread).splitlines()[0]
+        raise TypeError(f"the result of the tool {tool} has no JSON schema: {reason}") from None
+    if schema.get("type") != "object":
+        raise TypeError(f"the tool {tool} returns no object: return a pydantic model")
+    return schema
+
+
+def outline(output: Mapping[str, Any] | None, inputs: Mapping[str, Any]) -> JSONObject | None:
     """Return the part of an output schema that every request pays for: what each result surely has.
 
     Left out are the inside of each field, fields that may be missing, and fields that repeat an argument,
@@ -75,25 +96,8 @@ def outline(output: Mapping[str, Any] | None, inputs: Mapping[str, Any]) -> dict
     fields = {name: field for name, field in output.get("properties", {}).items() if name not in _IN_ALL}
     certain = [name for name in fields if name in output.get("required", ())]
     new = [name for name in certain if name not in inputs.get("properties", {})]
-    shown = {}
+    outlined = {}
     for name in new or certain or fields:
         kind = "object" if "$ref" in fields[name] else fields[name].get("type")
-        shown[name] = {"type": kind} if kind else {}
-    return {"type": "object", "properties": shown}
-
-
-_IN_ALL = ("truncated", "hint")
-"""Fields that any result may have: the server's instructions and the results themselves explain them."""
-
-
-def _output_schema(name: str, returned: Any) -> dict[str, Any] | None:
-    """Return the schema of what a tool returns; None if that is ``Content``."""
-    kinds = [kind for kind in typing.get_args(returned) if kind is not JobStarted]
-    if isinstance(returned, types.UnionType) or typing.get_origin(returned) is typing.Union:
-        returned = kinds[0] if len(kinds) == 1 else typing.Union[tuple(kinds)]  # noqa: UP007
-    if returned is Content:
-        return None
-    output = pydantic.TypeAdapter(returned).json_schema(schema_generator=_Schema)
-    if output.get("type") != "object":
-        raise TypeError(f"the tool {name} returns no object: return a pydantic model")
-    return output
+        outlined[name] = {"type": kind} if kind else {}
+    return {"type": "object", "properties": outlined}

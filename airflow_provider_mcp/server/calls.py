@@ -65,10 +65,10 @@ def describe_tool(tool: Tool, *, confirms: bool = False) -> types.Tool:
         output_schema=outline(tool.output_schema, tool.input_schema),
         annotations=types.ToolAnnotations(
             read_only_hint=tool.access == "read",
-            destructive_hint=tool.access == "destructive",
+            destructive_hint=tool.replaces,
             # By the protocol it is false unless set, and says nothing about a tool that only reads.
             idempotent_hint=(tool.idempotent and tool.access != "read") or None,
-            open_world_hint=False,
+            open_world_hint=tool.open_world,
         ),
     )
 
@@ -92,7 +92,7 @@ async def call_tool(
         raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {params.name}")
     if tool.job is not None and tool.job.required and not request.client.takes_jobs:
         raise TASKS.needed(f"{tool.name} answers with a task, which the client does not take.")
-    arguments = dict(params.arguments or {})
+    arguments = tool.coerce(params.arguments or {})
     watchers, user = request.catalogue.watchers, request.caller.name
     with observe(watchers, tool, user, request.client.name, arguments) as observed:
         call = Call(tool, arguments, params, request, ctx.protocol_version, observed)
@@ -136,7 +136,8 @@ async def _run(call: Call) -> Result:
     """Check a call, have it confirmed if it must be, and act."""
     tool, request = call.tool, call.request
     request.check(tool)
-    token = call.arguments.pop(TOKEN_ARGUMENT, None)
+    # A client that sends each property it was shown sends an empty one.
+    token = call.arguments.pop(TOKEN_ARGUMENT, None) or None
     checked = tool.check(call.arguments)
     if tool.access != "read" and not request.may_write:
         refusal = request.forbid_writing(tool)
@@ -170,6 +171,7 @@ async def _act(call: Call, checked: Mapping[str, object], this_round: Round) -> 
         answer = await run_owned(tool.owner, tool.function, checked, request.airflow(tool), client)
     except AnswersNeeded as needed:
         return this_round.ask(client, needed, call.protocol_version)
+    answer = tool.check_result(answer)
     if isinstance(answer, JobStarted):
         call.observed.note(answer.reference)
         return start_job(tool, answer, request)

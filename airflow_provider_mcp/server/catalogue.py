@@ -25,7 +25,10 @@ from importlib.metadata import EntryPoint
 from typing import TypeVar
 
 from airflow_provider_mcp.sdk.airflow import Caller
-from airflow_provider_mcp.sdk.tool import Prompt, Resource, Tool, Toolset, bind_tool
+from airflow_provider_mcp.sdk.binding import bind_tool
+from airflow_provider_mcp.sdk.prompts import Prompt
+from airflow_provider_mcp.sdk.resources import Resource
+from airflow_provider_mcp.sdk.tool import Tool, Toolset
 from airflow_provider_mcp.server.observing import Watchers
 from airflow_provider_mcp.server.plugins import BUILT_IN, Plugins, isolated
 from airflow_provider_mcp.server.policy import Policy
@@ -120,6 +123,7 @@ def load_catalogue(
                 catalogue.other_versions.add(tool.name)
             elif take(owner, "tool", tool.name):
                 catalogue.tools[tool.name] = tool
+                _warn(catalogue, tool)
     for owner, prompt in _collect(catalogue, "register_prompts", Prompt):
         if take(owner, "prompt", prompt.name):
             catalogue.prompts[prompt.name] = prompt
@@ -152,6 +156,15 @@ def _bind(catalogue: Catalogue, owner: str, toolset: Toolset) -> Iterator[Tool]:
             tool = bind_tool(function, toolset=toolset.name, owner=owner)
         if tool is not None:
             yield tool
+
+
+def _warn(catalogue: Catalogue, tool: Tool) -> None:
+    """Tell what some clients cannot take; a schema that the author wrote by hand is as it was meant."""
+    for warning in tool.warnings:
+        if tool.arguments is None:
+            log.warning("MCP plugin %s: %s", tool.owner, warning)
+        else:
+            catalogue.note(tool.owner, warning)
 
 
 def _serves(running: tuple[int, ...], tool: Tool) -> bool:

@@ -51,7 +51,12 @@ def explain_failure(name: str, owner: str, failure: Exception) -> ToolError:
         log.warning("MCP: %s could not reach Airflow's API: %s", name, type(failure).__name__)
         return Unavailable("Airflow did not answer.", hint="Try again in a few seconds.")
     # The caller must not see internals; the administrator must.
-    log.error("MCP: %s of plugin %s failed", name, owner, exc_info=failure)
+    log.error(
+        "MCP: %s of plugin %s failed; raise ToolError(...) for what the caller should read",
+        name,
+        owner,
+        exc_info=failure,
+    )
     return InternalError(f"{name} failed.", hint="The web server's log has the cause.")
 
 

@@ -28,6 +28,7 @@ from typing import Any, TypeAlias
 import pluggy
 
 from airflow_provider_mcp.sdk import hookspecs
+from airflow_provider_mcp.server.plugin_slips import find_unknown_hooks, find_unmarked_hooks
 
 log = logging.getLogger(__name__)
 
@@ -108,22 +109,16 @@ class Plugins:
         if owner in self._by_owner:
             report(owner, f"another plugin has the name {owner!r}; this one is left out")
             return
+        if unknown := find_unknown_hooks(plugin):
+            report(owner, f"this plugin is left out: {'; '.join(unknown)}")
+            return
         try:
             self._hooks.register(plugin, owner)
-            self._hooks.check_pending()
         except (ValueError, pluggy.PluginValidationError) as failure:
             if self._hooks.is_registered(plugin):
                 self._hooks.unregister(plugin)
-            report(owner, f"is not a plugin, or implements a hook that there is not: {failure}")
+            report(owner, f"is not a plugin: {failure}")
             return
-        for hook in self._find_unmarked(plugin):
-            report(owner, f"{hook} has no @hookimpl, so it is never called; put @hookimpl above it")
+        for sentence in find_unmarked_hooks(plugin):
+            report(owner, sentence)
         self._by_owner[owner] = plugin
-
-    def _find_unmarked(self, plugin: object) -> Iterator[str]:
-        """Yield the functions of a plugin that have a hook's name and are not marked as one."""
-        for hook in vars(hookspecs):
-            if hasattr(getattr(hookspecs, hook), f"{hookspecs.PROJECT}_spec"):
-                function = getattr(plugin, hook, None)
-                if callable(function) and self._hooks.parse_hookimpl_opts(plugin, hook) is None:
-                    yield hook

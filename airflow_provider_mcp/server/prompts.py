@@ -24,7 +24,7 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
 from airflow_provider_mcp.sdk.client import AnswersNeeded
-from airflow_provider_mcp.sdk.tool import Prompt
+from airflow_provider_mcp.sdk.prompts import Prompt
 from airflow_provider_mcp.server.failures import protocol_errors
 from airflow_provider_mcp.server.request import Context, Request
 from airflow_provider_mcp.server.rounds import Round

@@ -30,7 +30,9 @@ from mcp.server.context import ServerRequestContext
 from airflow_provider_mcp.sdk.airflow import Airflow, Caller
 from airflow_provider_mcp.sdk.client import Client
 from airflow_provider_mcp.sdk.errors import PermissionDenied, ReadOnly
-from airflow_provider_mcp.sdk.tool import Prompt, Resource, Tool
+from airflow_provider_mcp.sdk.prompts import Prompt
+from airflow_provider_mcp.sdk.resources import Resource
+from airflow_provider_mcp.sdk.tool import Tool
 from airflow_provider_mcp.server.catalogue import Catalogue
 from airflow_provider_mcp.server.claims import Claims
 from airflow_provider_mcp.server.policy import Policy

@@ -27,7 +27,7 @@ from mcp.shared.exceptions import MCPError
 
 from airflow_provider_mcp.sdk.airflow import Airflow
 from airflow_provider_mcp.sdk.json_types import JSON
-from airflow_provider_mcp.sdk.tool import Resource
+from airflow_provider_mcp.sdk.resources import Resource
 from airflow_provider_mcp.server.failures import protocol_errors
 from airflow_provider_mcp.server.request import Context, Request
 from airflow_provider_mcp.server.running import end_in_time, run_owned

@@ -40,8 +40,8 @@ import httpx
 
 from airflow_provider_mcp.sdk.airflow import Airflow
 from airflow_provider_mcp.sdk.client import Client
+from airflow_provider_mcp.sdk.injection import run_function
 from airflow_provider_mcp.sdk.json_types import JSON
-from airflow_provider_mcp.sdk.tool import run_function
 from airflow_provider_mcp.server.plugins import BUILT_IN
 
 log = logging.getLogger(__name__)

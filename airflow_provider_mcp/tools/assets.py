@@ -34,7 +34,6 @@ from airflow_provider_mcp.sdk import (
     Result,
     Toolset,
     Unavailable,
-    fetch_page,
     hookimpl,
     near_miss,
     path,
@@ -180,8 +179,8 @@ async def list_assets(
     """List assets (datasets) with the tasks and Dags that make and use them."""
     field = "uri" if pattern and "://" in pattern else "name"
     rows, total, offset, hint = await fetch_matching(
+        Assets,
         airflow,
-        "assets",
         "assets",
         text=pattern,
         field=field,
@@ -216,10 +215,9 @@ async def list_asset_events(
         "order_by": "-timestamp",
     }
     try:
-        rows, total, offset = await fetch_page(
+        rows, total, offset = await AssetEvents.fetch(
             airflow,
             "assets/events",
-            "asset_events",
             params=params,
             limit=limit,
             cursor=cursor,

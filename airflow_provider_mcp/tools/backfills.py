@@ -32,7 +32,6 @@ from airflow_provider_mcp.sdk import (
     Page,
     Result,
     Toolset,
-    fetch_page,
     hookimpl,
     path,
     tool,
@@ -99,9 +98,8 @@ async def list_backfills(
     """List a Dag's backfills, newest first."""
     # Airflow answers an unknown Dag with an empty list.
     await airflow.get(path("dags/{}", dag_id))
-    rows, total, offset = await fetch_page(
+    rows, total, offset = await Backfills.fetch(
         airflow,
-        "backfills",
         "backfills",
         params={"dag_id": dag_id, "order_by": "-id"},
         limit=limit,
@@ -202,7 +200,7 @@ async def _preview_update(airflow: Airflow, backfill_id: int, action: Action) ->
     return UpdatePreview(action=action, effect=_EFFECTS[action], backfill=_show(airflow, row))
 
 
-@tool(access="write", since="3.0", idempotent=True, preview=_preview_update)
+@tool(access="write", since="3.0", idempotent=True, preview=_preview_update, replaces=True)
 async def update_backfill(
     airflow: Airflow,
     backfill_id: BackfillId,

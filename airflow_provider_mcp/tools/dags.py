@@ -51,6 +51,7 @@ RECENT_RUNS = 5
 
 class Dags(Page):
     items_field: ClassVar[str] = "dags"
+    identity: ClassVar[tuple[str, ...]] = ("dag_id",)
     dags: list[JSONObject]
     ui_url: str
 
@@ -127,8 +128,8 @@ async def list_dags(
     }
     try:
         rows, total, offset, hint = await fetch_matching(
+            Dags,
             airflow,
-            "dags",
             "dags",
             text=pattern,
             field="dag_id",

@@ -32,8 +32,10 @@ import jsonschema
 import pytest
 
 from airflow_provider_mcp.sdk.airflow import Airflow, Caller, Site
+from airflow_provider_mcp.sdk.binding import bind_tool
+from airflow_provider_mcp.sdk.injection import run_function
 from airflow_provider_mcp.sdk.schemas import outline
-from airflow_provider_mcp.sdk.tool import Tool, bind_tool, run_function
+from airflow_provider_mcp.sdk.tool import Tool
 from airflow_provider_mcp.server.build import INSTRUCTIONS
 from airflow_provider_mcp.server.calls import describe_tool
 from airflow_provider_mcp.server.catalogue import load_catalogue
@@ -60,6 +62,14 @@ VERBS = {
 }
 MAX_TOKENS = 9_000
 CATALOGUE = load_catalogue("3.3.2", found=[])
+REPLACE = {"set_dag_run_note", "set_pool", "set_variable", "update_backfill"}
+"""Tools of the access level write that replace a stored value."""
+OPEN_WORLD = {
+    *("call_api", "call_api_read", "test_connection"),
+    *("diagnose_dag_run", "find_failures", "get_task_instance", "get_task_logs", "get_xcom"),
+    *("trigger_dag", "wait_for_dag_run"),
+}
+"""Tools that reach beyond Airflow, or bring in text from beyond it: logs, XComs, rendered fields."""
 TOOLS = sorted(CATALOGUE.tools.values(), key=lambda tool: tool.name)
 each_tool = pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
 
@@ -160,8 +170,8 @@ def test_its_arguments_are_described(tool: Tool) -> None:
 def test_its_hints_follow_from_its_access(tool: Tool) -> None:
     hints = listed(tool)["annotations"]
     assert hints["readOnlyHint"] is (tool.access == "read")
-    assert hints["destructiveHint"] is (tool.access == "destructive")
-    assert hints["openWorldHint"] is False
+    assert hints["destructiveHint"] is (tool.access == "destructive" or tool.name in REPLACE)
+    assert hints["openWorldHint"] is (tool.name in OPEN_WORLD)
     assert hints.get("idempotentHint", False) is (tool.idempotent and tool.access != "read")
 
 

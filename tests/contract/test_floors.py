@@ -34,8 +34,10 @@ FLOORS = (
     ),
     (
         "what tool authors import",
-        "sdk sdk.airflow sdk.client sdk.content sdk.errors sdk.guards sdk.hookspecs sdk.jobs "
-        "sdk.json_types sdk.masking sdk.near_misses sdk.pages sdk.rest_errors sdk.schemas "
+        "sdk sdk.airflow sdk.arguments sdk.binding sdk.client sdk.coercion sdk.content sdk.errors sdk.guards "
+        "sdk.hookspecs sdk.injection sdk.jobs "
+        "sdk.json_types sdk.masking sdk.near_misses sdk.pages sdk.plain_schemas sdk.prompts sdk.resources "
+        "sdk.rest_errors sdk.schemas "
         "sdk.secret_forms sdk.tool",
     ),
     (
@@ -62,7 +64,8 @@ FLOORS = (
         "server server.acting server.build server.calls server.catalogue server.claims server.clients "
         "server.confirmation "
         "server.cutting server.extensions server.failures server.identifiers server.jobs "
-        "server.observing server.plugins server.policy server.policy_source server.prompts "
+        "server.observing server.plugin_slips "
+        "server.plugins server.policy server.policy_source server.prompts "
         "server.request server.resources server.rounds server.running server.shaping server.signing "
         "server.wire",
     ),

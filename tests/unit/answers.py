@@ -28,7 +28,7 @@ import httpx
 import pytest
 
 from airflow_provider_mcp.sdk import ToolError
-from airflow_provider_mcp.sdk.tool import run_function
+from airflow_provider_mcp.sdk.injection import run_function
 from airflow_provider_mcp.testing import open_airflow
 
 SENT: list[tuple[str, str, Any]] = []

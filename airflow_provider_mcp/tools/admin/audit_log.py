@@ -22,8 +22,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from airflow_provider_mcp.sdk import Airflow, Cursor, JSONObject, Limit, Page, fetch_page, tool
-from airflow_provider_mcp.tools.shared.arguments import AnyDagId, AnyRunId, Time
+from airflow_provider_mcp.sdk import Airflow, Cursor, JSONObject, Limit, Page, Time, tool
+from airflow_provider_mcp.tools.shared.arguments import AnyDagId, AnyRunId
 from airflow_provider_mcp.tools.shared.latest import LATEST, find_run_filter
 from airflow_provider_mcp.tools.shared.rows import pick_instance
 
@@ -32,6 +32,7 @@ _SHOWN = ("event_log_id", "when", "event", "owner", "dag_id", "run_id", "task_id
 
 class EventLogs(Page):
     items_field: ClassVar[str] = "event_logs"
+    identity: ClassVar[tuple[str, ...]] = ("event_log_id",)
     event_logs: list[JSONObject]
     dag_run_id: str | None = None
 
@@ -49,8 +50,8 @@ async def list_event_logs(
     task_id: Annotated[str | None, Field(description="Task ID.")] = None,
     event: Annotated[str | None, Field(description="Event name, exactly.")] = None,
     owner: Annotated[str | None, Field(description="User name.")] = None,
-    after: Time = None,
-    before: Time = None,
+    after: Time | None = None,
+    before: Time | None = None,
     limit: Limit = 25,
     cursor: Cursor = None,
 ) -> EventLogs:
@@ -67,8 +68,8 @@ async def list_event_logs(
         "before": before,
         "order_by": "-event_log_id",
     }
-    rows, total, offset = await fetch_page(
-        airflow, "eventLogs", "event_logs", params=params, limit=limit, cursor=cursor, newest_first=True
+    rows, total, offset = await EventLogs.fetch(
+        airflow, "eventLogs", params=params, limit=limit, cursor=cursor, newest_first=True
     )
     listed = EventLogs.of([_show(airflow, row) for row in rows], total=total, offset=offset)
     listed.dag_run_id = run_id if latest else None

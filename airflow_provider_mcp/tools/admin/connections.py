@@ -55,6 +55,7 @@ ConnId = Annotated[str, Field(description="Connection ID.")]
 
 class Connections(Page):
     items_field: ClassVar[str] = "connections"
+    identity: ClassVar[tuple[str, ...]] = ("connection_id",)
     connections: list[JSONObject]
 
 
@@ -115,8 +116,8 @@ async def list_connections(
 ) -> Connections:
     """List connections, without passwords."""
     rows, total, offset, hint = await fetch_matching(
+        Connections,
         airflow,
-        "connections",
         "connections",
         text=pattern,
         field="connection_id",
@@ -255,7 +256,7 @@ async def _preview_test_connection(airflow: Airflow, conn_id: str) -> Change:
     )
 
 
-@tool(access="write", idempotent=True, preview=_preview_test_connection)
+@tool(access="write", idempotent=True, preview=_preview_test_connection, open_world=True)
 async def test_connection(airflow: Airflow, conn_id: ConnId) -> ConnectionTest:
     """Test whether a connection connects."""
     found = await _get_row(airflow, conn_id)

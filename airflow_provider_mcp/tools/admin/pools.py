@@ -31,7 +31,6 @@ from airflow_provider_mcp.sdk import (
     Limit,
     Page,
     Unsupported,
-    fetch_page,
     path,
     tool,
 )
@@ -59,6 +58,7 @@ _USE = (
 
 class Pools(Page):
     items_field: ClassVar[str] = "pools"
+    identity: ClassVar[tuple[str, ...]] = ("name",)
     pools: list[JSONObject]
 
 
@@ -75,8 +75,8 @@ def _pool_route(name: str) -> str:
 async def list_pools(airflow: Airflow, limit: Limit = 25, cursor: Cursor = None) -> Pools:
     """List pools with their slots in use."""
     try:
-        rows, total, offset = await fetch_page(
-            airflow, "pools", "pools", params={"order_by": "name"}, limit=limit, cursor=cursor
+        rows, total, offset = await Pools.fetch(
+            airflow, "pools", params={"order_by": "name"}, limit=limit, cursor=cursor
         )
     except InternalError:
         if not is_airflow_2(airflow):
@@ -123,7 +123,7 @@ async def _preview_set_pool(
     )
 
 
-@tool(access="write", idempotent=True, preview=_preview_set_pool)
+@tool(access="write", idempotent=True, preview=_preview_set_pool, replaces=True)
 async def set_pool(
     airflow: Airflow,
     name: PoolName,

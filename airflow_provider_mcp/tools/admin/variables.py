@@ -50,6 +50,7 @@ Key = Annotated[str, Field(description="Variable key.")]
 
 class Variables(Page):
     items_field: ClassVar[str] = "variables"
+    identity: ClassVar[tuple[str, ...]] = ("key",)
     variables: list[JSONObject]
 
 
@@ -89,8 +90,8 @@ async def list_variables(
 ) -> Variables:
     """List variables' keys and descriptions."""
     rows, total, offset, hint = await fetch_matching(
+        Variables,
         airflow,
-        "variables",
         "variables",
         text=pattern,
         field="key",
@@ -145,11 +146,11 @@ async def _preview_set_variable(
     )
 
 
-@tool(access="write", idempotent=True, preview=_preview_set_variable)
+@tool(access="write", idempotent=True, preview=_preview_set_variable, replaces=True)
 async def set_variable(
     airflow: Airflow,
     key: Key,
-    value: Annotated[Any, Field(description="Text, or JSON to be stored as text.")],
+    value: Annotated[Any, Field(description="Text, or JSON as text.", json_schema_extra={"type": "string"})],
     description: Annotated[str | None, Field(description="Description.")] = None,
 ) -> Stored:
     """Create or change a variable."""

@@ -21,7 +21,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import anyio.to_thread
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from airflow_provider_mcp.sdk import JSON, Airflow, JSONObject, NotFound, Result, ToolError, tool
 from airflow_provider_mcp.tools.api.document import Api, Method, Operation, read_api
@@ -34,6 +34,9 @@ Path = Annotated[
     str, Field(description="As search_api shows it, with identifiers filled in or given in params.")
 ]
 Params = Annotated[JSONObject | None, Field(description="Query parameters.")]
+Body = Annotated[
+    JSONObject | list[JSON] | None, WithJsonSchema({"type": "object"}), Field(description="JSON body.")
+]
 
 
 class ApiAnswer(Result):
@@ -61,7 +64,7 @@ def _mask(airflow: Airflow, operation: Operation, answer: JSON) -> JSON:
     return airflow.redact(answer)
 
 
-@tool(access="read", title="Read by the REST API")
+@tool(access="read", title="Read by the REST API", open_world=True)
 async def call_api_read(airflow: Airflow, path: Path, params: Params = None) -> ApiAnswer:
     """Call a GET operation found by search_api."""
     return await _send(airflow, choose_call(await read_api(airflow), "GET", path, params))
@@ -104,13 +107,13 @@ async def _read_present(airflow: Airflow, api: Api, call: Call) -> JSONObject:
     return {"now": summarize(now)}
 
 
-@tool(access="destructive", title="Call the REST API", preview=_preview_call)
+@tool(access="destructive", title="Call the REST API", preview=_preview_call, open_world=True)
 async def call_api(
     airflow: Airflow,
     method: Annotated[Method, Field(description="HTTP method.")],
     path: Path,
     params: Params = None,
-    body: Annotated[dict[str, Any] | list[Any] | None, Field(description="JSON body.")] = None,
+    body: Body = None,
 ) -> ApiAnswer:
     """Call any operation found by search_api."""
     return await _send(airflow, choose_call(await read_api(airflow), method, path, params, body))

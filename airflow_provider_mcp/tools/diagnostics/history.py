@@ -160,7 +160,7 @@ def _ordered(rows: Sequence[Row], first: set[tuple[str, str]] | None = None) -> 
     return in_turn([groups[key] for key in keys])
 
 
-@tool(access="read")
+@tool(access="read", open_world=True)
 async def find_failures(
     airflow: Airflow,
     since: Annotated[str, Field(description="90m, 24h, 7d or an ISO 8601 time.")] = "24h",

@@ -27,7 +27,6 @@ from airflow_provider_mcp.sdk import (
     Cursor,
     Limit,
     Page,
-    fetch_page,
     tool,
 )
 from airflow_provider_mcp.tools.diagnostics.health import Part
@@ -39,6 +38,7 @@ TRACE_CHARS = 3000
 
 class ImportErrors(Page):
     items_field: ClassVar[str] = "import_errors"
+    identity: ClassVar[tuple[str, ...]] = ("import_error_id",)
     import_errors: list[dict[str, Any]]
 
 
@@ -50,10 +50,9 @@ async def list_import_errors(
     cursor: Cursor = None,
 ) -> ImportErrors:
     """List Dag files that could not be imported: the error, then the traceback's end."""
-    rows, total, offset = await fetch_page(
+    rows, total, offset = await ImportErrors.fetch(
         airflow,
         "importErrors",
-        "import_errors",
         params={"filename_pattern": pattern, "order_by": "-timestamp"},
         limit=limit,
         cursor=cursor,

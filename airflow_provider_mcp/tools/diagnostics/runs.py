@@ -412,7 +412,7 @@ def _fit(shown: Row) -> Row:
     return shown
 
 
-@tool(access="read")
+@tool(access="read", open_world=True)
 async def diagnose_dag_run(
     airflow: Airflow,
     dag_id: DagId,

@@ -64,7 +64,7 @@ def _identify(run: JSONObject) -> JSONObject:
     )
 
 
-@tool(access="write", idempotent=True)
+@tool(access="write", idempotent=True, replaces=True)
 async def set_dag_run_note(
     airflow: Airflow,
     dag_id: DagId,

@@ -24,7 +24,7 @@ from typing import Annotated, Literal
 import anyio
 from pydantic import Field
 
-from airflow_provider_mcp.sdk import Airflow, Client, Cursor, JSONObject, Limit, path, tool
+from airflow_provider_mcp.sdk import Airflow, Client, Cursor, JSONObject, Limit, Time, path, tool
 from airflow_provider_mcp.tools.runs.results import (
     FINISHED,
     CountedRun,
@@ -40,7 +40,6 @@ from airflow_provider_mcp.tools.shared.arguments import (
     ReadRunId,
     RunState,
     RunType,
-    Time,
     Wait,
 )
 from airflow_provider_mcp.tools.shared.latest import get_run
@@ -62,12 +61,12 @@ async def list_dag_runs(
     run_id_pattern: Annotated[str | None, Field(description="Part of the Dag run ID.")] = None,
     state: Annotated[RunState | None, Field(description="State.")] = None,
     run_type: Annotated[RunType | None, Field(description="Run type (Airflow 3).")] = None,
-    start_after: Time = None,
-    start_before: Time = None,
-    end_after: Time = None,
-    end_before: Time = None,
-    logical_after: Time = None,
-    logical_before: Time = None,
+    start_after: Time | None = None,
+    start_before: Time | None = None,
+    end_after: Time | None = None,
+    end_before: Time | None = None,
+    logical_after: Time | None = None,
+    logical_before: Time | None = None,
     order_by: Annotated[Order, Field(description="Order.")] = "-run_after",
     limit: Limit = 25,
     cursor: Cursor = None,
@@ -85,9 +84,9 @@ async def list_dag_runs(
         "order_by": order_by,
     }
     rows, total, offset, hint = await fetch_matching(
+        Runs,
         airflow,
         path("dags/{}/dagRuns", dag_id or "~"),
-        "dag_runs",
         text=run_id_pattern,
         field="dag_run_id",
         parameter="run_id_pattern" if read_release(airflow) >= _FILTERS_IDS else None,
@@ -156,7 +155,7 @@ async def _look_until_end(airflow: Airflow, client: Client, run: JSONObject, sec
     return run
 
 
-@tool(access="read")
+@tool(access="read", open_world=True)
 async def wait_for_dag_run(
     airflow: Airflow, client: Client, dag_id: DagId, dag_run_id: ReadRunId, timeout_seconds: Wait = 30
 ) -> WaitedRun:

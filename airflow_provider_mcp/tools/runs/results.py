@@ -46,6 +46,7 @@ _SHOWN = (
 
 class Runs(Page):
     items_field: ClassVar[str] = "dag_runs"
+    identity: ClassVar[tuple[str, ...]] = ("dag_id", "dag_run_id")
     dag_runs: list[JSONObject]
     ui_url: str
 

@@ -31,6 +31,7 @@ from airflow_provider_mcp.sdk import (
     JobStarted,
     JobState,
     JSONObject,
+    Time,
     ToolError,
     path,
     tool,
@@ -39,7 +40,7 @@ from airflow_provider_mcp.tools.runs.changes import preview_set_dag_run_state
 from airflow_provider_mcp.tools.runs.conf import check_conf
 from airflow_provider_mcp.tools.runs.reading import wait_for_end
 from airflow_provider_mcp.tools.runs.results import FINISHED, WaitedRun, show_end
-from airflow_provider_mcp.tools.shared.arguments import DagId, Time, Wait
+from airflow_provider_mcp.tools.shared.arguments import DagId, Wait
 from airflow_provider_mcp.tools.shared.latest import LATEST
 
 _CANCELLED = "Cancelled by the MCP client that started it."
@@ -80,13 +81,13 @@ async def _preview_cancel(airflow: Airflow, dag_id: str, dag_run_id: str) -> JSO
 _JOB = Job(get=_get_job, cancel=_cancel_job, cancel_access="destructive", cancel_preview=_preview_cancel)
 
 
-@tool(access="write", job=_JOB)
+@tool(access="write", job=_JOB, open_world=True)
 async def trigger_dag(
     airflow: Airflow,
     client: Client,
     dag_id: DagId,
     conf: Annotated[JSONObject | None, Field(description="Values for the Dag's params.")] = None,
-    logical_date: Time = None,
+    logical_date: Time | None = None,
     dag_run_id: Annotated[
         str | None, Field(description="Own ID, so that a repeat starts no second run.")
     ] = None,

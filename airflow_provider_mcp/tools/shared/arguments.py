@@ -43,8 +43,6 @@ RegionIndex = Annotated[int | None, Field(description="Its index there.")]
 
 Iteration = Annotated[int | None, Field(ge=0, description="Or the pass of the loop.")]
 
-Time = Annotated[str | None, Field(description="ISO 8601 time.")]
-
 Wait = Annotated[int, Field(ge=0, le=45, description="Seconds to wait for its end.")]
 
 Pattern = Annotated[str | None, Field(description="Part of the name.")]

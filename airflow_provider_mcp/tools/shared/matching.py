@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_mcp.sdk import Airflow, JSONObject, Unsupported, decode_cursor, fetch_page
+from airflow_provider_mcp.sdk import Airflow, JSONObject, Page, Unsupported, decode_cursor
 from airflow_provider_mcp.tools.shared.reads import PAGE, read_pages
 
 WILDCARDS = frozenset("%_|~\\")
@@ -35,9 +35,9 @@ MOST_PAGES = 10
 
 
 async def fetch_matching(
+    page: type[Page],
     airflow: Airflow,
     route: str,
-    key: str,
     *,
     text: str | None,
     field: str,
@@ -53,12 +53,12 @@ async def fetch_matching(
         would not say.
     :return: The hint says if not all rows could be looked at.
     """
+    key = page.items_field
     if text is None or (parameter is not None and not WILDCARDS & set(text)):
         try:
-            rows, total, offset = await fetch_page(
+            rows, total, offset = await page.fetch(
                 airflow,
                 route,
-                key,
                 params=params if parameter is None else {**params, parameter: text},
                 limit=limit,
                 cursor=cursor,

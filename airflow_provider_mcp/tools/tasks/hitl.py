@@ -32,7 +32,6 @@ from airflow_provider_mcp.sdk import (
     PermissionDenied,
     Result,
     ToolError,
-    fetch_page,
     path,
     tool,
 )
@@ -59,6 +58,7 @@ _INSTANCE = ("dag_id", "dag_run_id", "task_id", "map_index", "region_id", "regio
 
 class Hitls(Page):
     items_field: ClassVar[str] = "hitl"
+    identity: ClassVar[tuple[str, ...]] = ()
     hitl: list[JSONObject]
     dag_run_id: str | None = None
     ui_url: str
@@ -96,7 +96,7 @@ async def list_hitl(
 ) -> Hitls:
     """List task instances that wait for a human's answer."""
     run_id = await find_run_filter(airflow, dag_id, dag_run_id)
-    rows, total, offset = await fetch_page(
+    rows, total, offset = await Hitls.fetch(
         airflow,
         path("dags/{}/dagRuns/{}/hitlDetails", dag_id or "~", run_id or "~"),
         "hitl_details",

@@ -22,7 +22,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from airflow_provider_mcp.sdk import Airflow, Cursor, JSONObject, Limit, Page, Result, fetch_page, path, tool
+from airflow_provider_mcp.sdk import Airflow, Cursor, JSONObject, Limit, Page, Result, Time, path, tool
 from airflow_provider_mcp.tools.shared.arguments import (
     AnyDagId,
     AnyRunId,
@@ -34,7 +34,6 @@ from airflow_provider_mcp.tools.shared.arguments import (
     RegionIndex,
     TaskId,
     TaskState,
-    Time,
 )
 from airflow_provider_mcp.tools.shared.instances import get_instance, instance_route
 from airflow_provider_mcp.tools.shared.latest import find_run_filter, find_run_id
@@ -73,6 +72,7 @@ _TRY = ("try_number", "state", "start_date", "end_date", "duration", "hostname")
 
 class TaskInstances(Page):
     items_field: ClassVar[str] = "task_instances"
+    identity: ClassVar[tuple[str, ...]] = ("dag_id", "dag_run_id", "task_id", "map_index")
     task_instances: list[JSONObject]
     dag_run_id: str | None = None
     ui_url: str
@@ -102,8 +102,8 @@ async def list_task_instances(
     task_id: Annotated[str | None, Field(description="Task ID.")] = None,
     state: Annotated[StateFilter | None, Field(description="State.")] = None,
     pool: Annotated[str | None, Field(description="Pool.")] = None,
-    start_after: Time = None,
-    start_before: Time = None,
+    start_after: Time | None = None,
+    start_before: Time | None = None,
     limit: Limit = 25,
     cursor: Cursor = None,
 ) -> TaskInstances:
@@ -117,10 +117,9 @@ async def list_task_instances(
         "start_date_lte": start_before,
         "order_by": "-start_date",
     }
-    rows, total, offset = await fetch_page(
+    rows, total, offset = await TaskInstances.fetch(
         airflow,
         path("dags/{}/dagRuns/{}/taskInstances", dag_id or "~", run_id or "~"),
-        "task_instances",
         params=params,
         limit=limit,
         cursor=cursor,
@@ -132,7 +131,7 @@ async def list_task_instances(
     return listed
 
 
-@tool(access="read")
+@tool(access="read", open_world=True)
 async def get_task_instance(
     airflow: Airflow,
     dag_id: DagId,

@@ -108,16 +108,16 @@ class Logs(Page):
         """Return a copy with the last lines: the end of a log says why it ended."""
         page = self.model_copy()
         page.lines = self.lines[len(self.lines) - count :]
-        page._offset = self._offset + len(self.lines) - count
+        page.offset = self.offset + len(self.lines) - count
         page._error, page._error_at = self._error, self._error_at
         page.truncated = True
         page._go_back()
         return page
 
     def _go_back(self) -> None:
-        self.next_cursor = encode_cursor(before=self._offset) if self._offset > 0 and self.lines else None
+        self.next_cursor = encode_cursor(before=self.offset) if self.offset > 0 and self.lines else None
         self.hint = "Earlier lines: pass next_cursor." if self.next_cursor else None
-        self.last_error = self._error if self._error and self._error_at < self._offset else None
+        self.last_error = self._error if self._error and self._error_at < self.offset else None
 
 
 def _traceback(details: Any) -> str | None:
@@ -266,7 +266,7 @@ async def _streamed(airflow: Airflow, route: str, where: dict[str, Any]) -> Asyn
             yield chunk
 
 
-@tool(access="read")
+@tool(access="read", open_world=True)
 async def get_task_logs(
     airflow: Airflow,
     client: Client,
@@ -333,7 +333,7 @@ async def get_task_logs(
         lines=lines,
         ui_url=airflow.page_url(dag_id, dag_run_id, task_id, map_index),
     )
-    logs._offset = end - len(lines)
+    logs.offset = end - len(lines)
     if before is None and pattern is None:
         logs._error, logs._error_at = window.error, window.error_at
     logs._go_back()

@@ -56,7 +56,7 @@ class XCom(Result):
     dag_run_id: str | None = None
 
 
-@tool(access="read")
+@tool(access="read", open_world=True)
 async def get_xcom(
     airflow: Airflow,
     dag_id: DagId,

@@ -14,7 +14,7 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""Two MCP tools, contributed by the entry point in pyproject.toml."""
+"""Three MCP tools, contributed by the entry point in pyproject.toml."""
 
 from __future__ import annotations
 
@@ -22,7 +22,16 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from airflow_provider_mcp.sdk import Airflow, AirflowSync, Toolset, hookimpl, path, tool
+from airflow_provider_mcp.sdk import (
+    Airflow,
+    AirflowSync,
+    Arguments,
+    JSONObject,
+    Toolset,
+    hookimpl,
+    path,
+    tool,
+)
 
 
 class FailedRuns(BaseModel):
@@ -58,6 +67,36 @@ def get_success_rate(
     return SuccessRate(dag_id=dag_id, runs=runs, success_rate=counts["success"] / runs if runs else None)
 
 
+class Mark(Arguments):
+    dag_id: Annotated[str, Field(description="The Dag ID.")]
+    dag_run_id: Annotated[str, Field(description="The Dag run ID.")]
+    finding: Annotated[str, Field(description="What was found.")] = "no fault"
+
+    def route(self) -> str:
+        return path("dags/{}/dagRuns/{}", self.dag_id, self.dag_run_id)
+
+    def body(self) -> JSONObject:
+        return {"note": f"Checked: {self.finding}."}
+
+
+class Marked(BaseModel):
+    dag_run_id: str
+    note: str
+
+
+async def preview_mark(mark: Mark, airflow: Airflow) -> JSONObject:
+    run = (await airflow.get(mark.route())).json()
+    return {"before": run.get("note"), "after": mark.body()["note"]}
+
+
+@tool(access="write", replaces=True, preview=preview_mark, keywords=["annotate", "comment"])
+async def mark_dag_run(mark: Mark, airflow: Airflow) -> Marked:
+    """Note on a Dag run that it was checked; a note that it has is replaced."""
+    run = (await airflow.patch(mark.route(), json=mark.body())).json()
+    return Marked(dag_run_id=run["dag_run_id"], note=run["note"])
+
+
 @hookimpl
 def register_toolsets() -> list[Toolset]:
-    return [Toolset("reliability", "How reliable Dags are.", [count_failed_runs, get_success_rate])]
+    tools = [count_failed_runs, get_success_rate, mark_dag_run]
+    return [Toolset("reliability", "How reliable Dags are.", tools)]

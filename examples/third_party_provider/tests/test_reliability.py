@@ -21,12 +21,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from acme_reliability.mcp import count_failed_runs, get_success_rate
+from acme_reliability.mcp import count_failed_runs, get_success_rate, mark_dag_run
 
+from airflow_provider_mcp.server.policy import Policy
 from airflow_provider_mcp.testing import Recording, ToolTester, assert_definition, call_tool, open_airflow
 
 
-@pytest.mark.parametrize("tool", [count_failed_runs, get_success_rate])
+@pytest.mark.parametrize("tool", [count_failed_runs, get_success_rate, mark_dag_run])
 def test_definitions(tool: Callable[..., object]) -> None:
     assert_definition(tool)
 
@@ -54,3 +55,17 @@ def test_a_dag_that_is_not_there(
 ) -> None:
     airflow_recording.reply("GET dags/absent/dagRuns", {"detail": "The Dag was not found"}, status=404)
     assert tool_tester("acme_reliability").error("count_failed_runs", dag_id="absent")["code"] == "not_found"
+
+
+def test_the_preview_says_what_the_call_does(
+    tool_tester: Callable[..., ToolTester], airflow_recording: Recording
+) -> None:
+    run = {"dag_run_id": "monday", "note": "To check."}
+    after = "Checked: a late source."
+    airflow_recording.reply("GET dags/sales/dagRuns/monday", run)
+    airflow_recording.reply("PATCH dags/sales/dagRuns/monday", {**run, "note": after})
+    call = {"dag_id": "sales", "dag_run_id": "monday", "finding": "a late source"}
+    asked = tool_tester("acme_reliability", policy=Policy(confirm="write")).error("mark_dag_run", **call)
+    assert asked["preview"] == {"before": "To check.", "after": after}
+    assert tool_tester("acme_reliability").result("mark_dag_run", **call)["note"] == after
+    assert airflow_recording.calls[-1].body == {"note": after}

@@ -39,7 +39,7 @@ from airflow_provider_mcp.endpoint.door import Reply, own_origins
 from airflow_provider_mcp.endpoint.exchange import exchange
 from airflow_provider_mcp.sdk import Client, Prompt, Toolset, tool
 from airflow_provider_mcp.sdk.airflow import Airflow, Caller
-from airflow_provider_mcp.sdk.tool import bind_tool
+from airflow_provider_mcp.sdk.binding import bind_tool
 from airflow_provider_mcp.server import build, running
 from airflow_provider_mcp.server.catalogue import Catalogue, load_catalogue
 from airflow_provider_mcp.server.policy import Policy

@@ -34,7 +34,7 @@ from airflow_provider_mcp.hosts import connections
 from airflow_provider_mcp.hosts.connections import extra_of, find_connection, read_extra
 from airflow_provider_mcp.remote import http
 from airflow_provider_mcp.sdk.airflow import AirflowSync
-from airflow_provider_mcp.sdk.tool import run_function
+from airflow_provider_mcp.sdk.injection import run_function
 from airflow_provider_mcp.server.policy_source import ConnectionUnreadable
 from airflow_provider_mcp.testing import open_airflow
 

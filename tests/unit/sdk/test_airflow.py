@@ -29,9 +29,9 @@ import httpx
 import pytest
 
 from airflow_provider_mcp.sdk import NotFound
-from airflow_provider_mcp.sdk.airflow import Airflow, served_airflow, serving
+from airflow_provider_mcp.sdk.airflow import Airflow, current_airflow, serving
 from airflow_provider_mcp.sdk.errors import ToolError
-from airflow_provider_mcp.sdk.tool import run_function
+from airflow_provider_mcp.sdk.injection import run_function
 from airflow_provider_mcp.server.identifiers import suggest_close_matches
 from airflow_provider_mcp.testing import open_airflow
 
@@ -240,13 +240,13 @@ def test_a_call_into_airflow_is_not_a_part_of_the_mcp_call() -> None:
     seen: list[Any] = []
 
     async def run() -> None:
-        airflow = open_airflow(lambda _: seen.append(served_airflow()) or httpx.Response(200, json={}))
+        airflow = open_airflow(lambda _: seen.append(current_airflow()) or httpx.Response(200, json={}))
         with serving(airflow):
             await airflow.get("dags")
             await anyio.to_thread.run_sync(lambda: airflow.for_thread().get("dags"))
-            assert served_airflow() is airflow
-            assert await anyio.to_thread.run_sync(served_airflow) is airflow
-        assert served_airflow() is None
+            assert current_airflow() is airflow
+            assert await anyio.to_thread.run_sync(current_airflow) is airflow
+        assert current_airflow() is None
 
     anyio.run(run)
     assert seen == [None, None]
@@ -261,7 +261,7 @@ def test_calls_at_once_have_clients_of_their_own() -> None:
             # Both are inside their call by now.
             anyio.from_thread.run(inside[0].wait)
             anyio.from_thread.run(inside[1].wait)
-            return served_airflow()
+            return current_airflow()
 
         async def serve(index: int) -> None:
             async def in_call() -> Any:

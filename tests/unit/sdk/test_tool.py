@@ -26,10 +26,11 @@ import pytest
 from pydantic import BaseModel, Field
 
 from airflow_provider_mcp.sdk.airflow import Airflow, AirflowSync
+from airflow_provider_mcp.sdk.binding import bind_tool
 from airflow_provider_mcp.sdk.errors import ToolError
 from airflow_provider_mcp.sdk.guards import path
-from airflow_provider_mcp.sdk.pages import Page, decode_cursor, encode_cursor, fetch_page
-from airflow_provider_mcp.sdk.tool import bind_tool, tool
+from airflow_provider_mcp.sdk.pages import Page, decode_cursor, encode_cursor
+from airflow_provider_mcp.sdk.tool import tool
 from airflow_provider_mcp.server.shaping import shape_result
 from airflow_provider_mcp.testing import Recording, call_tool, open_airflow
 
@@ -131,6 +132,11 @@ def test_a_strange_cursor_is_refused(cursor: str) -> None:
         decode_cursor(cursor)
 
 
+class Listed(Page):
+    items_field: ClassVar[str] = "runs"
+    runs: list[dict[str, Any]]
+
+
 def test_pages_of_a_growing_list_show_each_row_once() -> None:
     rows = [f"run{n}" for n in range(250)]
 
@@ -145,8 +151,8 @@ def test_pages_of_a_growing_list_show_each_row_once() -> None:
         seen: list[str] = []
         cursor = None
         while True:
-            page, total, offset = await fetch_page(
-                open_airflow(handler), "runs", "runs", limit=40, cursor=cursor, newest_first=True
+            page, total, offset = await Listed.fetch(
+                open_airflow(handler), "runs", limit=40, cursor=cursor, newest_first=True
             )
             seen += [row["id"] for row in page]
             rows.append(f"new{len(rows)}")
@@ -177,16 +183,16 @@ class Growing:
     def walk(self, change: Any, limit: int = 40, newest_first: bool = True) -> list[str]:
         class Runs(Page):
             items_field: ClassVar[str] = "dag_runs"
+            identity: ClassVar[tuple[str, ...]] = ("dag_id", "dag_run_id")
             dag_runs: list[dict[str, Any]]
 
         async def run() -> list[str]:
             seen: list[str] = []
             cursor: str | None = None
             while True:
-                rows, total, offset = await fetch_page(
+                rows, total, offset = await Runs.fetch(
                     open_airflow(self.handle),
                     "runs",
-                    "dag_runs",
                     limit=limit,
                     cursor=cursor,
                     newest_first=newest_first,

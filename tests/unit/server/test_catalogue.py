@@ -28,7 +28,9 @@ from pydantic import BaseModel
 
 from airflow_provider_mcp.sdk import hookspecs
 from airflow_provider_mcp.sdk.airflow import Caller
-from airflow_provider_mcp.sdk.tool import Prompt, Resource, ToolCall, Toolset, tool
+from airflow_provider_mcp.sdk.prompts import Prompt
+from airflow_provider_mcp.sdk.resources import Resource
+from airflow_provider_mcp.sdk.tool import ToolCall, Toolset, tool
 from airflow_provider_mcp.server.catalogue import load_catalogue, release
 
 GROUP = hookspecs.PROJECT
@@ -85,6 +87,40 @@ def test_broken_plugins_are_left_out_and_named(monkeypatch: pytest.MonkeyPatch) 
     assert set(by_owner) == {"absent", "raising", "misspelled", "wrong", "clash"}
     assert "dags" in by_owner["clash"]
     assert "boom" in by_owner["raising"]
+
+
+@pytest.mark.parametrize(
+    ("function", "marked", "cure"),
+    [
+        ("register_toolsets", False, "put @hookimpl above it"),
+        ("tool_allowed", False, "put @hookimpl above it"),
+        ("register_toolset", False, "call it register_toolsets"),
+        ("register_toolset", True, "did you mean register_toolsets?"),
+        ("watch", True, "the hooks are register_toolsets"),
+        ("something", False, "offers nothing"),
+    ],
+)
+def test_what_is_meant_to_be_a_hook_is_told(
+    monkeypatch: pytest.MonkeyPatch, function: str, marked: bool, cure: str
+) -> None:
+    def hook() -> list[Toolset]:
+        return []
+
+    found = module(monkeypatch, "meant", **({function: hook} if marked else {}))
+    if not marked:
+        monkeypatch.setattr(sys.modules["plugin_meant"], function, hook, raising=False)
+    (problem,) = load_catalogue("3.3.2", found=[found]).problems
+    assert problem.owner == "meant"
+    assert cure in problem.message
+    if function != "something":
+        assert function in problem.message
+
+
+def test_a_helper_beside_a_hook_is_no_slip(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = module(monkeypatch, "helped", register_toolsets=toolset(make_tool("say_ok")))
+    helper = make_tool("register_toolset")
+    monkeypatch.setattr(sys.modules["plugin_helped"], "register_toolset", helper, raising=False)
+    assert load_catalogue("3.3.2", found=[found]).problems == []
 
 
 def test_a_veto_hides_and_a_failing_veto_counts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -269,16 +269,14 @@ def test_set_dag_run_state_binds_the_run_and_not_its_progress() -> None:
     listed = {"task_instances": instances("running", "queued"), "total_entries": 2}
     airflow = fake(**{"GET dags/a/dagRuns/r/taskInstances": listed, "PATCH dags/a/dagRuns/r": RUN})
     preview = airflow.call(
-        changes._preview_set_dag_run_state, "read", dag_id="a", dag_run_id="r", state="failed"
+        changes.preview_set_dag_run_state, "read", dag_id="a", dag_run_id="r", state="failed"
     )
     assert preview["now"] == {"task_counts": {"running": 1, "queued": 1}}
     assert preview["run"]["start_date"] == RUN["start_date"]
     airflow.call(changes.set_dag_run_state, dag_id="a", dag_run_id="r", state="failed")
     assert airflow.calls[-1].body == {"state": "failed"}
     airflow.on(**{"GET dags/a/dagRuns/r": {**RUN, "state": "failed"}})
-    airflow.refuses(
-        "conflict", changes._preview_set_dag_run_state, dag_id="a", dag_run_id="r", state="failed"
-    )
+    airflow.refuses("conflict", changes.preview_set_dag_run_state, dag_id="a", dag_run_id="r", state="failed")
 
 
 def test_delete_dag_run_spares_a_running_one() -> None:

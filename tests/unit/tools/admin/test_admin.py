@@ -23,7 +23,7 @@ from typing import Any
 import httpx
 import pytest
 
-from airflow_provider_mcp.sdk.tool import bind_tool
+from airflow_provider_mcp.sdk.binding import bind_tool
 from airflow_provider_mcp.server.calls import describe_tool
 from airflow_provider_mcp.tools.admin import audit_log, connections, info, pools, variables
 from airflow_provider_mcp.tools.admin import config as admin_config

@@ -104,7 +104,7 @@ def test_a_dag_without_such_a_run_says_so() -> None:
         (run_changes.clear_dag_run, {"only_failed": False}),
         (run_changes._preview_clear_dag_run, {"only_failed": False}),
         (run_changes.set_dag_run_state, {"state": "failed"}),
-        (run_changes._preview_set_dag_run_state, {"state": "failed"}),
+        (run_changes.preview_set_dag_run_state, {"state": "failed"}),
         (run_changes.delete_dag_run, {}),
         (run_changes._preview_delete_dag_run, {}),
         (task_changes.clear_task_instances, {"task_ids": ["t"]}),

@@ -1,0 +1,115 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""The arguments of a call: as one object, and checked against what the tool takes."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any
+
+import pydantic
+
+from airflow_provider_mcp.sdk.coercion import parse_time
+from airflow_provider_mcp.sdk.errors import InvalidArgument
+from airflow_provider_mcp.sdk.json_types import JSONObject
+
+Time = Annotated[
+    str,
+    pydantic.AfterValidator(parse_time),
+    pydantic.Field(description="ISO 8601 time.", json_schema_extra={"format": "date-time"}),
+]
+"""A time as text: without an offset it is UTC, a date is its midnight."""
+
+
+class Arguments(pydantic.BaseModel):
+    """All arguments of a tool as one object: the fields of a subclass are what callers give.
+
+    A tool and its preview that take the same subclass build what they send from the same values::
+
+        class Clear(Arguments):
+            dag_id: Annotated[str, Field(description="Dag ID.")]
+            only_failed: Annotated[bool, Field(description="Leave the others.")] = True
+
+            def body(self, *, dry_run: bool) -> JSONObject:
+                return {"only_failed": self.only_failed, "dry_run": dry_run}
+    """
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+
+
+def check_arguments(
+    tool: str, model: type[pydantic.BaseModel], schema: Mapping[str, Any], arguments: Mapping[str, Any]
+) -> JSONObject:
+    """Return the arguments of a call by name, checked and converted.
+
+    :raises ToolError: ``invalid_argument`` that names each argument at fault, and what to send instead.
+    """
+    try:
+        checked = model.model_validate(arguments)
+    except pydantic.ValidationError as invalid:
+        raise _refuse(tool, [_describe_fault(e, schema) for e in invalid.errors()], schema) from None
+    return {name: getattr(checked, name) for name in model.model_fields}
+
+
+def check_by_schema(tool: str, schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> JSONObject:
+    """Return the arguments of a tool that brings its own schema, if they fit it.
+
+    :raises ToolError: ``invalid_argument`` that names each argument at fault.
+    """
+    from jsonschema import Draft202012Validator
+
+    errors = sorted(Draft202012Validator(schema).iter_errors(dict(arguments)), key=lambda e: e.json_path)
+    if errors:
+        faults = [f"{error.json_path.removeprefix('$.')}: {error.message}" for error in errors]
+        raise _refuse(tool, faults, schema)
+    return dict(arguments)
+
+
+def _refuse(tool: str, faults: Sequence[str], schema: Mapping[str, Any]) -> InvalidArgument:
+    most = 10
+    more = f"; and {len(faults) - most} more" if len(faults) > most else ""
+    required = schema.get("required", ())
+    names = [f"{name} (required)" if name in required else name for name in schema.get("properties", {})]
+    return InvalidArgument(
+        f"{tool} was called with wrong arguments: {'; '.join(faults[:most])}{more}.",
+        hint=f"Its arguments are: {', '.join(names) or 'none'}.",
+    )
+
+
+def _describe_fault(error: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
+    """Return the argument at fault and what is wrong with it, without its value: that may be a secret."""
+    where = ".".join(str(part) for part in error["loc"]) or "arguments"
+    kind = error["type"]
+    if kind == "missing" or (error["input"] is None and len(error["loc"]) == 1):
+        return f"{where}: is required"
+    if kind == "extra_forbidden":
+        nearest = _find_nearest(where, schema.get("properties", {}))
+        return f"{where}: is not an argument of this tool" + (f"; did you mean {nearest}?" if nearest else "")
+    if kind in {"literal_error", "enum"}:
+        expected = error["ctx"]["expected"]
+        choices = [choice.strip("' ") for choice in expected.replace(" or ", ", ").split(",")]
+        nearest = _find_nearest(str(error["input"]), choices)
+        return f"{where}: must be {expected}" + (f"; did you mean {nearest}?" if nearest else "")
+    return f"{where}: {error['msg'].removeprefix('Input ').removeprefix('Value error, ')}"
+
+
+def _find_nearest(name: str, names: Iterable[str]) -> str | None:
+    """Return the name that was meant: ``dagId`` and ``dag`` for ``dag_id``."""
+    plain = {other.replace("_", "").casefold(): other for other in names}
+    nearest = difflib.get_close_matches(name.replace("_", "").replace("-", "").casefold(), plain, 1)
+    return plain[nearest[0]] if nearest else None
