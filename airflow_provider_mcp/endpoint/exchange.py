@@ -136,11 +136,18 @@ async def exchange(
             # The SDK's own mapping: what is not a protocol error is logged by it and hidden from the caller.
             error = modern_error_data(failure)
     if error is not None:
-        status = ERROR_CODE_HTTP_STATUS.get(error.code, 200) if modern else 200
+        status = _choose_status(error, modern)
         reply = rpc_error(status, error.code, error.message, request_id=request.id, data=error.data)
     else:
         reply = json_reply(200, {"jsonrpc": "2.0", "id": request.id, "result": result})
     return await stream.end(reply)
+
+
+def _choose_status(error: types.ErrorData, modern: bool) -> int:
+    """Return the HTTP status of an error: 503 where the same request may succeed later."""
+    if isinstance(error.data, dict) and error.data.get("code") == "unavailable":
+        return 503
+    return ERROR_CODE_HTTP_STATUS.get(error.code, 200) if modern else 200
 
 
 def _parse(body: bytes) -> types.JSONRPCRequest | Reply:

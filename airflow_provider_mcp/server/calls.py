@@ -43,7 +43,7 @@ from airflow_provider_mcp.server.observing import Observation, observe
 from airflow_provider_mcp.server.request import Context, Request
 from airflow_provider_mcp.server.rounds import Round
 from airflow_provider_mcp.server.running import end_in_time, run_owned
-from airflow_provider_mcp.server.wire import error_of, result_of
+from airflow_provider_mcp.server.wire import brief, error_of, result_of
 
 SUGGESTION_SECONDS = 2
 """How long is looked for what a wrong name may have meant."""
@@ -89,7 +89,7 @@ async def call_tool(
     request = Request.of(ctx)
     tool = await request.find(params.name)
     if tool is None:
-        raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {params.name}")
+        raise MCPError(types.INVALID_PARAMS, f"Unknown tool: {brief(params.name)}")
     if tool.job is not None and tool.job.required and not request.client.takes_jobs:
         raise TASKS.needed(f"{tool.name} answers with a task, which the client does not take.")
     arguments = tool.coerce(params.arguments or {})

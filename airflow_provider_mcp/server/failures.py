@@ -26,11 +26,18 @@ import httpx
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
-from airflow_provider_mcp.sdk.errors import InternalError, ToolError, Unavailable
+from airflow_provider_mcp.sdk.errors import InternalError, InvalidArgument, ToolError, Unavailable
 from airflow_provider_mcp.sdk.json_types import JSON
 from airflow_provider_mcp.server import running
+from airflow_provider_mcp.server.shaping import shape_result
+from airflow_provider_mcp.server.wire import brief
 
 log = logging.getLogger(__name__)
+
+MOST_MESSAGE_CHARS = 2_000
+
+MOST_DATA_CHARS = 25_000
+"""What the error of a method beside ``tools/call`` may carry; it may be the preview of a confirmation."""
 
 _FAULTS_OF_OURS = frozenset({"internal", "unavailable", "failed"})
 
@@ -46,6 +53,11 @@ def explain_failure(name: str, owner: str, failure: Exception) -> ToolError:
         return Unavailable(
             f"{name} took longer than {running.CALL_SECONDS} s and was stopped.",
             hint="Ask for less at once, or try again later.",
+        )
+    if isinstance(failure, httpx.InvalidURL):
+        return InvalidArgument(
+            f"{name} was called with an identifier that is too long, or that no address can have.",
+            hint="Identifiers must be exactly as Airflow lists them.",
         )
     if isinstance(failure, httpx.HTTPError):
         log.warning("MCP: %s could not reach Airflow's API: %s", name, type(failure).__name__)
@@ -74,4 +86,5 @@ def protocol_errors(name: str, owner: str, **data: JSON) -> Iterator[None]:
         error = explain_failure(name, owner, failure)
         # What is not there is -32602, be it that it is gone.
         code = types.INTERNAL_ERROR if error.code in _FAULTS_OF_OURS else types.INVALID_PARAMS
-        raise MCPError(code, error.as_text(), data={**data, **error.as_dict()}) from None
+        shaped = shape_result({**data, **error.as_dict()}, MOST_DATA_CHARS)
+        raise MCPError(code, brief(error.as_text(), MOST_MESSAGE_CHARS), data=shaped.data) from None

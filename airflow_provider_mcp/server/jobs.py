@@ -35,7 +35,7 @@ from airflow_provider_mcp.server.request import Context, Request
 from airflow_provider_mcp.server.running import end_in_time, run_owned
 from airflow_provider_mcp.server.shaping import shape
 from airflow_provider_mcp.server.signing import JobId, JobIds
-from airflow_provider_mcp.server.wire import dump, requests_of, result_of
+from airflow_provider_mcp.server.wire import brief, dump, requests_of, result_of
 
 UNKNOWN_TASK = "Unknown task."
 
@@ -160,7 +160,7 @@ async def _find_job(request: Request, params: TaskParams) -> tuple[Tool, Job, Jo
             return tool, tool.job, job_id
         except PermissionDenied:
             pass
-    raise MCPError(types.INVALID_PARAMS, UNKNOWN_TASK, data={"taskId": params.task_id})
+    raise MCPError(types.INVALID_PARAMS, UNKNOWN_TASK, data={"taskId": brief(params.task_id)})
 
 
 async def _change_job(

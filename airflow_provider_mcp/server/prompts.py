@@ -29,7 +29,7 @@ from airflow_provider_mcp.server.failures import protocol_errors
 from airflow_provider_mcp.server.request import Context, Request
 from airflow_provider_mcp.server.rounds import Round
 from airflow_provider_mcp.server.running import end_in_time, run_owned
-from airflow_provider_mcp.server.wire import messages_of
+from airflow_provider_mcp.server.wire import brief, messages_of
 
 
 async def list_prompts(ctx: Context, _: types.PaginatedRequestParams | None) -> types.ListPromptsResult:
@@ -44,13 +44,13 @@ async def get_prompt(
     request = Request.of(ctx)
     prompt = next((prompt for prompt in request.prompts() if prompt.name == params.name), None)
     if prompt is None:
-        raise MCPError(types.INVALID_PARAMS, f"Unknown prompt: {params.name}")
+        raise MCPError(types.INVALID_PARAMS, f"Unknown prompt: {brief(params.name)}")
     arguments = params.arguments or {}
     wanted = {a.name: a.default is a.empty for a, _ in prompt.visible_parameters()}
     faults = [f"{name} is required" for name, needed in wanted.items() if needed and name not in arguments]
     faults += [f"{name} is not an argument of it" for name in arguments if name not in wanted]
     if faults:
-        raise MCPError(types.INVALID_PARAMS, f"The prompt {params.name}: {'; '.join(faults)}.")
+        raise MCPError(types.INVALID_PARAMS, brief(f"The prompt {params.name}: {'; '.join(faults)}.", 2_000))
     this_round = Round.read(params.request_state, params.input_responses)
     client = replace(request.client, answers=this_round.answers)
     owner = request.catalogue.owners["prompt", prompt.name]

@@ -32,7 +32,7 @@ from airflow_provider_mcp.server.failures import protocol_errors
 from airflow_provider_mcp.server.request import Context, Request
 from airflow_provider_mcp.server.running import end_in_time, run_owned
 from airflow_provider_mcp.server.shaping import shape
-from airflow_provider_mcp.server.wire import cut, resource_of
+from airflow_provider_mcp.server.wire import brief, cut, resource_of
 
 
 async def list_resources(ctx: Context, _: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
@@ -71,7 +71,7 @@ async def read_resource(ctx: Context, params: types.ReadResourceRequestParams) -
         # The parameters of a resource's function are its own: Airflow is its first by its place alone.
         return await resource.read(airflow, **arguments)
 
-    with protocol_errors(uri, owner, uri=uri):
+    with protocol_errors(brief(uri), owner, uri=brief(uri)):
         reading = run_owned(owner, read, {}, request.reads())
         content = await end_in_time(reading, f"the MCP resource {resource.uri} of {owner}")
         if isinstance(content, str):
@@ -98,7 +98,7 @@ def _find_resource(request: Request, uri: str) -> tuple[Resource, dict[str, str]
         found = _compile_template(resource.uri).fullmatch(uri)
         if found:
             return resource, {name: unquote(value) for name, value in found.groupdict().items()}
-    raise MCPError(types.INVALID_PARAMS, f"Unknown resource: {uri}", data={"uri": uri})
+    raise MCPError(types.INVALID_PARAMS, f"Unknown resource: {brief(uri)}", data={"uri": brief(uri)})
 
 
 @functools.lru_cache(maxsize=256)

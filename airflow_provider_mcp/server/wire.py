@@ -71,6 +71,11 @@ def resource_of(
     return types.TextResourceContents(uri=uri, mime_type=mime_type, text=content)
 
 
+def brief(text: str, max_chars: int = 200) -> str:
+    """Return what a caller sent as an error repeats it."""
+    return text if len(text) <= max_chars else f"{text[:max_chars]}…"
+
+
 def cut(text: str, max_chars: int) -> str:
     """Return a text of about ``max_chars`` at most."""
     left = len(text) - max_chars

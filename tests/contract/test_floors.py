@@ -84,7 +84,8 @@ FLOORS = (
         "hosts.airflow2.rest.serve hosts.airflow2.rest.task_instances hosts.airflow2.serving "
         "hosts.airflow2.waiting "
         "hosts.airflow3 hosts.airflow3.calls hosts.airflow3.mount hosts.airflow3.serving "
-        "hosts.claims hosts.connections hosts.once hosts.options hosts.page_urls hosts.service",
+        "hosts.claims hosts.connections hosts.database hosts.once hosts.options hosts.page_urls "
+        "hosts.service",
     ),
     (
         "an Airflow elsewhere",

@@ -28,6 +28,7 @@ from weakref import WeakValueDictionary
 import anyio
 import httpx
 
+from airflow_provider_mcp.hosts.database import UNAVAILABLE, is_database_fault
 from airflow_provider_mcp.sdk.airflow import INNER_HOST
 
 log = logging.getLogger(__name__)
@@ -156,13 +157,49 @@ class Transport(httpx.AsyncBaseTransport):
 
     async def _call(self, scope: Any, receive: Any, send: Any) -> None:
         scope["state"] = dict(self._state)
+        answer = _Answer(send)
         try:
-            await self._inner.app(scope, receive, send)
-        except Exception:
+            await self._inner.app(scope, receive, answer.send)
+        except Exception as failure:
             # The transport answers with 500 and would keep the cause to itself.
             route = getattr(scope.get("route"), "path", "/api/v2")
             log.exception("Airflow failed to answer %s %s for an MCP tool", scope["method"], route)
+            if is_database_fault(failure) and await answer.replace_failure():
+                return
+            await answer.release_failure()
             raise
+        await answer.release_failure()
+
+
+class _Answer:
+    """What the app answers; a 500 is held back, since what has failed is known only afterwards."""
+
+    def __init__(self, send: Any) -> None:
+        self._send = send
+        self._started = False
+        self._failure: list[Any] = []
+
+    async def send(self, message: Any) -> None:
+        if self._failure or (message["type"] == "http.response.start" and message["status"] == 500):
+            self._failure.append(message)
+            return
+        self._started = True
+        await self._send(message)
+
+    async def replace_failure(self) -> bool:
+        """Say that the database cannot be used now; return False if another answer has begun."""
+        if self._started:
+            return False
+        self._failure.clear()
+        headers = [(b"content-type", b"application/json")]
+        await self._send({"type": "http.response.start", "status": 503, "headers": headers})
+        await self._send({"type": "http.response.body", "body": UNAVAILABLE})
+        return True
+
+    async def release_failure(self) -> None:
+        """Send what was held back."""
+        for message in self._failure:
+            await self._send(message)
 
 
 async def _open_stream(app: Any, request: httpx.Request, turns: Turns) -> httpx.Response:

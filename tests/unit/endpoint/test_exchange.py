@@ -371,6 +371,44 @@ def test_a_read_token_does_not_write(served: Server[Any]) -> None:
     assert opened == ["write"]
 
 
+def test_what_is_unavailable_is_503(served: Server[Any]) -> None:
+    def gone(access: Literal["read", "write"]) -> Airflow:
+        return open_airflow(lambda _: httpx.Response(503, json={"detail": "The database is gone."}), access)
+
+    by = (Identity(Caller("1", "ada"), gone), Policy())
+    status, refused = ask(served, "resources/read", by=by, uri="airflow://version")
+    assert (status, refused["error"]["code"]) == (503, -32603)
+    assert (refused["error"]["data"]["code"], refused["error"]["data"]["retryable"]) == ("unavailable", True)
+    status, answer = ask(served, "tools/call", by=by, name="list_pools")
+    assert status == 200
+    error = answer["result"]["structuredContent"]["error"]
+    assert (error["code"], error["retryable"]) == ("unavailable", True)
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("tools/call", {"name": "x" * 1_000_000}),
+        ("prompts/get", {"name": "x" * 1_000_000}),
+        ("resources/read", {"uri": "airflow://" + "x" * 1_000_000}),
+        ("tools/call", {"name": "get_dag", "arguments": {"x" * 1_000_000: 1}}),
+        ("tools/call", {"name": "get_dag", "arguments": {"dag_id": "x" * 1_000_000}}),
+        ("tools/call", {"name": "clear_dag_run", "arguments": {"confirmation_token": "9" * 5000}}),
+        ("tasks/get", {"taskId": "x" * 1_000_000}),
+        ("prompts/get", {"name": "daily_health_check", "arguments": {"x" * 1_000_000: "1"}}),
+    ],
+)
+def test_an_answer_repeats_no_more_than_it_must(
+    served: Server[Any], method: str, params: dict[str, Any]
+) -> None:
+    message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    headers, body = [], json.dumps(message).encode()
+    reply = anyio.run(exchange, served, headers, body, *sender(max_result_chars=5000))
+    assert reply is not None
+    assert len(reply.body) < 20_000
+    assert b'"internal"' not in reply.body
+
+
 def test_a_prompts_arguments(served: Server[Any]) -> None:
     listed = ask(served, "prompts/list")[1]["result"]["prompts"]
     arguments = {prompt["name"]: prompt.get("arguments", []) for prompt in listed}

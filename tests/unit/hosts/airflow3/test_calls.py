@@ -24,6 +24,8 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 from airflow_provider_mcp.hosts.airflow3 import calls
 
@@ -118,6 +120,29 @@ def test_the_middlewares_left_out_are_all_that_this_airflow_brings() -> None:
 
 async def _build(app: Any) -> None:
     assert calls.InnerApp(app).app.user_middleware == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"),
+    [
+        (OperationalError("SELECT 1", {}, Exception("database is locked")), 503),
+        (NoFreeConnection("QueuePool limit of size 5 overflow 10 reached"), 503),
+        (ValueError("a fault of Airflow's"), 500),
+    ],
+)
+def test_a_database_that_is_gone_is_told_from_a_fault(fault: Exception, status: int) -> None:
+    from starlette.routing import Route
+
+    async def read(_: Any) -> Any:
+        try:
+            raise fault
+        except Exception as cause:
+            raise RuntimeError("could not read") from cause
+
+    answer = get(starlette.Starlette(routes=[Route("/api/v2/dags", read)]), "dags")
+    assert answer.status_code == status
+    assert "SELECT" not in answer.text
+    assert ("database does not answer" in answer.text) == (status == 503)
 
 
 def test_the_access_log_has_no_line_of_a_call(caplog: pytest.LogCaptureFixture) -> None:
