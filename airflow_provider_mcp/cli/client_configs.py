@@ -85,7 +85,7 @@ def http_configuration(client: str, url: str) -> str:
         "opencode": {"type": "remote", "url": url, "enabled": True, "headers": headers},
     }
     by_default = {"type": "http", "url": url, "headers": headers}
-    return _dump_json(client, server.get(client, by_default), asked=[TOKEN_VARIABLE])
+    return _dump_json(client, server.get(client, by_default), inputs=[TOKEN_VARIABLE])
 
 
 def stdio_configuration(client: str, command: str, arguments: Sequence[str], passed: Sequence[str]) -> str:
@@ -111,7 +111,7 @@ def stdio_configuration(client: str, command: str, arguments: Sequence[str], pas
         server = {"type": "stdio", **server}
     if env:
         server[env_key] = env
-    return _dump_json(client, server, asked=passed)
+    return _dump_json(client, server, inputs=passed)
 
 
 def _refer(client: str, name: str) -> str:
@@ -123,14 +123,15 @@ def _input_id(name: str) -> str:
     return name.lower().replace("_", "-")
 
 
-def _dump_json(client: str, server: JSONObject, asked: Sequence[str]) -> str:
+def _dump_json(client: str, server: JSONObject, inputs: Sequence[str]) -> str:
+    """Return JSON. VS Code asks for the variables in ``inputs``."""
     document: JSONObject
     if client == "vscode":
-        inputs = [
+        prompts = [
             {"type": "promptString", "id": _input_id(name), "description": name, "password": True}
-            for name in asked
+            for name in inputs
         ]
-        document = {**({"inputs": inputs} if inputs else {}), "servers": {"airflow": server}}
+        document = {**({"inputs": prompts} if prompts else {}), "servers": {"airflow": server}}
     elif client == "zed":
         document = {"context_servers": {"airflow": server}}
     elif client == "opencode":

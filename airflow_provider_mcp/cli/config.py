@@ -46,6 +46,8 @@ def config(arguments: argparse.Namespace) -> int:
     text = _stdio_text(arguments, url) if by_stdio else _http_text(arguments, url)
     sys.stdout.write(text)
     remark(f"Put this into {client_configs.find_place(arguments.client)}.")
+    if arguments.client == "claude-desktop" and arguments.via is None:
+        remark("Claude Desktop takes a token for local servers only, so it starts airflow-mcp itself.")
     if by_stdio:
         found = shutil.which(COMMAND)
         place = f"; here it is {found}" if found else ""

@@ -77,11 +77,11 @@ def _narrow(policy: Policy, arguments: argparse.Namespace) -> Policy:
         "confirm": arguments.confirm,
     }
     try:
-        asked = Policy().narrowed(options)
+        by_arguments = Policy().narrowed(options)
         narrowed = policy.narrowed(options)
     except ValueError as malformed:
         raise Misuse(str(malformed)) from None
-    unknown = describe_unknown_names(asked)
+    unknown = describe_unknown_names(by_arguments)
     if unknown:
         raise Misuse(f"{'; '.join(unknown)}; `airflow-mcp tools` lists all there are")
     return narrowed
@@ -115,10 +115,10 @@ def build_instances(arguments: argparse.Namespace, *, narrow: bool) -> list[Inst
         ]
 
 
-def _build_instance(conn_id: str, served: frozenset[str], narrow_by: argparse.Namespace | None) -> Instance:
+def _build_instance(conn_id: str, conn_ids: frozenset[str], narrow_by: argparse.Namespace | None) -> Instance:
     """Return the instance that a connection leads to.
 
-    :param served: All connections that say what may be done, which no tool may change.
+    :param conn_ids: All connections that say what may be done, which no tool may change.
     :param narrow_by: The arguments that narrow the policy, if they do.
     """
     from airflow_provider_mcp.hosts.connections import extra_of, find_connection
@@ -155,7 +155,10 @@ def _build_instance(conn_id: str, served: frozenset[str], narrow_by: argparse.Na
     options = replace(read_options(), conn_id=conn_id)
     if narrow_by is not None:
         options = _narrow(options, narrow_by)
-    return Instance(Remote(target, policy_conn_ids=served), PolicySource(_read_served_extra, options))
+    return Instance(
+        Remote(target, policy_conn_ids=conn_ids),
+        PolicySource(_read_served_extra, options, describe_unknown_names),
+    )
 
 
 def _read_served_extra(conn_id: str) -> Mapping[str, Any]:

@@ -48,6 +48,7 @@ URL = "https://airflow.example.com/air"
 
 @pytest.fixture(autouse=True)
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
     for name in (arguments.ENV_URL, arguments.ENV_TOKEN, arguments.ENV_USERNAME, arguments.ENV_PASSWORD):
         monkeypatch.delenv(name, raising=False)
 
@@ -192,6 +193,21 @@ def test_tools_are_listed_with_access_and_owner(capsys: pytest.CaptureFixture[st
     }
     assert main(["tools"]) == OK
     assert "trigger_dag" in capsys.readouterr().out
+
+
+def test_a_terminal_gets_columns_and_colours(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider_mcp.hosts.connections.read_extra", lambda _: None)
+    for command in (["check"], ["tools", "--airflow-version", "3.3.2"]):
+        main(command)
+        assert "\x1b[" not in capsys.readouterr().out
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for command in (["check"], ["tools", "--airflow-version", "3.3.2"]):
+        main(command)
+        assert "\x1b[" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("client", client_configs.CLIENTS)
