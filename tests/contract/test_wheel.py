@@ -49,7 +49,12 @@ def test_the_sdist_holds_all_that_make_needs_and_nothing_made(built: Path) -> No
     with tarfile.open(file) as archive:
         names = {name.split("/", 1)[-1] for name in archive.getnames()}
     wanted = {"Makefile", "LICENSE", "NOTICE", "provider.yaml", "constraints/airflow2.txt", "scripts/demo.py"}
-    wanted |= {"tests/contract/test_wheel.py", "examples/dags/demo_fails.py", "docs/conf.py"}
+    wanted |= {
+        "tests/contract/test_wheel.py",
+        "examples/dags/demo_fails.py",
+        "docs/conf.py",
+        "devtools/ports.py",
+    }
     assert wanted <= names
     made = (".venv", ".node", ".demo", ".versions", ".git/", "docs/_build", "dist/")
     assert not [name for name in names if name.startswith(made) or "__pycache__" in name]
