@@ -20,6 +20,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -108,6 +110,32 @@ def refuse_policy_change(conn_ids: frozenset[str], request: httpx.Request, root:
         )
 
 
+@contextmanager
+def refuse_unsendable() -> Iterator[None]:
+    """Refuse what cannot be written down as a request: it is the caller's, and no fault of a tool.
+
+    :raises ToolError: ``invalid_argument``.
+    """
+    try:
+        yield
+    except UnicodeEncodeError:
+        message, hint = "An argument holds half of a character (a lone surrogate).", "Give valid Unicode."
+    except httpx.InvalidURL as invalid:
+        message, hint = (
+            f"The call cannot be sent ({invalid}).",
+            "Give identifiers exactly as Airflow lists them.",
+        )
+    except RecursionError:
+        message, hint = "An argument is nested too deeply.", "Give it with fewer levels."
+    except ValueError as invalid:
+        if "JSON" not in str(invalid):
+            raise
+        message, hint = "An argument holds NaN or infinity, which JSON does not know.", "Give null or a text."
+    else:
+        return
+    raise InvalidArgument(message, hint=hint)
+
+
 def path(template: str, *identifiers: str | int, slashes: bool = False) -> str:
     """Put identifiers into a REST path, each confined to its one segment.
 
@@ -129,5 +157,6 @@ def path(template: str, *identifiers: str | int, slashes: bool = False) -> str:
                 f"{text!r} cannot be addressed: here, Airflow's REST API takes no name with a slash.",
                 hint="Give the identifier alone; if the slash is part of its name, use Airflow's own pages.",
             )
-        parts.append(quote(text, safe="/" if slashes else ""))
+        with refuse_unsendable():
+            parts.append(quote(text, safe="/" if slashes else ""))
     return template.format(*parts)

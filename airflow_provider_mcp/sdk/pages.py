@@ -214,7 +214,7 @@ def decode_cursor(cursor: str | None) -> dict[str, int]:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         position = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-    except ValueError:
+    except (ValueError, RecursionError):
         position = None
     if not isinstance(position, dict) or not all(
         isinstance(v, int) and not isinstance(v, bool) and v >= 0 for v in position.values()

@@ -97,7 +97,7 @@ def build_error(response: httpx.Response, root: str) -> ToolError:
     return kind(said, hint=hint, **identifiers)
 
 
-_ALL_DAGS = re.compile(r"dags/~/.*|dags|eventLogs|dagWarnings|assets/events|importErrors")
+_ALL_DAGS = re.compile(r"dags/~/.*|eventLogs|assets/events")
 """Lists that are of all Dags unless they are filtered by one."""
 
 

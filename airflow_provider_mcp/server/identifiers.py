@@ -18,7 +18,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -28,13 +27,12 @@ from airflow_provider_mcp.sdk.airflow import Airflow
 from airflow_provider_mcp.sdk.errors import NotFound, ToolError
 from airflow_provider_mcp.sdk.guards import path
 from airflow_provider_mcp.sdk.json_types import JSON
+from airflow_provider_mcp.sdk.near_misses import find_close_names, near_miss
 from airflow_provider_mcp.server.failures import protocol_errors
 from airflow_provider_mcp.server.request import Context, Request
 from airflow_provider_mcp.server.running import end_in_time
 
 MAX_COMPLETIONS = 100
-
-MAX_SUGGESTIONS = 3
 
 
 @dataclass(frozen=True)
@@ -142,12 +140,9 @@ async def suggest_close_matches(
     message = f"No {IDENTIFIERS[argument].thing} `{known[argument]}`"
     if argument != "dag_id":
         message += f" in `{dag_id}`"
-    close = _close(known[argument], candidates)
     identifiers = {**error.identifiers, **known}
-    if not close:
-        return NotFound(f"{message}.", hint=error.hint, **identifiers)
-    meant = " or ".join(f"`{name}`" for name in close)
-    return NotFound(f"{message}; did you mean {meant}?", **identifiers, did_you_mean=close)
+    identifiers.pop("did_you_mean", None)
+    return near_miss(message, _close(known[argument], candidates), hint=error.hint, **identifiers)
 
 
 async def _similar_dags(airflow: Airflow, dag_id: str) -> list[str]:
@@ -161,4 +156,4 @@ async def _similar_dags(airflow: Airflow, dag_id: str) -> list[str]:
 
 
 def _close(name: str, candidates: list[str]) -> list[str]:
-    return difflib.get_close_matches(name, list(dict.fromkeys(candidates)), MAX_SUGGESTIONS, 0.7)
+    return find_close_names(name, candidates, cutoff=0.7)

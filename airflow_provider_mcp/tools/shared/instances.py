@@ -53,7 +53,9 @@ async def get_instance(
         if not region:
             await explain_passes(airflow, dag_id, dag_run_id, task_id)
         raise
-    except NotFound:
+    except NotFound as missing:
+        # By these, and not by `latest`, is looked for what may have been meant.
+        missing.identifiers |= {"dag_id": dag_id, "dag_run_id": dag_run_id, "task_id": task_id}
         await explain_indexes(airflow, dag_id, dag_run_id, task_id, map_index)
         raise
     return row

@@ -122,6 +122,15 @@ def test_what_changes_a_run_wants_its_exact_id_and_names_it(tool: Any, more: dic
     assert airflow.changes() == []
 
 
+def test_a_task_that_is_not_there_is_missed_in_the_run_that_was_found() -> None:
+    base = "GET dags/a/dagRuns/r2"
+    airflow = fake(
+        **{f"{base}/taskInstances/t": 404, f"{base}/taskInstances": {"task_instances": [], **EMPTY}}
+    )
+    call = {"dag_id": "a", "dag_run_id": "latest_failed", "task_id": "t"}
+    assert airflow.refuses("not_found", get_task_instance, **call).identifiers["dag_run_id"] == "r2"
+
+
 def test_no_new_run_is_named_so() -> None:
     airflow = fake()
     refused = airflow.refuses("invalid_argument", trigger_dag, dag_id="a", dag_run_id="latest")
