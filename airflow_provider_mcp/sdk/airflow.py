@@ -26,7 +26,7 @@ from typing import Any, Literal
 
 import httpx
 
-from airflow_provider_mcp.sdk.guards import build_url, refuse_policy_change, refuse_write
+from airflow_provider_mcp.sdk.guards import build_url, refuse_policy_change, refuse_unsendable, refuse_write
 from airflow_provider_mcp.sdk.json_types import JSON
 from airflow_provider_mcp.sdk.masking import is_sensitive_option, mask_secrets
 from airflow_provider_mcp.sdk.rest_errors import build_error
@@ -175,7 +175,8 @@ class Airflow(_RestClient, httpx.AsyncClient):
     def build_request(
         self, method: str, url: httpx.URL | str, *, params: Any = None, **options: Any
     ) -> httpx.Request:
-        return super().build_request(method, self._build_url(url, params), **options)
+        with refuse_unsendable():
+            return super().build_request(method, self._build_url(url, params), **options)
 
     async def send(self, request: httpx.Request, *, stream: bool = False, **_: Any) -> httpx.Response:
         exchange = self._exchange(request)
@@ -214,7 +215,8 @@ class AirflowSync(_RestClient, httpx.Client):
     def build_request(
         self, method: str, url: httpx.URL | str, *, params: Any = None, **options: Any
     ) -> httpx.Request:
-        return super().build_request(method, self._build_url(url, params), **options)
+        with refuse_unsendable():
+            return super().build_request(method, self._build_url(url, params), **options)
 
     def send(self, request: httpx.Request, **_: Any) -> httpx.Response:
         exchange = self._exchange(request)
