@@ -45,8 +45,7 @@ def near_miss(what: str, close: list[str], *, hint: str = "", **identifiers: Any
     :param hint: What to do if there are none.
     """
     meant = f"; did you mean {' or '.join(f'`{name}`' for name in close)}?" if close else "."
-    suggestions = {"did_you_mean": close} if close else {}
-    return NotFound(what + meant, hint="" if close else hint, **suggestions, **identifiers)
+    return NotFound(what + meant, hint="" if close else hint, did_you_mean=close, **identifiers)
 
 
 async def search_close_names(

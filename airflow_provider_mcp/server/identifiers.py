@@ -142,7 +142,10 @@ async def suggest_close_matches(
         message += f" in `{dag_id}`"
     identifiers = {**error.identifiers, **known}
     identifiers.pop("did_you_mean", None)
-    return near_miss(message, _close(known[argument], candidates), hint=error.hint, **identifiers)
+    close = _close(known[argument], candidates)
+    if not close:
+        return NotFound(f"{message}.", hint=error.hint, **identifiers)
+    return near_miss(message, close, **identifiers)
 
 
 async def _similar_dags(airflow: Airflow, dag_id: str) -> list[str]:
