@@ -103,6 +103,9 @@ def _show_common(row: JSONObject) -> JSONObject:
             "owners": row.get("owners"),
             "next_run": seconds_only(row.get("next_dagrun_run_after")),
             "has_import_errors": row.get("has_import_errors") or None,
+            # Of Airflow 3.4: paused and active are told by is_paused.
+            "scheduling_state": "draining" if row.get("scheduling_state") == "draining" else None,
+            "team_name": row.get("team_name"),
         }
     )
 

@@ -45,18 +45,34 @@ class SystemHealth(Report):
 def components(health: Part) -> dict[str, Part]:
     """Return the part of each component of Airflow's health answer.
 
-    A component that is not deployed on its own (a triggerer, Airflow 2's Dag processor) has no status.
+    A component that is not deployed on its own (a triggerer, Airflow 2's Dag processor) has no status. From
+    Airflow 3.4 on, a triggerer that was never started is ``unhealthy`` in that answer, and a component says
+    whether its running instances do all of its work.
     """
     parts = {}
     for name, said in health.items():
         if not isinstance(said, dict):
             continue
         beat = next((value for key, value in said.items() if key.startswith("latest_") and value), None)
-        part = {"status": said.get("status") or "absent"}
+        part: Part = {"status": said.get("status") or "absent"}
+        if name == "triggerer" and "detailed_status" in said and not beat:
+            part["status"] = "absent"
+        elif said.get("detailed_status") == "degraded":
+            part["status"] = "degraded"
         if beat:
             part["latest_heartbeat"] = beat
+        if instances := said.get("instances"):
+            part["instances"] = [_show_instance(instance) for instance in instances]
         parts[name] = part
     return parts
+
+
+def _show_instance(instance: Part) -> Part:
+    """Return where an instance runs, when it was last seen, and what it works for."""
+    beat = next((value for key, value in instance.items() if key.startswith("latest_")), None)
+    names = ("hostname", "bundle_names", "team_names")
+    shown = {**{name: instance.get(name) for name in names}, "latest_heartbeat": beat}
+    return {key: value for key, value in shown.items() if value}
 
 
 def whole(parts: dict[str, Part]) -> Literal["healthy", "degraded", "unhealthy", "unknown"]:

@@ -206,6 +206,13 @@ def _paused(facts: Facts) -> Check | None:
         return None
     if facts.dag.get("is_paused"):
         return Check("paused", "blocks", f"The Dag `{facts.dag_id}` is paused.", {"is_paused": True})
+    if facts.dag.get("scheduling_state") == "draining":
+        drains = (
+            f"The Dag `{facts.dag_id}` is draining: its unfinished runs go on, no scheduled run is created, "
+            "and it is paused when they have ended."
+        )
+        verdict: Verdict = "blocks" if facts.run is None else "ok"
+        return Check("paused", verdict, drains, {"scheduling_state": "draining"})
     return Check("paused", "ok", "The Dag is not paused.")
 
 

@@ -22,6 +22,7 @@ import json
 from typing import Any
 
 import httpx
+import pytest
 
 from airflow_provider_mcp.server.shaping import shape_result
 from airflow_provider_mcp.tools import dags
@@ -85,6 +86,14 @@ def test_list_dags_passes_its_filters_on_and_is_short() -> None:
     assert "next_cursor" not in shown
     # About 3 characters a token: 60 tokens a Dag.
     assert len(json.dumps(shown, separators=(",", ":"))) < 56 * 180
+
+
+@pytest.mark.parametrize(("state", "said"), [("draining", "draining"), ("active", None), ("paused", None)])
+def test_a_draining_dag_of_airflow_34_says_so(state: str, said: str | None) -> None:
+    row = {**DAG, "scheduling_state": state, "team_name": "north"}
+    airflow = FakeAirflow(**{"GET dags": {"dags": [row], "total_entries": 1}})
+    (shown,) = airflow.call(dags.list_dags)["dags"]
+    assert (shown.get("scheduling_state"), shown["team_name"]) == (said, "north")
 
 
 def test_get_dag_shows_the_parts_that_were_asked_for() -> None:

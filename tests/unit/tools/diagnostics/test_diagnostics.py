@@ -660,6 +660,50 @@ def test_health(airflow: PagedAirflow) -> None:
     assert found.parts["triggerer"] == {"status": "absent"}
 
 
+def test_health_as_airflow_34_says_it(airflow: PagedAirflow) -> None:
+    airflow.runs = []
+    airflow.more["monitor/health"] = {
+        "metadatabase": {"status": "healthy"},
+        "scheduler": {
+            "status": "healthy",
+            "latest_scheduler_heartbeat": at(0),
+            "detailed_status": "healthy",
+            "instances": [{"hostname": "a", "latest_scheduler_heartbeat": at(0)}],
+        },
+        # What 3.4.0b2 answers where no triggerer was ever started.
+        "triggerer": {
+            "status": "unhealthy",
+            "latest_triggerer_heartbeat": None,
+            "detailed_status": "down",
+            "instances": None,
+        },
+        "dag_processor": {
+            "status": "healthy",
+            "latest_dag_processor_heartbeat": at(0),
+            "detailed_status": "degraded",
+            "instances": [
+                {"hostname": "b", "latest_dag_processor_heartbeat": at(0), "bundle_names": ["one"]}
+            ],
+        },
+    }
+    found = airflow.use(get_system_health)
+    assert found.status == "degraded"
+    assert found.parts["scheduler"]["instances"] == [{"hostname": "a", "latest_heartbeat": at(0)}]
+    assert found.parts["triggerer"] == {"status": "absent"}
+    assert found.parts["dag_processor"]["status"] == "degraded"
+    assert found.parts["dag_processor"]["instances"][0]["bundle_names"] == ["one"]
+    airflow.more["monitor/health"]["triggerer"]["latest_triggerer_heartbeat"] = at(0)
+    assert airflow.use(get_system_health).status == "unhealthy"
+
+
+def test_a_draining_dag_creates_no_runs(airflow: PagedAirflow) -> None:
+    assert airflow.dag is not None
+    airflow.dag["scheduling_state"] = "draining"
+    airflow.runs = []
+    said = airflow.use(explain_waiting, dag_id="d").model_dump_json()
+    assert "is draining" in said
+
+
 @pytest.mark.parametrize(
     ("route", "part"),
     [
