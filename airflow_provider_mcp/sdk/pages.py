@@ -41,6 +41,10 @@ Limit = Annotated[int, pydantic.Field(ge=1, le=MOST_ROWS, description="Items a p
 Cursor = Annotated[str | None, pydantic.Field(description="next_cursor of the page before.")]
 
 
+class AtLeast(int):
+    """A total that is not counted to its end: Airflow 2 counts no filtered assets."""
+
+
 class Rows(NamedTuple):
     """One page of a REST list, as Airflow answers it."""
 
@@ -89,6 +93,8 @@ class Page(Result):
         """Build the page of ``rows``, which begin at ``offset`` of ``total``."""
         page = cls(**{cls.items_field: rows, "total": total, **more})
         page.offset = offset
+        if isinstance(total, AtLeast):
+            page.hint = f"There are more than {total}, which this Airflow does not count."
         page._continue_after(len(rows))
         return page
 
@@ -119,7 +125,9 @@ class Page(Result):
         async def read(offset: int, count: int) -> Rows:
             page = {**query, "limit": min(count, MOST_ROWS), "offset": offset}
             answer = (await airflow.get(route, params=page)).json()
-            return Rows(answer[rows_key or cls.items_field], int(answer["total_entries"]), offset)
+            total = int(answer["total_entries"])
+            total = AtLeast(total) if answer.get("total_is_at_least") else total
+            return Rows(answer[rows_key or cls.items_field], total, offset)
 
         position = decode_cursor(cursor)
         offset, total, last = position.get("offset", 0), position.get("total"), position.get("last")

@@ -166,6 +166,15 @@ def test_an_event_is_recorded_and_rehearsed() -> None:
     }
 
 
+def test_a_total_that_airflow_2_does_not_count_is_not_told_as_one() -> None:
+    page = {"assets": [ORDERS], "total_entries": 225, "total_is_at_least": True}
+    shown = run(assets.list_assets, {"GET assets": (200, page)}, pattern="orders")
+    assert (shown.total, "more than 225" in shown.hint) == (225, True)
+    assert shown.next_cursor
+    whole = run(assets.list_assets, {"GET assets": (200, {**page, "total_is_at_least": False})})
+    assert whole.hint is None
+
+
 def test_an_asset_is_materialized_by_its_one_dag() -> None:
     answers = {
         **known(ORDERS, asset(8, "none"), asset(9, "two", producing_tasks=[{"dag_id": d} for d in "ab"])),
