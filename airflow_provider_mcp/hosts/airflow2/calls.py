@@ -19,7 +19,9 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 import anyio.to_thread
@@ -29,10 +31,14 @@ from airflow import settings
 from sqlalchemy.orm import lazyload
 
 from airflow_provider_mcp.hosts.airflow2.rest import serve_v2
+from airflow_provider_mcp.hosts.database import UNAVAILABLE, is_database_fault
 from airflow_provider_mcp.sdk.airflow import INNER_HOST, NATIVE
 
 _CALLER_KEY = "airflow_provider_mcp.caller"
 """Key of the WSGI environment. Headers of a client arrive as ``HTTP_...``: it cannot set this one."""
+
+_FAILURE_KEY = "airflow_provider_mcp.failure"
+"""Where the environment of a call has what it failed by, which its answer, a 500, does not say."""
 
 LoadUser = Callable[[], Any]
 """Returns the caller, as the auth manager has it, for the thread that asks."""
@@ -97,6 +103,9 @@ class InnerApp:
 
     def __init__(self, app: flask.Flask) -> None:
         self.app = app
+        with suppress(RuntimeError):
+            # Flask before 2.3 has no signals where blinker is not installed.
+            flask.got_request_exception.connect(_keep_failure, app)
         self.document: bytes | None = None
         """The API's own OpenAPI document, the same for everyone, which Airflow 2 writes anew each time."""
 
@@ -108,6 +117,12 @@ class InnerApp:
         return Transport(self, load_user, script_name)
 
 
+def _keep_failure(_: object, exception: BaseException, **__: object) -> None:
+    """Keep what a call of ours fails by."""
+    if _CALLER_KEY in flask.request.environ:
+        flask.request.environ[_FAILURE_KEY] = exception
+
+
 class Transport(httpx.AsyncBaseTransport):
     """Speaks Airflow 3's REST API, and sends the calls of one user to Airflow 2's."""
 
@@ -116,6 +131,7 @@ class Transport(httpx.AsyncBaseTransport):
         self._load_user = load_user
         self._v1_url = f"http://{INNER_HOST}{script_name}/api/v1/"
         # `app.wsgi_app` is the outermost app, Airflow's dispatcher included: the path carries the prefix.
+        self._thread = threading.local()
         self._wsgi = httpx.WSGITransport(self._call, raise_app_exceptions=False)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -154,10 +170,15 @@ class Transport(httpx.AsyncBaseTransport):
             answer = self._wsgi.handle_request(request)
             answer.request = request
             answer.read()
+        failure = self._thread.environ.get(_FAILURE_KEY)
+        if answer.status_code == 500 and is_database_fault(failure):
+            json_type = {"Content-Type": "application/json"}
+            return httpx.Response(503, content=UNAVAILABLE, headers=json_type, request=request)
         return answer
 
     def _call(self, environ: MutableMapping[str, Any], start_response: Any) -> Any:
         environ[_CALLER_KEY] = self._load_user
+        self._thread.environ = environ
         # WSGI has the bytes of a path as Latin-1; the transport gives its characters.
         environ["PATH_INFO"] = environ["PATH_INFO"].encode().decode("latin-1")
         return self._inner.app.wsgi_app(environ, start_response)
