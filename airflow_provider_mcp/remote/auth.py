@@ -124,7 +124,9 @@ def _parse_login(response: httpx.Response, request: httpx.Request) -> str:
     """Return the token that Airflow gave for a password."""
     url = response.request.url
     if response.status_code in {401, 403}:
-        raise CredentialRefused("the username or password is wrong", request=request)
+        raise CredentialRefused(
+            "the username or password is wrong", request=request, cure="Check the username and the password."
+        )
     if response.status_code >= 500:
         response.raise_for_status()
     try:
@@ -136,6 +138,7 @@ def _parse_login(response: httpx.Response, request: httpx.Request) -> str:
             f"{url.scheme}://{url.netloc.decode()}{url.path} gave no token "
             f"(HTTP {response.status_code}); this auth manager may want a bearer token",
             request=request,
+            cure="Give a bearer token in the place of username and password: this auth manager takes none.",
         )
     return token
 

@@ -105,7 +105,7 @@ def build_failure_error(target: Target, request: httpx.Request, failure: httpx.H
     if isinstance(failure, CredentialRefused):
         return PermissionDenied(
             f"{place}: {failure}.",
-            hint=f"Mend the credential ({target.way}) of {target.name}.",
+            hint=failure.cure or f"Mend the credential ({target.way}) of {target.name}.",
             instance=target.name,
         )
     unsent = isinstance(failure, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))

@@ -35,7 +35,14 @@ MAX_TOKEN_BYTES = 65_536
 
 
 class CredentialRefused(httpx.RequestError):
-    """The credential cannot be exchanged for a token, or the command that prints one failed."""
+    """The credential cannot be exchanged for a token, or the command that prints one failed.
+
+    :param cure: What to do, if it is known better than "mend it".
+    """
+
+    def __init__(self, message: str, *, request: httpx.Request, cure: str = "") -> None:
+        super().__init__(message, request=request)
+        self.cure = cure
 
 
 @dataclass(frozen=True)

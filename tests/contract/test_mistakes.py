@@ -225,7 +225,7 @@ AROUND: dict[str, tuple[dict[str, Any], str]] = {
     "no credential": ({"token": ""}, "Give a token, or a username and a password"),
     "a wrong password": (
         {"token": "", "target": WITH_PASSWORD, "rest": password_refused},
-        "Mend the credential",
+        "Check the username and the password.",
     ),
     "the default backends of Airflow 2": ({"token": "bad", "version": "2.11.2"}, "[api] auth_backends"),
     "https at an http port": (

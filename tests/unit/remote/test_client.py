@@ -259,6 +259,7 @@ def test_an_auth_manager_without_passwords_is_told() -> None:
 
     error = refusal(answered(handle, USER))
     assert "gave no token (HTTP 404)" in error.message
+    assert "Give a bearer token" in error.hint
 
 
 def test_a_login_that_cannot_be_served_now_is_unavailable() -> None:
