@@ -48,6 +48,9 @@ from airflow_provider_mcp.tools.shared.reads import Parts, count_states
 from airflow_provider_mcp.tools.shared.rows import page_template, pick
 from airflow_provider_mcp.tools.shared.versions import read_release
 
+MOST_SECONDS = 46
+"""How long a call may take that waits: the server stops it soon after."""
+
 _FILTERS_IDS = (3, 1)
 """The first Airflow whose API filters runs by a part of their ID."""
 
@@ -126,6 +129,7 @@ async def _read_events(airflow: Airflow, dag_id: str, dag_run_id: str) -> list[J
 
 async def wait_for_end(airflow: Airflow, client: Client, run: JSONObject, seconds: int) -> WaitedRun:
     """Look at the run until it ends or ``seconds`` are over."""
+    began = time.monotonic()
     hint = None
     if run["state"] not in FINISHED and seconds:
         with airflow.place_to_wait() as may_wait:
@@ -138,7 +142,8 @@ async def wait_for_end(airflow: Airflow, client: Client, run: JSONObject, second
                     "call wait_for_dag_run again in some seconds."
                 )
     if run["state"] in FINISHED:
-        return await show_end(airflow, run)
+        left = MOST_SECONDS - (time.monotonic() - began)
+        return await show_end(airflow, run, min(10, max(1, left)))
     return WaitedRun(**show_run(airflow, run), done=False, hint=hint)
 
 

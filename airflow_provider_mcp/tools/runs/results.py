@@ -96,9 +96,12 @@ def show_run(airflow: Airflow, run: JSONObject) -> JSONObject:
     return {**show_row(run), **drop_empty({**more, "triggered_by": who}), "ui_url": ui_url}
 
 
-async def show_end(airflow: Airflow, run: JSONObject) -> WaitedRun:
-    """Return a finished run with how its tasks ended."""
-    parts = Parts()
+async def show_end(airflow: Airflow, run: JSONObject, seconds: float = 10) -> WaitedRun:
+    """Return a finished run with how its tasks ended.
+
+    :param seconds: How long that may take: the run itself is known, and shown in any case.
+    """
+    parts = Parts(seconds)
     dag_id, dag_run_id = run["dag_id"], run["dag_run_id"]
     counts, rows = await parts.read("task_counts", count_states(airflow, dag_id, dag_run_id)) or (None, [])
     failed = None

@@ -18,9 +18,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
+
+import anyio
 
 from airflow_provider_mcp.sdk import (
     Airflow,
@@ -139,21 +142,28 @@ async def _read_on(ask: Callable[[int], Awaitable[Any]], key: str, pages: int) -
 class Parts:
     """The parts of a result, read one by one: one that cannot be read says why, and the rest is shown.
 
-    :param missing: By the name of a part why it is not there.
+    :param seconds: How long all of them may take.
+    :ivar missing: By the name of a part why it is not there.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = math.inf) -> None:
+        self._until = anyio.current_time() + seconds
         self.missing: dict[str, str] = {}
         self._refused: ToolError | None = None
         self._read = 0
 
     async def read(self, name: str, part: Awaitable[Any]) -> Any:
         """Await a part; return None, and remember why, if Airflow does not give it."""
-        try:
-            read = await part
-        except ToolError as refused:
-            self.missing[name] = refused.as_text()
-            self._refused = refused
+        read = None
+        with anyio.CancelScope(deadline=self._until) as limit:
+            try:
+                read = await part
+            except ToolError as refused:
+                self.missing[name] = refused.as_text()
+                self._refused = refused
+                return None
+        if limit.cancelled_caught:
+            self.missing[name] = "Reading it took too long."
             return None
         self._read += 1
         return read

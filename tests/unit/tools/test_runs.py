@@ -26,6 +26,7 @@ import pytest
 from airflow_provider_mcp.sdk import ToolError
 from airflow_provider_mcp.tools.runs import changes, conf, reading, trigger
 from airflow_provider_mcp.tools.shared.arguments import TaskState
+from airflow_provider_mcp.tools.shared.reads import Parts
 from tests.unit.fake_airflow import FakeAirflow
 
 RUN = {
@@ -309,6 +310,23 @@ def test_a_run_that_failed_ends_with_its_failed_tasks() -> None:
     assert shown["failed_tasks"] == ["t[0]", "t[2]"]
     assert "result" not in shown
     assert "diagnose_dag_run" in shown["hint"]
+
+
+def test_an_end_that_takes_too_long_to_read_is_told_without_its_parts() -> None:
+    done = {**RUN, "state": "success"}
+    airflow = fake(**{"GET dags/a/dagRuns/r": done, **end("success")})
+
+    async def late() -> None:
+        await reading.anyio.sleep(5)
+
+    async def read() -> Any:
+        parts = Parts(0.05)
+        assert await parts.read("slow", late()) is None
+        return parts.missing
+
+    assert reading.anyio.run(read) == {"slow": "Reading it took too long."}
+    shown = airflow.call(reading.wait_for_dag_run, "read", dag_id="a", dag_run_id="r", timeout_seconds=45)
+    assert shown["done"]
 
 
 def test_what_cannot_be_read_of_an_end_is_named() -> None:
