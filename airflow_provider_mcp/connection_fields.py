@@ -36,6 +36,9 @@ class Field:
     kind: Literal["string", "password", "integer", "boolean"]
     label: str
     help: str
+    choices: tuple[str, ...] = ()
+    least: int | None = None
+    """The smallest number that is taken."""
 
 
 FIELDS = (
@@ -48,8 +51,34 @@ FIELDS = (
         "toolsets", "policy", "string", "Toolsets", "MCP: comma-separated toolsets to offer; empty for all."
     ),
     Field("disabled_tools", "policy", "string", "Disabled tools", "MCP: comma-separated names of tools."),
-    Field("confirm", "policy", "string", "Confirm", "MCP: destructive, or write to confirm every change."),
-    Field("max_result_chars", "policy", "integer", "Result size", "MCP: most characters of one result."),
+    Field(
+        "confirm",
+        "policy",
+        "string",
+        "Confirm",
+        "MCP: destructive, or write to confirm every change.",
+        choices=("none", "destructive", "write"),
+    ),
+    Field("calls_per_minute", "policy", "integer", "Calls a minute", "MCP: most calls of one user.", least=0),
+    Field(
+        "writes_per_minute", "policy", "integer", "Writes a minute", "MCP: most changes of one user.", least=0
+    ),
+    Field(
+        "untrusted_text",
+        "policy",
+        "string",
+        "Untrusted text",
+        "MCP: fence or lockdown, for text of Dags and logs.",
+        choices=("off", "fence", "lockdown"),
+    ),
+    Field(
+        "max_result_chars",
+        "policy",
+        "integer",
+        "Result size",
+        "MCP: most characters of one result.",
+        least=1,
+    ),
 )
 
 HOOK_KEYS = frozenset(field.name for field in FIELDS if field.owner == "hook") | {"verify"}
@@ -63,5 +92,6 @@ PLACEHOLDERS = {
     "login": "empty with a bearer token",
     "toolsets": "dags,runs,tasks,diagnostics",
     "confirm": "destructive",
+    "untrusted_text": "fence",
     "timeout": "30",
 }

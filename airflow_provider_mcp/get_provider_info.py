@@ -45,6 +45,7 @@ def get_provider_info() -> dict[str, Any]:
                                                                         'token',
                                                                'toolsets': 'dags,runs,tasks,diagnostics',
                                                                'confirm': 'destructive',
+                                                               'untrusted_text': 'fence',
                                                                'timeout': '30'}},
                        'conn-fields': {'token': {'label': 'Bearer token',
                                                  'description': 'In place of a username and '
@@ -82,21 +83,51 @@ def get_provider_info() -> dict[str, Any]:
                                        'confirm': {'label': 'Confirm',
                                                    'description': 'MCP: destructive, or write '
                                                                   'to confirm every change.',
-                                                   'schema': {'type': ['string', 'null']}},
+                                                   'schema': {'type': ['string', 'null'],
+                                                              'enum': ['none',
+                                                                       'destructive',
+                                                                       'write',
+                                                                       '',
+                                                                       None]}},
+                                       'calls_per_minute': {'label': 'Calls a minute',
+                                                            'description': 'MCP: most calls of '
+                                                                           'one user.',
+                                                            'schema': {'type': ['integer',
+                                                                                'null'],
+                                                                       'minimum': 0}},
+                                       'writes_per_minute': {'label': 'Writes a minute',
+                                                             'description': 'MCP: most changes '
+                                                                            'of one user.',
+                                                             'schema': {'type': ['integer',
+                                                                                 'null'],
+                                                                        'minimum': 0}},
+                                       'untrusted_text': {'label': 'Untrusted text',
+                                                          'description': 'MCP: fence or '
+                                                                         'lockdown, for text '
+                                                                         'of Dags and logs.',
+                                                          'schema': {'type': ['string', 'null'],
+                                                                     'enum': ['off',
+                                                                              'fence',
+                                                                              'lockdown',
+                                                                              '',
+                                                                              None]}},
                                        'max_result_chars': {'label': 'Result size',
                                                             'description': 'MCP: most '
                                                                            'characters of one '
                                                                            'result.',
                                                             'schema': {'type': ['integer',
-                                                                                'null']}}}}],
+                                                                                'null'],
+                                                                       'minimum': 1}}}}],
  'cli': ['airflow.providers.mcp.cli.get_mcp_cli_commands'],
  'plugins': [{'name': 'mcp', 'plugin-class': 'airflow.providers.mcp.plugin.MCPPlugin'}],
  'config': {'mcp': {'description': 'The MCP endpoint at ``<base_url>/mcp/v1`` and what it '
                                    'offers. The connection named by\n'
                                    '``conn_id`` can narrow ``read_only``, ``toolsets``, '
-                                   '``disabled_tools``, ``confirm`` and\n'
-                                   '``max_result_chars`` while Airflow runs; it can never '
-                                   'widen them.\n',
+                                   '``disabled_tools``, ``confirm``, the two rates,\n'
+                                   '``untrusted_text`` and ``max_result_chars`` while Airflow '
+                                   'runs; it can never widen them. With a\n'
+                                   'malformed value or an unknown option, only reading is '
+                                   'offered until it is mended.\n',
                     'options': {'enabled': {'description': 'Mount the MCP endpoint. Takes '
                                                            'effect when the web process '
                                                            'starts.\n',
@@ -142,6 +173,39 @@ def get_provider_info() -> dict[str, Any]:
                                             'type': 'string',
                                             'example': 'write',
                                             'default': 'destructive'},
+                                'calls_per_minute': {'description': 'How many calls one user '
+                                                                    'may make a minute in one '
+                                                                    'web process. A call '
+                                                                    'beyond it is refused with '
+                                                                    'the\n'
+                                                                    'seconds to wait. 0 sets '
+                                                                    'no limit.\n',
+                                                     'version_added': '0.1.0',
+                                                     'type': 'integer',
+                                                     'example': '120',
+                                                     'default': '600'},
+                                'writes_per_minute': {'description': 'How many of these calls '
+                                                                     'may change something. 0 '
+                                                                     'sets no limit.\n',
+                                                      'version_added': '0.1.0',
+                                                      'type': 'integer',
+                                                      'example': '10',
+                                                      'default': '60'},
+                                'untrusted_text': {'description': 'What is done with text that '
+                                                                  'Dags, logs and their '
+                                                                  'systems wrote: ``fence`` '
+                                                                  'marks it in the text that\n'
+                                                                  'a model reads, ``lockdown`` '
+                                                                  'leaves nothing of it but '
+                                                                  'exception types and frames, '
+                                                                  '``off`` does\n'
+                                                                  'neither. Hidden characters '
+                                                                  'and known forms of secrets '
+                                                                  'are removed in any case.\n',
+                                                   'version_added': '0.1.0',
+                                                   'type': 'string',
+                                                   'example': 'lockdown',
+                                                   'default': 'fence'},
                                 'conn_id': {'description': 'The connection whose extra narrows '
                                                            'these options at run time, within '
                                                            '30 seconds and\n'

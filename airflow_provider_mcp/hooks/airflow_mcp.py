@@ -18,6 +18,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 try:
@@ -25,7 +26,7 @@ try:
 except ImportError:
     from airflow.hooks.base import BaseHook
 
-from airflow_provider_mcp.connection_fields import CONN_TYPE, FIELDS, HIDDEN, PLACEHOLDERS, RELABELLED
+from airflow_provider_mcp.connection_fields import CONN_TYPE, FIELDS, HIDDEN, PLACEHOLDERS, RELABELLED, Field
 
 if TYPE_CHECKING:
     import httpx
@@ -56,20 +57,23 @@ class AirflowMCPHook(BaseHook):  # type: ignore[misc]
         """Return the form's fields for Airflow before 3.2.2; later ones read provider metadata."""
         from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
         from wtforms import BooleanField, IntegerField, PasswordField, StringField
-        from wtforms.validators import Optional
+        from wtforms.validators import Optional, any_of
 
-        def widget(kind: str, label: str, description: str) -> Any:
-            if kind == "boolean":
+        def widget(field: Field) -> Any:
+            label, description = field.label, field.help
+            if field.kind == "boolean":
                 return BooleanField(label, default=False, description=description)
-            if kind == "integer":
-                return IntegerField(
-                    label, validators=[Optional()], description=description, widget=BS3TextFieldWidget()
-                )
-            if kind == "password":
+            if field.kind == "password":
                 return PasswordField(label, description=description, widget=BS3PasswordFieldWidget())
-            return StringField(label, description=description, widget=BS3TextFieldWidget())
+            kind = IntegerField if field.kind == "integer" else StringField
+            validators = [Optional()]
+            if field.choices:
+                validators.append(any_of(list(field.choices)))
+            if field.owner == "policy":
+                validators.append(_refuse_malformed(field.name))
+            return kind(label, validators=validators, description=description, widget=BS3TextFieldWidget())
 
-        return {field.name: widget(field.kind, field.label, field.help) for field in FIELDS}
+        return {field.name: widget(field) for field in FIELDS}
 
     @staticmethod
     def get_ui_field_behaviour() -> dict[str, Any]:
@@ -236,3 +240,18 @@ class AirflowMCPHook(BaseHook):  # type: ignore[misc]
             False,
             f"Airflow {self._version} at {target.url} failed to list Dags (HTTP {answer.status_code}).",
         )
+
+
+def _refuse_malformed(name: str) -> Callable[[Any, Any], None]:
+    """Return a validator of the connection form: what the policy cannot understand is not saved."""
+
+    def check(_: Any, field: Any) -> None:
+        from wtforms.validators import ValidationError
+
+        from airflow_provider_mcp.server.policy import check_option
+
+        problem = check_option(name, field.data)
+        if problem is not None:
+            raise ValidationError(problem)
+
+    return check

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -28,6 +29,7 @@ from urllib.parse import quote, unquote
 import httpx
 
 from airflow_provider_mcp.sdk.errors import InvalidArgument, PermissionDenied, ReadOnly
+from airflow_provider_mcp.sdk.json_types import JSON
 
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 
@@ -95,19 +97,44 @@ def refuse_policy_change(conn_ids: frozenset[str], request: httpx.Request, root:
         return
     if route == "connections/test":
         return
-    # A body may name several connections (Airflow 3's bulk operation); JSON may escape the letters.
+    # A body may name several connections (Airflow 3's bulk operation).
     try:
-        named = json.dumps(json.loads(request.content)) if request.content else ""
-    except ValueError:
-        named = json.dumps(sorted(conn_ids))
-    for conn_id in conn_ids:
-        if route != f"connections/{conn_id}" and json.dumps(conn_id) not in named:
-            continue
-        raise PermissionDenied(
-            f"The connection {conn_id} limits what this MCP server may do: no tool may change it.",
-            hint="An administrator changes it in Airflow's own pages.",
-            conn_id=conn_id,
-        )
+        named = _collect_texts(json.loads(request.content)) if request.content else []
+    except (ValueError, RecursionError):
+        named = list(conn_ids)
+    known = {_fold(conn_id): conn_id for conn_id in conn_ids}
+    for text in (route.removeprefix("connections/"), *named):
+        conn_id = known.get(_fold(text))
+        if conn_id is not None:
+            raise PermissionDenied(
+                f"The connection {conn_id} limits what this MCP server may do: no tool may change it.",
+                hint="An administrator changes it in Airflow's own pages.",
+                conn_id=conn_id,
+            )
+
+
+def _collect_texts(value: JSON) -> list[str]:
+    """Return every text in a JSON document."""
+    texts, waiting = [], [value]
+    while waiting:
+        inner = waiting.pop()
+        if isinstance(inner, str):
+            texts.append(inner)
+        elif isinstance(inner, dict):
+            waiting += [*inner, *inner.values()]
+        elif isinstance(inner, list):
+            waiting += inner
+    return texts
+
+
+def _fold(text: str) -> str:
+    """Return a text as the laxest database compares it: without case, accents, spaces and hidden characters.
+
+    Under some collations MySQL takes ``MCP_Default``, ``mcp_default`` with a space after it, and
+    ``mcp_défault`` for ``mcp_default``.
+    """
+    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    return "".join(char for char in folded if unicodedata.category(char)[0] in "LNPS")
 
 
 @contextmanager

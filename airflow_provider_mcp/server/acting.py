@@ -57,7 +57,7 @@ async def act_once(
         result = await act()
     except Exception as failure:
         error = explain_failure(tool.name, tool.owner, failure)
-        result = await error_of(error, request.policy.max_result_chars)
+        result = await error_of(error, request.policy, tool.owner)
         await claims.keep(key, _describe_outcome(result), expires)
         raise error from failure
     if not isinstance(result, types.InputRequiredResult):
@@ -79,7 +79,7 @@ def tell_again(tool_name: str, outcome: str) -> JSONObject:
             "The first call returned:"
         )
         content = [{"type": "text", "text": notice}, *result["content"]]
-        return {**result, "content": content, "_meta": {REPEATED_KEY: kept["at"]}}
+        return {**result, "content": content, "_meta": {**result.get("_meta", {}), REPEATED_KEY: kept["at"]}}
     if kept:
         what = "failed" if kept["failed"] else "succeeded"
         raise Conflict(

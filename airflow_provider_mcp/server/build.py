@@ -38,6 +38,7 @@ from airflow_provider_mcp.server.catalogue import Catalogue
 from airflow_provider_mcp.server.claims import Claims, MemoryClaims
 from airflow_provider_mcp.server.jobs import TASKS
 from airflow_provider_mcp.server.policy import Policy
+from airflow_provider_mcp.server.rates import Rates
 from airflow_provider_mcp.server.request import Context, Identity, Request
 from airflow_provider_mcp.server.signing import Confirmations
 
@@ -76,10 +77,13 @@ class AirflowServer(Server[None]):
         self.catalogue = catalogue
         self._confirmations = confirmations
         self._claims = claims
+        self._rates = Rates()
 
     def open_request(self, identity: Identity, policy: Policy, client: Client) -> Request:
         """Return a request that this server answers."""
-        return Request(identity, policy, self.catalogue, self._confirmations, self._claims, client)
+        return Request(
+            identity, policy, self.catalogue, self._confirmations, self._claims, client, self._rates
+        )
 
     def header_parameter(self, method: str) -> str | None:
         """Return the parameter that the header ``Mcp-Name`` repeats, for a method of an extension."""

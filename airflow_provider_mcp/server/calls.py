@@ -109,7 +109,7 @@ async def call_tool(
             observed.note(error.identifiers)
             if error.code == "not_found":
                 error = await _suggest(error, arguments, request)
-            return await error_of(error, request.policy.max_result_chars)
+            return await error_of(error, request.policy, tool.owner)
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,7 @@ async def _run(call: Call) -> Result:
     """Check a call, have it confirmed if it must be, and act."""
     tool, request = call.tool, call.request
     request.check(tool)
+    request.rates.count(request.caller.id, tool.access, request.policy)
     # A client that sends each property it was shown sends an empty one.
     token = call.arguments.pop(TOKEN_ARGUMENT, None) or None
     checked = tool.check(call.arguments)
@@ -175,7 +176,7 @@ async def _act(call: Call, checked: Mapping[str, object], this_round: Round) -> 
     if isinstance(answer, JobStarted):
         call.observed.note(answer.reference)
         return start_job(tool, answer, request)
-    result = await result_of(answer, request.policy.max_result_chars)
+    result = await result_of(answer, request.policy, tool.owner)
     call.observed.note(result.get("structuredContent"))
     return result
 

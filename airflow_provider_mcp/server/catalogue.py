@@ -29,6 +29,7 @@ from airflow_provider_mcp.sdk.binding import bind_tool
 from airflow_provider_mcp.sdk.prompts import Prompt
 from airflow_provider_mcp.sdk.resources import Resource
 from airflow_provider_mcp.sdk.tool import Tool, Toolset
+from airflow_provider_mcp.server.foreign_text import count_hidden
 from airflow_provider_mcp.server.observing import Watchers
 from airflow_provider_mcp.server.plugins import BUILT_IN, Plugins, isolated
 from airflow_provider_mcp.server.policy import Policy
@@ -154,8 +155,16 @@ def _bind(catalogue: Catalogue, owner: str, toolset: Toolset) -> Iterator[Tool]:
         tool = None
         with isolated(owner, "a tool was left out", catalogue.note):
             tool = bind_tool(function, toolset=toolset.name, owner=owner)
-        if tool is not None:
-            yield tool
+        if tool is None:
+            continue
+        # A model reads what a person does not see.
+        hidden = count_hidden([tool.title, tool.description, tool.input_schema])
+        if hidden and owner not in BUILT_IN:
+            catalogue.note(
+                owner, f"the tool {tool.name} was left out: its words hold {hidden} hidden characters"
+            )
+            continue
+        yield tool
 
 
 def _warn(catalogue: Catalogue, tool: Tool) -> None:

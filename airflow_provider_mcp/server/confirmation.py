@@ -27,6 +27,7 @@ from airflow_provider_mcp.sdk.client import Form
 from airflow_provider_mcp.sdk.errors import ConfirmationRequired
 from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
 from airflow_provider_mcp.sdk.tool import Tool
+from airflow_provider_mcp.server.foreign_text import Cleaner
 from airflow_provider_mcp.server.request import Request
 from airflow_provider_mcp.server.running import run_owned
 from airflow_provider_mcp.server.shaping import dump, shape
@@ -84,8 +85,9 @@ async def confirm_call(
         return str(token)
     token = confirmations.issue(user, tool.name, arguments, bound)
     if request.client.can_answer(Form):
+        cleaned = Cleaner.for_owner(request.policy, tool.owner).clean(preview)
         form = types.ElicitRequestFormParams(
-            message=f"{tool.title}: {json.dumps(preview, ensure_ascii=False, indent=1)}",
+            message=f"{tool.title}: {json.dumps(cleaned, ensure_ascii=False, indent=1)}",
             requested_schema=FORM,
         )
         return types.InputRequiredResult(

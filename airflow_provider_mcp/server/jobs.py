@@ -73,7 +73,7 @@ async def get_job(ctx: Context, params: TaskParams) -> JSONObject:
         state = await end_in_time(looking, f"the task of the MCP tool {tool.name} of {tool.owner}")
     more: JSONObject = {}
     if state.status == "completed":
-        more["result"] = await result_of(state.result, request.policy.max_result_chars, is_error=state.failed)
+        more["result"] = await result_of(state.result, request.policy, tool.owner, is_error=state.failed)
     elif state.status == "failed":
         more["error"] = {"code": types.INTERNAL_ERROR, "message": state.error or "The work broke off."}
     elif state.status == "input_required":

@@ -29,11 +29,16 @@ from airflow_provider_mcp.sdk.tool import Access, Tool
 
 Confirm = Literal["none", "destructive", "write"]
 
+UntrustedText = Literal["off", "fence", "lockdown"]
+
 _CONFIRM_LEVELS: Mapping[Confirm, frozenset[Access]] = {
     "none": frozenset(),
     "destructive": frozenset({"destructive"}),
     "write": frozenset({"write", "destructive"}),
 }
+
+
+_TEXT_LEVELS: tuple[UntrustedText, ...] = ("off", "fence", "lockdown")
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,10 @@ class Policy:
     toolsets: frozenset[str] | None = None
     disabled_tools: frozenset[str] = frozenset()
     confirm: Confirm = "destructive"
+    calls_per_minute: int = 600
+    writes_per_minute: int = 60
+    """Of one user in one process; 0 for no limit."""
+    untrusted_text: UntrustedText = "fence"
     max_result_chars: int = 40_000
     max_request_bytes: int = 4_194_304
     allowed_origins: frozenset[str] = frozenset()
@@ -200,8 +209,8 @@ def _parse_number(least: int) -> Callable[[object], int]:
     return parse
 
 
-def _parse_text(value: object) -> str:
-    return str(value).strip()
+def _parse_conn_id(value: object) -> str:
+    return str(value).strip() or Policy.conn_id
 
 
 _MOST_DIGITS = 18
@@ -219,17 +228,25 @@ FILE_OPTIONS: Mapping[str, Callable[[object], object]] = {
     "toolsets": _parse_toolsets,
     "disabled_tools": _parse_names,
     "confirm": _parse_choice(*_CONFIRM_LEVELS),
+    "calls_per_minute": _parse_number(0),
+    "writes_per_minute": _parse_number(0),
+    "untrusted_text": _parse_choice(*_TEXT_LEVELS),
     "max_result_chars": _parse_number(1),
     "max_request_bytes": _parse_number(1),
     "allowed_origins": _parse_names,
-    "conn_id": _parse_text,
+    "conn_id": _parse_conn_id,
 }
 """How the value of each option is read. It raises ValueError with what is wrong and what is right."""
 
 _WITHOUT_EFFECT = ("dag_tool_tag", "oauth_enabled")
 """Options that ``provider.yaml`` names for what is not built yet."""
 
-_STRICTEST: Mapping[str, object] = {"enabled": False, "read_only": True, "confirm": "write"}
+_STRICTEST: Mapping[str, object] = {
+    "enabled": False,
+    "read_only": True,
+    "confirm": "write",
+    "untrusted_text": "lockdown",
+}
 """What stands in for a value that cannot be understood."""
 
 
@@ -237,11 +254,19 @@ def _stricter_toolsets(mine: frozenset[str] | None, wanted: frozenset[str] | Non
     return mine if wanted is None else wanted if mine is None else mine & wanted
 
 
+def _stricter_rate(mine: int, wanted: int) -> int:
+    """Return the lower of two limits, of which 0 is none."""
+    return min(mine, wanted) if mine and wanted else mine or wanted
+
+
 _STRICTER: Mapping[str, Callable[..., object]] = {
     "read_only": lambda mine, wanted: mine or wanted,
     "toolsets": _stricter_toolsets,
     "disabled_tools": lambda mine, wanted: mine | wanted,
     "confirm": lambda mine, wanted: max(mine, wanted, key=list(_CONFIRM_LEVELS).index),
+    "calls_per_minute": _stricter_rate,
+    "writes_per_minute": _stricter_rate,
+    "untrusted_text": lambda mine, wanted: max(mine, wanted, key=_TEXT_LEVELS.index),
     "max_result_chars": min,
 }
 """For each option that may be narrowed: the stricter of two values."""

@@ -26,6 +26,7 @@ from mcp.shared.exceptions import MCPError
 from airflow_provider_mcp.sdk.client import AnswersNeeded
 from airflow_provider_mcp.sdk.prompts import Prompt
 from airflow_provider_mcp.server.failures import protocol_errors
+from airflow_provider_mcp.server.foreign_text import Cleaner
 from airflow_provider_mcp.server.request import Context, Request
 from airflow_provider_mcp.server.rounds import Round
 from airflow_provider_mcp.server.running import end_in_time, run_owned
@@ -60,7 +61,8 @@ async def get_prompt(
             answer = await end_in_time(filling, f"the MCP prompt {prompt.name} of {owner}")
         except AnswersNeeded as needed:
             return this_round.ask(client, needed, ctx.protocol_version)
-        return types.GetPromptResult(description=prompt.description, messages=messages_of(answer))
+        cleaner = Cleaner.for_owner(request.policy, owner)
+        return types.GetPromptResult(description=prompt.description, messages=messages_of(answer, cleaner))
 
 
 def _describe(prompt: Prompt) -> types.Prompt:

@@ -36,6 +36,7 @@ from airflow_provider_mcp.sdk.tool import Tool
 from airflow_provider_mcp.server.catalogue import Catalogue
 from airflow_provider_mcp.server.claims import Claims
 from airflow_provider_mcp.server.policy import Policy
+from airflow_provider_mcp.server.rates import Rates
 from airflow_provider_mcp.server.signing import Confirmations
 
 OpenAirflow: TypeAlias = Callable[[Literal["read", "write"]], Airflow]
@@ -69,6 +70,7 @@ class Request:
     confirmations: Confirmations
     claims: Claims
     client: Client = field(default_factory=Client)
+    rates: Rates = field(default_factory=Rates)
 
     @staticmethod
     def of(ctx: Context) -> Request:

@@ -28,7 +28,9 @@ from mcp.shared.exceptions import MCPError
 from airflow_provider_mcp.sdk.airflow import Airflow
 from airflow_provider_mcp.sdk.json_types import JSON
 from airflow_provider_mcp.sdk.resources import Resource
+from airflow_provider_mcp.server.cutting import compact
 from airflow_provider_mcp.server.failures import protocol_errors
+from airflow_provider_mcp.server.foreign_text import Cleaner
 from airflow_provider_mcp.server.request import Context, Request
 from airflow_provider_mcp.server.running import end_in_time, run_owned
 from airflow_provider_mcp.server.shaping import shape
@@ -72,13 +74,16 @@ async def read_resource(ctx: Context, params: types.ReadResourceRequestParams) -
         return await resource.read(airflow, **arguments)
 
     with protocol_errors(brief(uri), owner, uri=brief(uri)):
+        request.rates.count(request.caller.id, "read", request.policy)
         reading = run_owned(owner, read, {}, request.reads())
         content = await end_in_time(reading, f"the MCP resource {resource.uri} of {owner}")
+        cleaner = Cleaner.for_owner(request.policy, owner)
         if isinstance(content, str):
-            content = cut(content, request.policy.max_result_chars)
+            content = cleaner.clean_whole(cut(content, request.policy.max_result_chars))
         elif not isinstance(content, bytes):
-            content = (await shape(content, request.policy.max_result_chars)).text
-        return types.ReadResourceResult(contents=[resource_of(uri, resource.mime_type, content)])
+            content = compact(cleaner.clean((await shape(content, request.policy.max_result_chars)).data))
+        contents = [resource_of(uri, resource.mime_type, content)]
+        return types.ReadResourceResult(contents=contents, **cleaner.meta)
 
 
 async def accept_subscription(

@@ -103,9 +103,12 @@ def dump(result: Data) -> JSONObject:
             return result.model_dump(mode="json", exclude_none=True, by_alias=True)
         return cast("JSONObject", _ANY.dump_python(dict(result), mode="json"))
     except (ValueError, RecursionError):
-        # Pydantic refuses what is nested some 250 levels deep.
-        pruned = cast("JSONObject", _ANY.dump_python(_prune(result, 0), mode="json"))
-        return {**pruned, "truncated": True, "hint": f"What is nested deeper than {MAX_DEPTH} is left out."}
+        # Pydantic refuses half a surrogate pair, and what is nested some 250 levels deep.
+        left_out: list[object] = []
+        mended = cast("JSONObject", _ANY.dump_python(_mend(result, 0, left_out), mode="json"))
+        if not left_out:
+            return mended
+        return {**mended, "truncated": True, "hint": f"What is nested deeper than {MAX_DEPTH} is left out."}
 
 
 _ANY: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(dict[str, Any])
@@ -163,16 +166,19 @@ def _shorten_page(page: Page, max_chars: int) -> Shaped | None:
 _ATTEMPTS = 30
 
 
-def _prune(value: object, depth: int) -> object:
-    """Return a value without what is nested too deep."""
+def _mend(value: object, depth: int, left_out: list[object]) -> object:
+    """Return a value that pydantic can turn into JSON; what is nested too deep goes to ``left_out``."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, pydantic.BaseModel):
         value = {name: inner for name, inner in value if inner is not None}
+    if isinstance(value, (Mapping, list, tuple)) and depth >= MAX_DEPTH:
+        left_out.append(value)
+        return "… (nested too deep)"
     if isinstance(value, Mapping):
-        if depth >= MAX_DEPTH:
-            return "… (nested too deep)"
-        return {key: _prune(inner, depth + 1) for key, inner in value.items()}
+        return {
+            _mend(key, depth, left_out): _mend(inner, depth + 1, left_out) for key, inner in value.items()
+        }
     if isinstance(value, (list, tuple)):
-        if depth >= MAX_DEPTH:
-            return "… (nested too deep)"
-        return [_prune(inner, depth + 1) for inner in value]
+        return [_mend(inner, depth + 1, left_out) for inner in value]
     return value

@@ -31,7 +31,9 @@ from airflow_provider_mcp.sdk.content import Audio, Content, Image, Message, Par
 from airflow_provider_mcp.sdk.errors import ToolError
 from airflow_provider_mcp.sdk.json_types import JSONObject
 from airflow_provider_mcp.server.cutting import compact
-from airflow_provider_mcp.server.shaping import shape
+from airflow_provider_mcp.server.foreign_text import FENCE_CHARS, Cleaner
+from airflow_provider_mcp.server.policy import Policy
+from airflow_provider_mcp.server.shaping import Data, shape
 
 
 def capability_needed(message: str, needed: types.ClientCapabilities) -> MCPError:
@@ -82,43 +84,74 @@ def cut(text: str, max_chars: int) -> str:
     return text if left <= 0 else f"{text[:max_chars]}\n… ({left} more characters)"
 
 
-async def result_of(answer: Any, max_chars: int, *, is_error: bool = False) -> JSONObject:
-    """Return what a tool returned as a ``CallToolResult`` in JSON.
+async def result_of(answer: Any, policy: Policy, owner: str, *, is_error: bool = False) -> JSONObject:
+    """Return what a tool returned as a ``CallToolResult`` in JSON: within its limit, and cleaned.
 
-    What is longer than ``max_chars`` is cut (pictures and sounds are not). It is no model: the SDK checks a
-    result that is data, and would turn a model into data first.
+    Pictures and sounds are not cut. It is no model: the SDK checks a result that is data, and would turn a
+    model into data first.
+
+    :param owner: The plugin that the tool is of.
     """
     outcome = {"isError": is_error, "resultType": "complete"}
     if isinstance(answer, Content):
-        parts = [cut(part, max_chars) if isinstance(part, str) else part for part in answer.parts]
+        cleaner = Cleaner.for_owner(policy, owner)
+        parts = [
+            cleaner.clean_part(cut(part, policy.max_result_chars)) if isinstance(part, str) else part
+            for part in answer.parts
+        ]
         blocks = [block_of(part).model_dump(mode="json", by_alias=True, exclude_none=True) for part in parts]
-        return {"content": blocks, **outcome}
-    shaped = await shape(answer, max_chars)
-    text = {"type": "text", "text": shaped.text}
-    return {"content": [text], "structuredContent": shaped.data, **outcome}
+        return {"content": blocks, **cleaner.meta, **outcome}
+    data, cleaner = await _shape_and_clean(answer, policy, owner)
+    text = {"type": "text", "text": cleaner.fence(compact(data))}
+    return {"content": [text], "structuredContent": data, **cleaner.meta, **outcome}
 
 
-async def error_of(failure: ToolError, max_chars: int) -> JSONObject:
-    """Return a tool error as a ``CallToolResult`` in JSON, within ``max_chars`` as any result."""
-    shaped = await shape({"error": failure.as_dict(), **failure.shown}, max_chars)
-    error = shaped.data.get("error", {})
+async def error_of(failure: ToolError, policy: Policy, owner: str) -> JSONObject:
+    """Return a tool error as a ``CallToolResult`` in JSON: within the limit, and cleaned as any result."""
+    answer = {"error": failure.as_dict(), **failure.shown}
+    data, cleaner = await _shape_and_clean(answer, policy, owner, is_error=True)
+    error = data.get("error", {})
     text = f"{error.get('message', failure.code)} {error.get('hint', '')}".strip()
-    shown = {key: value for key, value in shaped.data.items() if key in failure.shown}
+    shown = {key: value for key, value in data.items() if key in failure.shown}
     if shown:
-        text += "\n" + compact(shown)
-    content = [{"type": "text", "text": text}]
+        text += "\n" + cleaner.fence(compact(shown))
     return {
-        "content": content,
-        "structuredContent": shaped.data,
+        "content": [{"type": "text", "text": text}],
+        "structuredContent": data,
+        **cleaner.meta,
         "isError": True,
         "resultType": "complete",
     }
 
 
-def messages_of(answer: str | Sequence[Message]) -> list[types.PromptMessage]:
-    """Return the messages of a prompt."""
+async def _shape_and_clean(
+    answer: Data, policy: Policy, owner: str, *, is_error: bool = False
+) -> tuple[JSONObject, Cleaner]:
+    """Return data that fits with its fence around it, and what cleaned it."""
+    limit = policy.max_result_chars
+    # What stands in for withheld text may be longer than the text was.
+    for room in (limit, limit - FENCE_CHARS, limit // 2, limit // 4):
+        shaped = await shape(answer, room)
+        cleaner = Cleaner.for_owner(policy, owner)
+        error = {"error": cleaner.clean_error(shaped.data.pop("error", {}))} if is_error else {}
+        data = {**error, **cleaner.clean(shaped.data)}
+        if len(cleaner.fence(compact(data))) <= limit:
+            return data, cleaner
+    return {"truncated": True}, Cleaner.for_owner(policy, owner)
+
+
+def messages_of(answer: str | Sequence[Message], cleaner: Cleaner) -> list[types.PromptMessage]:
+    """Return the messages of a prompt, with their texts cleaned."""
     messages = [Message(answer)] if isinstance(answer, str) else answer
-    return [types.PromptMessage(role=message.role, content=block_of(message.content)) for message in messages]
+    return [
+        types.PromptMessage(
+            role=message.role,
+            content=block_of(
+                cleaner.clean_text(message.content) if isinstance(message.content, str) else message.content
+            ),
+        )
+        for message in messages
+    ]
 
 
 def requests_of(questions: Mapping[str, Question]) -> types.InputRequests:

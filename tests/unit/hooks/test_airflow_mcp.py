@@ -225,6 +225,13 @@ def test_the_form_is_the_same_on_every_version() -> None:
         field.name: (field.label, field.help, kinds.get(field.kind, field.kind))
         for field in connection_fields.FIELDS
     }
+    limits = {name: field["schema"].get("minimum") for name, field in declared["conn-fields"].items()}
+    assert limits == {field.name: field.least for field in connection_fields.FIELDS}
+    choices = {name: field["schema"].get("enum") for name, field in declared["conn-fields"].items()}
+    assert choices == {
+        field.name: [*field.choices, "", None] if field.choices else None
+        for field in connection_fields.FIELDS
+    }
     secret = [name for name, field in declared["conn-fields"].items() if field["schema"].get("format")]
     assert secret == [field.name for field in connection_fields.FIELDS if field.kind == "password"]
 
@@ -232,6 +239,36 @@ def test_the_form_is_the_same_on_every_version() -> None:
 def test_the_form_before_airflow_3_2() -> None:
     widgets = AirflowMCPHook.get_connection_form_widgets()
     assert list(widgets) == [field.name for field in connection_fields.FIELDS]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "saved"),
+    [
+        ("confirm", "always", False),
+        ("confirm", "write", True),
+        ("confirm", "", True),
+        ("untrusted_text", "lockdwn", False),
+        ("untrusted_text", "lockdown", True),
+        ("max_result_chars", 0, False),
+        ("max_result_chars", 20_000, True),
+        ("calls_per_minute", -1, False),
+        ("calls_per_minute", 0, True),
+        ("toolsets", "dags,runs", True),
+    ],
+)
+def test_the_form_refuses_what_the_policy_would_not_understand(name: str, value: Any, saved: bool) -> None:
+    wtforms = pytest.importorskip("wtforms")
+
+    class Form(wtforms.Form):  # type: ignore[misc, name-defined]
+        pass
+
+    setattr(Form, name, AirflowMCPHook.get_connection_form_widgets()[name])
+    form = Form(data={name: value})
+    field = form[name]
+    field.raw_data = [str(value)]
+    assert form.validate() == saved
+    if not saved:
+        assert field.errors
 
 
 class Backend:

@@ -207,6 +207,17 @@ def test_a_refusal_in_plain_text_is_told_and_a_page_is_not(body: str, said: str)
         ("DELETE", "connections/mcp_default", None),
         ("POST", "connections", {"connection_id": "mcp_default", "conn_type": "airflow_mcp"}),
         ("PATCH", "connections", {"actions": [{"action": "delete", "entities": ["mcp_default"]}]}),
+        # What a database may take for the same: MySQL compares without case, accents or spaces at the end.
+        ("PATCH", "connections/MCP_Default", {}),
+        ("DELETE", "connections/mcp_default%20", None),
+        ("DELETE", "connections/mcp_default%20%20", None),
+        ("DELETE", "connections/mcp_default%E2%80%8B", None),
+        ("POST", "connections", {"connection_id": "MCP_DEFAULT\t", "conn_type": "airflow_mcp"}),
+        ("POST", "connections", {"connection_id": "mcp_d\u00e9fault"}),
+        ("POST", "connections", {"connection_id": "mcp_de\u0301fault"}),
+        ("POST", "connections", {"connection_id": "\uff4dcp_default"}),
+        ("POST", "connections", {"connection_id": "mcp_default\u00a0\u200b"}),
+        ("PATCH", "connections", {"actions": [{"entities": [{"connection_id": "Mcp_Default "}]}]}),
     ],
 )
 def test_no_tool_changes_the_connection_that_limits_it(method: str, route: str, body: Any) -> None:
