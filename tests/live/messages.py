@@ -63,3 +63,8 @@ def streaming(site: Site, tool: str, token: str | None, **arguments: Any) -> Any
         },
         timeout=PATIENCE,
     )
+
+
+def parse_text(text: str) -> Any:
+    """Return the data in the text of a result, which stands between marks if others wrote a part of it."""
+    return json.loads(text.split("\n")[2] if text.startswith("Between the two marks [foreign-") else text)

@@ -32,6 +32,7 @@ from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from devtools.airflow_process import ROOT
+from tests.live.messages import parse_text
 from tests.live.site import LINE, Site
 
 TOOLS = {
@@ -138,7 +139,7 @@ async def each_tool(client: Client) -> dict[str, Any]:
         result = await client.call_tool(name, arguments)
         assert not result.is_error, (name, result)
         # The client has checked the structured content against the output schema.
-        assert json.loads(result.content[0].text) == result.structured_content  # type: ignore[union-attr]
+        assert parse_text(result.content[0].text) == result.structured_content  # type: ignore[union-attr]
         results[name] = result.structured_content
     return results
 
