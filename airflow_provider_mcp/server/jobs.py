@@ -31,6 +31,7 @@ from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
 from airflow_provider_mcp.sdk.tool import Tool
 from airflow_provider_mcp.server.extensions import Extension, Method
 from airflow_provider_mcp.server.failures import protocol_errors
+from airflow_provider_mcp.server.foreign_text import Cleaner
 from airflow_provider_mcp.server.request import Context, Request
 from airflow_provider_mcp.server.running import end_in_time, run_owned
 from airflow_provider_mcp.server.shaping import shape
@@ -75,7 +76,10 @@ async def get_job(ctx: Context, params: TaskParams) -> JSONObject:
     if state.status == "completed":
         more["result"] = await result_of(state.result, request.policy, tool.owner, is_error=state.failed)
     elif state.status == "failed":
-        more["error"] = {"code": types.INTERNAL_ERROR, "message": state.error or "The work broke off."}
+        broke_off = Cleaner.for_owner(request.policy, tool.owner).clean_text(
+            state.error or "The work broke off."
+        )
+        more["error"] = {"code": types.INTERNAL_ERROR, "message": broke_off}
     elif state.status == "input_required":
         requests = requests_of(state.questions)
         more["inputRequests"] = {name: dump(question) for name, question in requests.items()}

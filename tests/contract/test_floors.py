@@ -63,10 +63,12 @@ FLOORS = (
         "one exchange, whatever the host",
         "server server.acting server.build server.calls server.catalogue server.claims server.clients "
         "server.confirmation "
-        "server.cutting server.extensions server.failures server.identifiers server.jobs "
+        "server.cutting server.extensions server.failures server.foreign_text server.identifiers "
+        "server.jobs "
         "server.observing server.plugin_slips "
         "server.plugins server.policy server.policy_source server.prompts "
-        "server.request server.resources server.rounds server.running server.shaping server.signing "
+        "server.rates server.request server.resources server.rounds server.running server.shaping "
+        "server.signing "
         "server.wire",
     ),
     (
