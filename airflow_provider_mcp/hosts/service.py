@@ -57,8 +57,6 @@ class Service:
         self.page_url = page_url
         self.catalogue = load_catalogue(self.version)
         self.policy_source = PolicySource(read_extra, read_options(), self.catalogue.describe_unknown)
-        # So that the first caller finds it read.
-        self.policy_source.current()
         secret = conf.get_mandatory_value(section, "secret_key").encode()
         self.server = build_server(self.catalogue, Confirmations(secret), open_claims())
 

@@ -43,6 +43,8 @@ class Serving:
 
     def __init__(self) -> None:
         self.service = Service("api", page_url_of_airflow3)
+        # So that the first caller finds it read. (Airflow 2 forks after this: no thread would survive.)
+        self.service.policy_source.current()
         self._inner: InnerApp | None = None
 
     async def answer(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
