@@ -23,9 +23,11 @@ place while it waits for events, and takes it again when there are some.
 from __future__ import annotations
 
 import asyncio
+import functools
 import select
 import selectors
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Iterator
@@ -64,7 +66,8 @@ class LoopPool:
         except IndexError:
             pass
         if shares_threads():
-            return asyncio.SelectorEventLoop(_PlaceSharingSelector())
+            _separate_greenlets()
+            return asyncio.SelectorEventLoop(_selector_class()())
         return asyncio.new_event_loop()
 
     def give_back(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -98,9 +101,30 @@ def _wait_for_place() -> None:
         time.sleep(TURN_SECONDS)
 
 
-class _PlaceSharingSelector(selectors.DefaultSelector):
-    """Waits for events without the thread's place."""
+@functools.cache
+def _separate_greenlets() -> None:
+    """Give each greenlet its own of what anyio keeps for a thread.
 
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        with step_aside():
-            return super().select(timeout)
+    gunicorn patches its workers after Airflow's app is loaded, and anyio made its ``threading.local`` before:
+    it has no public way to make it anew. A test fails where it keeps it elsewhere.
+    """
+    own = threading.local()
+    for name in ("anyio._core._eventloop", "anyio._backends._asyncio", "anyio.from_thread"):
+        module = sys.modules.get(name)
+        if module is not None and hasattr(module, "threadlocals"):
+            vars(module)["threadlocals"] = own
+
+
+@functools.cache
+def _selector_class() -> type[selectors.BaseSelector]:
+    """Return gevent's selector, which lets other greenlets run, as one that waits without the thread's place.
+
+    gunicorn patches its workers after Airflow's app is loaded: before, this would be the platform's own.
+    """
+
+    class PlaceSharingSelector(selectors.DefaultSelector):
+        def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+            with step_aside():
+                return super().select(timeout)
+
+    return PlaceSharingSelector

@@ -27,10 +27,11 @@ import pytest
 from airflow_provider_mcp.endpoint.loops import LoopPool, run
 
 GEVENT = """
-from gevent import monkey; monkey.patch_all()
 import asyncio, threading, time
 import anyio.to_thread
 from airflow_provider_mcp.endpoint.loops import LoopPool, run, step_aside
+# As gunicorn does it, after the app is loaded.
+from gevent import monkey; monkey.patch_all()
 
 pool, together, most = LoopPool(), 0, 0
 
@@ -87,5 +88,7 @@ assert is_gone({"gunicorn.socket": ours})
 @pytest.mark.parametrize("program", [GEVENT, CLOSED], ids=["requests", "closed connections"])
 def test_greenlets_of_one_thread_share_it(program: str) -> None:
     pytest.importorskip("gevent")
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stderr
