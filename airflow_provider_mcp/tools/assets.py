@@ -176,7 +176,10 @@ async def list_assets(
     limit: Limit = 25,
     cursor: Cursor = None,
 ) -> Assets:
-    """List assets (datasets) with the tasks and Dags that make and use them."""
+    """List assets (datasets).
+
+    Which tables or files there are, which tasks and Dags produce and consume them.
+    """
     field = "uri" if pattern and "://" in pattern else "name"
     rows, total, offset, hint = await fetch_matching(
         Assets,
@@ -204,7 +207,10 @@ async def list_asset_events(
     limit: Limit = 25,
     cursor: Cursor = None,
 ) -> AssetEvents:
-    """List asset events, newest first, with the Dag runs that they started."""
+    """List asset events, newest first.
+
+    When a dataset was last updated, by which task, and which Dag runs that started.
+    """
     latest = dag_run_id in LATEST
     run_id = await find_run_filter(airflow, dag_id, dag_run_id) if latest else dag_run_id
     params = {
@@ -253,7 +259,7 @@ async def create_asset_event(
     asset: AssetName,
     extra: Annotated[JSONObject | None, Field(description="What consumers may read of it.")] = None,
 ) -> AssetEvent:
-    """Record that an asset was updated, which starts the Dags that wait for it."""
+    """Record that an asset (dataset) was updated, so that the Dags that wait for it start."""
     found = await find_asset(airflow, asset)
     body = {"asset_id": found["id"], "extra": extra or {}}
     answer = (await airflow.post("assets/events", json=body)).json()
@@ -300,7 +306,7 @@ async def _preview_materialize(airflow: Airflow, asset: str) -> AssetPreview:
 
 @tool(access="write", since="3.0", preview=_preview_materialize)
 async def materialize_asset(airflow: Airflow, asset: AssetName) -> Materialization:
-    """Start a run of the Dag that makes an asset."""
+    """Materialize an asset: start the Dag that makes it, to refresh or rebuild a dataset."""
     found = await find_asset(airflow, asset)
     dag_id = _one_producer(found)
     # Airflow 3.4 asks for a body.

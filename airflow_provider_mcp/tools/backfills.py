@@ -95,7 +95,7 @@ def _show(airflow: Airflow, row: JSONObject) -> JSONObject:
 async def list_backfills(
     airflow: Airflow, dag_id: DagId, limit: Limit = 25, cursor: Cursor = None
 ) -> Backfills:
-    """List a Dag's backfills, newest first."""
+    """List a Dag's backfills, newest first, and how far each is: in progress, paused or completed."""
     # Airflow answers an unknown Dag with an empty list.
     await airflow.get(path("dags/{}", dag_id))
     rows, total, offset = await Backfills.fetch(
@@ -165,7 +165,7 @@ async def create_backfill(
     max_active_runs: Annotated[int, Field(ge=1, description="Runs at once.")] = 10,
     run_backwards: Annotated[bool, Field(description="Latest date first.")] = False,
 ) -> Backfill:
-    """Run a scheduled Dag for a range of past dates."""
+    """Backfill a scheduled Dag: run it for past dates, reprocess last week, catch up missed days."""
     body = _body(dag_id, from_date, to_date, run_conf, reprocess_behavior, max_active_runs, run_backwards)
     dag = (await airflow.get(path("dags/{}", dag_id))).json()
     try:
@@ -206,7 +206,7 @@ async def update_backfill(
     backfill_id: BackfillId,
     action: Annotated[Action, Field(description="cancel fails its queued runs for good.")],
 ) -> Backfill:
-    """Pause, unpause or cancel a backfill."""
+    """Pause, unpause, stop or cancel a backfill."""
     found = await _get_row(airflow, backfill_id)
     if found.get("completed_at"):
         raise Conflict(

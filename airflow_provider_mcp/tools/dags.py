@@ -121,7 +121,7 @@ async def list_dags(
     limit: Limit = 25,
     cursor: Cursor = None,
 ) -> Dags:
-    """List Dags."""
+    """List Dags: which pipelines, workflows or jobs there are, whose, by tag, paused, or last failed."""
     params = {
         "tags": tags,
         "owners": owner,
@@ -262,7 +262,10 @@ async def get_dag(
     dag_id: DagId,
     include: Annotated[list[Part], Field(description="What to show.")] = ["tasks", "params", "runs"],  # noqa: B006
 ) -> Dag:
-    """Get a Dag with its tasks, params and latest runs, or other parts."""
+    """Get a Dag (pipeline) with its tasks.
+
+    Params and latest runs, or its schedule, source code, owner and versions.
+    """
     row: JSONObject = (await airflow.get(path("dags/{}/details", dag_id))).json()
     parts = Parts()
     shown: JSONObject = {}
@@ -289,19 +292,22 @@ async def _set_paused(airflow: Airflow, dag_id: str, is_paused: bool) -> PausedS
 
 @tool(access="write", idempotent=True)
 async def pause_dag(airflow: Airflow, dag_id: DagId) -> PausedState:
-    """Pause a Dag: no new runs are scheduled; running ones go on."""
+    """Pause a Dag: disable or turn off a pipeline's schedule; no new runs start, running ones go on."""
     return await _set_paused(airflow, dag_id, True)
 
 
 @tool(access="write", idempotent=True)
 async def unpause_dag(airflow: Airflow, dag_id: DagId) -> PausedState:
-    """Unpause a Dag; with catchup this may start missed runs at once."""
+    """Unpause a Dag.
+
+    Enable, resume or turn on a pipeline again; with catchup this may start missed runs at once.
+    """
     return await _set_paused(airflow, dag_id, False)
 
 
 @tool(access="write", idempotent=True)
 async def reparse_dag(airflow: Airflow, dag_id: DagId) -> Reparsed:
-    """Ask for a Dag's file to be parsed again soon, as after a change."""
+    """Ask for a Dag's file to be parsed again soon: reload or refresh it after its code changed."""
     dag = (await airflow.get(path("dags/{}", dag_id))).json()
     # Airflow 3 keeps one request a file, and answers a second one with a conflict.
     with contextlib.suppress(Conflict):
@@ -334,7 +340,7 @@ async def _preview_delete_dag(airflow: Airflow, dag_id: str) -> JSONObject:
 
 @tool(access="destructive", preview=_preview_delete_dag)
 async def delete_dag(airflow: Airflow, dag_id: DagId) -> DeletedDag:
-    """Delete a Dag with all its runs and history; its file stays."""
+    """Delete a Dag: remove a pipeline for good with all its runs and history; its file stays."""
     await airflow.delete(path("dags/{}", dag_id))
     return DeletedDag(dag_id=dag_id)
 

@@ -60,7 +60,7 @@ VERBS = {
     *("trigger", "clear", "set", "create", "update", "delete", "pause", "unpause", "reparse", "respond"),
     *("materialize", "test"),
 }
-MAX_TOKENS = 9_000
+MAX_TOKENS = 10_500
 CATALOGUE = load_catalogue("3.3.2", found=[])
 REPLACE = {"set_dag_run_note", "set_pool", "set_variable", "update_backfill"}
 """Tools of the access level write that replace a stored value."""
@@ -106,7 +106,7 @@ def test_what_is_generated_is_current() -> None:
 def test_a_changed_definition_is_noticed() -> None:
     files = GENERATOR.files()
     name = f"{GENERATOR.SNAPSHOTS}/list_dags.json"
-    changed = {**files, name: files[name].replace("List Dags.", "List all Dags.")}
+    changed = {**files, name: files[name].replace("List Dags", "List all Dags")}
     assert GENERATOR.stale(changed) == [name]
     del files[name]
     assert GENERATOR.stale(files) == [name]
@@ -117,7 +117,9 @@ def test_the_page_names_everything() -> None:
     for name in (*CATALOGUE.tools, *CATALOGUE.prompts, *CATALOGUE.resources):
         assert name in page
     # The index lists every page there is.
-    assert "\n   *\n" in (ROOT / "docs" / "index.rst").read_text()
+    index = (ROOT / "docs" / "index.rst").read_text()
+    for file in (ROOT / "docs").glob("*.rst"):
+        assert file.stem == "index" or f"\n   {file.stem}\n" in index, file.name
 
 
 def test_every_toolset_has_a_small_icon_of_its_own() -> None:

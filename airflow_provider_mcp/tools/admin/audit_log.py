@@ -55,7 +55,7 @@ async def list_event_logs(
     limit: Limit = 25,
     cursor: Cursor = None,
 ) -> EventLogs:
-    """List the audit log, newest first: who did what."""
+    """List the audit log, newest first: who did what, who changed, paused, triggered or deleted it."""
     latest = dag_run_id in LATEST
     run_id = await find_run_filter(airflow, dag_id, dag_run_id) if latest else dag_run_id
     params = {

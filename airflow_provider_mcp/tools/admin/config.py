@@ -48,7 +48,10 @@ async def get_config(
     section: Annotated[str | None, Field(description="Section; all if left out.")] = None,
     option: Annotated[str | None, Field(description="Option of the section.")] = None,
 ) -> Config:
-    """Get Airflow's configuration: an option, a section or all of it."""
+    """Get Airflow's configuration (airflow.cfg settings).
+
+    An option such as parallelism or the executor, a section or all.
+    """
     if option is not None and section is None:
         raise InvalidArgument("option needs section.", hint="Give section too.")
     try:

@@ -114,7 +114,7 @@ async def _get_row(airflow: Airflow, conn_id: str) -> JSONObject:
 async def list_connections(
     airflow: Airflow, pattern: Pattern = None, limit: Limit = 25, cursor: Cursor = None
 ) -> Connections:
-    """List connections, without passwords."""
+    """List connections: which databases, hosts and credentials are set up, without passwords."""
     rows, total, offset, hint = await fetch_matching(
         Connections,
         airflow,
@@ -221,7 +221,10 @@ async def set_connection(
     password: Annotated[str | None, Field(description="Password.")] = None,
     extra: Annotated[JSONObject | None, Field(description="Replaces the whole extra.")] = None,
 ) -> StoredConnection:
-    """Create a connection or change the fields that are given."""
+    """Create a connection to a database.
+
+    Host or service, or update its login, password, port or other fields.
+    """
     fields = _fields(conn_type, description, host, port, schema_, login, password, extra)
     route = path("connections/{}", conn_id)
     found = await find_row(airflow, route)
@@ -243,7 +246,7 @@ async def _preview_delete_connection(airflow: Airflow, conn_id: str) -> Change:
 
 @tool(access="destructive", preview=_preview_delete_connection)
 async def delete_connection(airflow: Airflow, conn_id: ConnId) -> Deleted:
-    """Delete a connection."""
+    """Delete a connection: remove its credentials."""
     await _get_row(airflow, conn_id)
     await airflow.delete(path("connections/{}", conn_id))
     return Deleted(deleted=conn_id)
@@ -258,7 +261,7 @@ async def _preview_test_connection(airflow: Airflow, conn_id: str) -> Change:
 
 @tool(access="write", idempotent=True, preview=_preview_test_connection, open_world=True)
 async def test_connection(airflow: Airflow, conn_id: ConnId) -> ConnectionTest:
-    """Test whether a connection connects."""
+    """Test a connection: can Airflow reach and log in to the database or host."""
     found = await _get_row(airflow, conn_id)
     body: JSONObject = {"connection_id": conn_id, "conn_type": found["conn_type"]}
     version = airflow.site.version

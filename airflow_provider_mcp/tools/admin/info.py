@@ -63,7 +63,10 @@ async def get_airflow_info(
     airflow: Airflow,
     include: Annotated[list[Part], Field(description="What to show.")] = ["version"],  # noqa: B006
 ) -> AirflowInfo:
-    """Get Airflow's version, providers, plugins and running jobs."""
+    """Get Airflow's version.
+
+    Installed providers and packages, plugins and running scheduler, triggerer and worker jobs.
+    """
     parts = Parts()
     shown: dict[str, Any] = {}
     for part in dict.fromkeys(include):

@@ -73,7 +73,7 @@ def _pool_route(name: str) -> str:
 
 @tool(access="read")
 async def list_pools(airflow: Airflow, limit: Limit = 25, cursor: Cursor = None) -> Pools:
-    """List pools with their slots in use."""
+    """List pools with their slots: how many are free, open, in use or full."""
     try:
         rows, total, offset = await Pools.fetch(
             airflow, "pools", params={"order_by": "name"}, limit=limit, cursor=cursor
@@ -131,7 +131,7 @@ async def set_pool(
     description: Annotated[str | None, Field(description="Description.")] = None,
     include_deferred: Annotated[bool | None, Field(description="Deferred tasks hold slots.")] = None,
 ) -> Pool:
-    """Create or change a pool."""
+    """Create a pool or change one: raise its slots to limit or allow more at once."""
     found = await find_row(airflow, _pool_route(name))
     body = _settings(found, name, slots, description, include_deferred)
     if found is None:
@@ -171,7 +171,7 @@ async def _preview_delete_pool(airflow: Airflow, name: str) -> Change:
 
 @tool(access="destructive", preview=_preview_delete_pool)
 async def delete_pool(airflow: Airflow, name: PoolName) -> Deleted:
-    """Delete a pool."""
+    """Delete a pool: remove a slot limit."""
     await _get_pool_to_delete(airflow, name)
     await airflow.delete(_pool_route(name))
     return Deleted(deleted=name)

@@ -88,7 +88,7 @@ async def _show(airflow: Airflow, row: JSONObject) -> JSONObject:
 async def list_variables(
     airflow: Airflow, pattern: Pattern = None, limit: Limit = 25, cursor: Cursor = None
 ) -> Variables:
-    """List variables' keys and descriptions."""
+    """List variables: their keys (names) and descriptions, never values."""
     rows, total, offset, hint = await fetch_matching(
         Variables,
         airflow,
@@ -107,7 +107,7 @@ async def list_variables(
 
 @tool(access="read")
 async def get_variable(airflow: Airflow, key: Key) -> Variable:
-    """Get a variable; Airflow masks it if its key sounds secret."""
+    """Get a variable: read the value stored in one; Airflow masks it if its key sounds secret."""
     row = await _get_row(airflow, key)
     return Variable(
         key=row["key"],
@@ -153,7 +153,7 @@ async def set_variable(
     value: Annotated[Any, Field(description="Text, or JSON as text.", json_schema_extra={"type": "string"})],
     description: Annotated[str | None, Field(description="Description.")] = None,
 ) -> Stored:
-    """Create or change a variable."""
+    """Create a variable or change, update or overwrite its value."""
     body = _body(key, value, description)
     found = await find_row(airflow, _variable_route(key))
     if found is None:
@@ -169,7 +169,7 @@ async def _preview_delete_variable(airflow: Airflow, key: str) -> Change:
 
 @tool(access="destructive", preview=_preview_delete_variable)
 async def delete_variable(airflow: Airflow, key: Key) -> Deleted:
-    """Delete a variable."""
+    """Delete a variable: remove its key and value."""
     await _get_row(airflow, key)
     await airflow.delete(_variable_route(key))
     return Deleted(deleted=key)

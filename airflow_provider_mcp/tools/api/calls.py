@@ -66,7 +66,7 @@ def _mask(airflow: Airflow, operation: Operation, answer: JSON) -> JSON:
 
 @tool(access="read", title="Read by the REST API", open_world=True)
 async def call_api_read(airflow: Airflow, path: Path, params: Params = None) -> ApiAnswer:
-    """Call a GET operation found by search_api."""
+    """Call a GET operation of the REST API that search_api found."""
     return await _send(airflow, choose_call(await read_api(airflow), "GET", path, params))
 
 
@@ -115,5 +115,5 @@ async def call_api(
     params: Params = None,
     body: Body = None,
 ) -> ApiAnswer:
-    """Call any operation found by search_api."""
+    """Call any operation of the REST API, writing ones too, that search_api found."""
     return await _send(airflow, choose_call(await read_api(airflow), method, path, params, body))

@@ -102,7 +102,7 @@ async def search_api(
     airflow: Airflow,
     query: Annotated[str, Field(min_length=1, max_length=300, description="Words, or METHOD and path.")],
 ) -> Operations:
-    """Find operations of this Airflow's REST API, for what no other tool does."""
+    """Search this Airflow's REST API for operations (endpoints), for what no other tool does."""
     api = await read_api(airflow)
     found = find_operations(api, query)
     shown = [_describe(api, o, detailed=i < MAX_DETAILED) for i, o in enumerate(found[:MAX_FOUND])]

@@ -64,7 +64,10 @@ async def compare_dag_runs(
         str | None, Field(description="The last success before it if left out.")
     ] = None,
 ) -> RunComparison:
-    """Compare two runs of a Dag; differences are [first, second]."""
+    """Compare two runs of a Dag.
+
+    What is different or changed between a failed run and a good one, as [first, second].
+    """
     run = (await airflow.get(path("dags/{}/dagRuns/{}", dag_id, dag_run_id))).json()
     if other_dag_run_id is None:
         found = await _last_success(airflow, run)

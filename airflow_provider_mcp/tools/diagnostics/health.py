@@ -107,7 +107,10 @@ def crowded(pools: list[Part]) -> list[Part]:
 
 @tool(access="read")
 async def get_system_health(airflow: Airflow) -> SystemHealth:
-    """Check Airflow's components, import errors, Dag warnings, failed runs (24 h), stuck tasks and pools."""
+    """Check Airflow's health.
+
+    Is the scheduler up or down, is anything broken, overloaded or stuck; failed runs of 24 h.
+    """
     now = datetime.now(timezone.utc)
     parts: dict[str, Part] = {}
 

@@ -166,7 +166,10 @@ async def find_failures(
     since: Annotated[str, Field(description="90m, 24h, 7d or an ISO 8601 time.")] = "24h",
     dag_pattern: Annotated[str | None, Field(description="Part of the Dag IDs.")] = None,
 ) -> Failures:
-    """Group the failures of all Dags by error, the biggest group first, and mark what is new."""
+    """Find what failed, crashed or broke across all Dags since yesterday or overnight.
+
+    Errors grouped, the most common first, new ones marked.
+    """
     now = datetime.now(timezone.utc)
     begin, before = window(since, now)
     unchecked: dict[str, str] = {}

@@ -49,7 +49,10 @@ async def list_import_errors(
     limit: Limit = 25,
     cursor: Cursor = None,
 ) -> ImportErrors:
-    """List Dag files that could not be imported: the error, then the traceback's end."""
+    """List import errors.
+
+    Dag files that are broken, do not parse or load, so that a Dag is missing or not showing up.
+    """
     rows, total, offset = await ImportErrors.fetch(
         airflow,
         "importErrors",

@@ -50,7 +50,7 @@ class Resolved(Report):
 async def resolve_url(
     airflow: Airflow, url: Annotated[str, Field(max_length=4000, description="Address of an Airflow page.")]
 ) -> Resolved:
-    """Turn a pasted address of this Airflow's UI into identifiers and the tool to call next."""
+    """Resolve a pasted link or URL of this Airflow's UI into identifiers and the tool to call next."""
     roots = airflow.site.page_roots
     try:
         page = read_url(url, roots)

@@ -418,7 +418,10 @@ async def diagnose_dag_run(
     dag_id: DagId,
     dag_run_id: Annotated[str, Field(description="Dag run ID or latest_failed.")] = "latest_failed",
 ) -> Diagnosis:
-    """Say why a Dag run failed: root causes with their exceptions, what changed, what is blocked."""
+    """Say why a Dag run failed.
+
+    The root cause with its exception, what went wrong or broke, what changed, what is blocked.
+    """
     run = await _find_run(airflow, dag_id, dag_run_id)
     dag_run_id = run["dag_run_id"]
     unchecked: dict[str, str] = {}

@@ -90,7 +90,11 @@ async def analyze_dag(
     dag_id: DagId,
     runs: Annotated[int, Field(ge=2, le=100, description="How many of the newest runs.")] = 30,
 ) -> DagAnalysis:
-    """Give a Dag's success rate, durations and trend, critical path, flaky tasks and delays, in seconds."""
+    """Analyze a Dag over time.
+
+    Success rate, is it slower, how long it takes, trend, bottleneck, flaky tasks and delays, in
+    seconds.
+    """
     await airflow.get(path("dags/{}", dag_id))
     query: Row = {"order_by": "-run_after", "limit": runs}
     found = (await airflow.get(path("dags/{}/dagRuns", dag_id), params=query)).json()["dag_runs"]

@@ -260,7 +260,10 @@ async def explain_waiting(
     dag_run_id: Annotated[str | None, Field(description="The oldest active run if left out.")] = None,
     task_id: Annotated[str | None, Field(description="A waiting one is chosen if left out.")] = None,
 ) -> Waiting:
-    """Say why a Dag, a run or a task does not run, with the evidence of each check."""
+    """Say why a Dag, run or task does not start or run.
+
+    Stuck, hanging, queued, scheduled, waiting, skipped or no runs.
+    """
     if task_id is not None and dag_run_id is None:
         raise InvalidArgument("task_id needs dag_run_id.", hint="Give dag_run_id too.")
     facts, others = await _collect(airflow, dag_id, dag_run_id, task_id)

@@ -71,7 +71,7 @@ async def set_dag_run_note(
     dag_run_id: RunId,
     note: Annotated[str, Field(max_length=1000, description="Note; empty to remove it.")],
 ) -> Run:
-    """Set a Dag run's note."""
+    """Set a Dag run's note: leave a comment on a run for others."""
     route = await _find_route(airflow, dag_id, dag_run_id)
     return Run(**show_run(airflow, (await airflow.patch(route, json={"note": note})).json()))
 
@@ -105,7 +105,7 @@ async def clear_dag_run(
     dag_run_id: RunId,
     only_failed: Annotated[bool, Field(description="Only failed task instances.")] = False,
 ) -> Run:
-    """Clear a Dag run's task instances, so that they run again."""
+    """Clear a Dag run: rerun, restart or retry the whole run, or only its failed tasks."""
     route = await _find_route(airflow, dag_id, dag_run_id)
     await airflow.post(f"{route}/clear", json={"dry_run": False, "only_failed": only_failed})
     return Run(**show_run(airflow, (await airflow.get(route)).json()))
@@ -130,7 +130,7 @@ async def preview_set_dag_run_state(airflow: Airflow, dag_id: str, dag_run_id: s
 
 @tool(access="destructive", preview=preview_set_dag_run_state)
 async def set_dag_run_state(airflow: Airflow, dag_id: DagId, dag_run_id: RunId, state: NewRunState) -> Run:
-    """Set a Dag run's state; success and failed stop its tasks."""
+    """Set a Dag run's state: mark a run as success or failed; both stop, kill, abort or cancel it."""
     route = await _find_route(airflow, dag_id, dag_run_id)
     try:
         run = (await airflow.patch(route, json={"state": state})).json()

@@ -74,7 +74,10 @@ async def list_dag_runs(
     limit: Limit = 25,
     cursor: Cursor = None,
 ) -> Runs:
-    """List Dag runs, newest first."""
+    """List Dag runs, newest first.
+
+    The history of a pipeline, which runs failed, are running or are queued, today or at night.
+    """
     params = {
         "state": state,
         "run_type": run_type,
@@ -106,7 +109,10 @@ async def list_dag_runs(
 
 @tool(access="read")
 async def get_dag_run(airflow: Airflow, dag_id: DagId, dag_run_id: ReadRunId = "latest") -> CountedRun:
-    """Get a Dag run with its task instances counted by state and the asset events that triggered it."""
+    """Get one Dag run.
+
+    Its status, is it done, how it was triggered, its task instances counted by state.
+    """
     run = await get_run(airflow, dag_id, dag_run_id)
     parts = Parts()
     events = None
@@ -164,5 +170,5 @@ async def _look_until_end(airflow: Airflow, client: Client, run: JSONObject, sec
 async def wait_for_dag_run(
     airflow: Airflow, client: Client, dag_id: DagId, dag_run_id: ReadRunId, timeout_seconds: Wait = 30
 ) -> WaitedRun:
-    """Wait for a Dag run to end; if it has not, call again."""
+    """Wait for a Dag run to end, watch until it is finished; if it has not, call again."""
     return await wait_for_end(airflow, client, await get_run(airflow, dag_id, dag_run_id), timeout_seconds)

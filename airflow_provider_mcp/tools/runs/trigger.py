@@ -95,7 +95,7 @@ async def trigger_dag(
     wait_seconds: Wait = 0,
     unpause: Annotated[bool, Field(description="Unpause the Dag if it is paused.")] = False,
 ) -> WaitedRun | JobStarted:
-    """Start a Dag run."""
+    """Start a Dag run: trigger, launch, execute or kick off a pipeline or job now, with conf or params."""
     body: JSONObject = {"logical_date": logical_date, "conf": conf or {}}
     if dag_run_id is not None:
         body["dag_run_id"] = _check_run_id(dag_id, dag_run_id)

@@ -177,7 +177,10 @@ async def clear_task_instances(
     include_downstream: Annotated[bool, Field(description="Downstream tasks too.")] = False,
     only_failed: Annotated[bool, Field(description="Only failed ones.")] = False,
 ) -> Changed:
-    """Clear task instances, so that they run again."""
+    """Clear task instances.
+
+    Rerun, retry or restart one failed task or step, with those after it if asked.
+    """
     rows = await _clear(
         airflow,
         dag_id,
@@ -286,7 +289,10 @@ async def set_task_instance_state(
     region_index: RegionIndex = None,
     iteration: Iteration = None,
 ) -> Changed:
-    """Set the state of task instances (all map indexes); failed tasks downstream are cleared."""
+    """Set the state of task instances.
+
+    Mark a task as success, failed or skipped; failed tasks downstream are cleared.
+    """
     await refuse_latest(airflow, dag_id, dag_run_id)
     changed: list[JSONObject] = []
     done: list[str] = []

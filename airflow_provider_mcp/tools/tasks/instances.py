@@ -107,7 +107,10 @@ async def list_task_instances(
     limit: Limit = 25,
     cursor: Cursor = None,
 ) -> TaskInstances:
-    """List task instances, latest start first (in no order on Airflow 2)."""
+    """List task instances, latest start first.
+
+    Which tasks failed, run or are stuck now, in a run or everywhere.
+    """
     run_id = await find_run_filter(airflow, dag_id, dag_run_id)
     params = {
         "task_id": task_id,
@@ -143,7 +146,10 @@ async def get_task_instance(
     iteration: Iteration = None,
     include: Annotated[list[Part], Field(description="What to show besides.")] = [],  # noqa: B006
 ) -> TaskInstance:
-    """Get a task instance; dependencies say what it waits for."""
+    """Get one task instance (step).
+
+    Status, tries, operator, duration, rendered templates, what it depends on.
+    """
     run_id = await find_run_id(airflow, dag_id, dag_run_id)
     region = await find_region(
         airflow,

@@ -283,7 +283,10 @@ async def get_task_logs(
     level: Annotated[Level | None, Field(description="This level and above.")] = None,
     cursor: Annotated[str | None, Field(description="next_cursor, for earlier lines.")] = None,
 ) -> Logs:
-    """Get the end of a task instance's log; next_cursor goes back to earlier lines."""
+    """Get the log output of a task.
+
+    What it printed, its stack trace; the end first, next_cursor for earlier lines.
+    """
     pattern = compile_pattern(grep) if grep else None
     before = decode_cursor(cursor).get("before")
     dag_run_id = await find_run_id(airflow, dag_id, dag_run_id)

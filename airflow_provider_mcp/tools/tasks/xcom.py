@@ -68,7 +68,7 @@ async def get_xcom(
     region_index: RegionIndex = None,
     iteration: Iteration = None,
 ) -> XCom:
-    """Get a value that a task instance pushed."""
+    """Get an XCom: the value, output or result that a task returned or pushed to the next."""
     run_id = await find_run_id(airflow, dag_id, dag_run_id)
     region = await find_region(
         airflow,
