@@ -48,6 +48,7 @@ FLOORS = (
         "tools.dags tools.diagnostics tools.diagnostics.comparison tools.diagnostics.exceptions "
         "tools.diagnostics.health tools.diagnostics.history tools.diagnostics.import_errors "
         "tools.diagnostics.reading tools.diagnostics.resolve tools.diagnostics.runs "
+        "tools.diagnostics.changes tools.diagnostics.waiting_facts "
         "tools.diagnostics.statistics tools.diagnostics.trends tools.diagnostics.ui_urls "
         "tools.diagnostics.waiting tools.diagnostics.waiting_rules tools.patterns tools.prompts "
         "tools.resources tools.runs tools.runs.changes tools.runs.conf tools.runs.reading "

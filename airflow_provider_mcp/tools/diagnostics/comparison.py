@@ -18,15 +18,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
-from airflow_provider_mcp.sdk import Airflow, NotFound, Unavailable, path, tool
+from airflow_provider_mcp.sdk import JSON, Airflow, NotFound, Unavailable, path, tool
+from airflow_provider_mcp.tools.diagnostics.changes import Row, find_last_success, shorten_conf, version_of
 from airflow_provider_mcp.tools.diagnostics.reading import (
     Report,
 )
-from airflow_provider_mcp.tools.diagnostics.runs import Row, _last_success, _short_conf, version_of
 from airflow_provider_mcp.tools.diagnostics.statistics import (
     changed_keys,
     compare_tasks,
@@ -41,8 +41,8 @@ COMPARED_PAGES = 3
 
 
 class RunComparison(Report):
-    runs: list[Any]
-    tasks: list[Any]
+    runs: list[JSON]
+    tasks: list[JSON]
 
 
 def _shown_run(airflow: Airflow, run: Row) -> Row:
@@ -70,7 +70,7 @@ async def compare_dag_runs(
     """
     run = (await airflow.get(path("dags/{}/dagRuns/{}", dag_id, dag_run_id))).json()
     if other_dag_run_id is None:
-        found = await _last_success(airflow, run)
+        found = await find_last_success(airflow, run)
         if isinstance(found, Unread):
             raise Unavailable(found.why, hint="Give other_dag_run_id.")
         if found is None:
@@ -101,7 +101,7 @@ async def compare_dag_runs(
         "dag_id": dag_id,
         "runs": [_shown_run(airflow, run), _shown_run(airflow, other)],
         "duration_ratio": ratio_of(run_times(run), run_times(other)),
-        "conf": _short_conf(airflow, changed_keys(run.get("conf"), other.get("conf"))) or None,
+        "conf": shorten_conf(airflow, changed_keys(run.get("conf"), other.get("conf"))) or None,
         "dag_version": None if None in versions else versions,
         "only_in_first": first[:50] or None,
         "only_in_second": second[:50] or None,

@@ -21,7 +21,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+
+from airflow_provider_mcp.sdk import JSON
 
 MESSAGE_CHARS = 400
 
@@ -148,7 +149,7 @@ _ENDINGS = (
 )
 
 
-def find_failure(entries: Sequence[Any]) -> Failure | None:
+def find_failure(entries: Sequence[JSON]) -> Failure | None:
     """Return what ended a try, from the lines of its log as the REST API lists them.
 
     :param entries: Each a text or a mapping with ``event`` and maybe ``level``, ``error_detail``. A line
@@ -168,12 +169,12 @@ def find_failure(entries: Sequence[Any]) -> Failure | None:
     return None
 
 
-def _event(entry: Any) -> str:
+def _event(entry: JSON) -> str:
     event = entry.get("event", "") if isinstance(entry, Mapping) else entry
     return event if isinstance(event, str) else ""
 
 
-def _structured(entries: Sequence[Any]) -> Failure | None:
+def _structured(entries: Sequence[JSON]) -> Failure | None:
     last = None
     for entry in reversed(entries):
         if not isinstance(entry, Mapping) or not isinstance(entry.get("error_detail"), list):
@@ -188,7 +189,7 @@ def _structured(entries: Sequence[Any]) -> Failure | None:
     return None if last is None else _of_stacks(last)
 
 
-def _of_stacks(stacks: Sequence[Mapping[str, Any]]) -> Failure:
+def _of_stacks(stacks: Sequence[Mapping[str, JSON]]) -> Failure:
     """Build from structured tracebacks, of which the first was raised last."""
     raised = stacks[0]
     frames = tuple(
@@ -205,7 +206,7 @@ def _of_stacks(stacks: Sequence[Mapping[str, Any]]) -> Failure:
     )
 
 
-def _written(entries: Sequence[Any]) -> Failure | None:
+def _written(entries: Sequence[JSON]) -> Failure | None:
     """Return the exception of the last record, of level error or unknown, that ends in a traceback."""
     found = None
     end = len(entries)

@@ -19,10 +19,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-from typing import Any, Literal
+from typing import Literal
 
 from airflow_provider_mcp.sdk import (
+    JSON,
     Airflow,
+    JSONObject,
     tool,
 )
 from airflow_provider_mcp.tools.diagnostics.reading import Report, cut, step, target
@@ -34,12 +36,12 @@ STUCK_SECONDS = 600
 
 NEARLY_FULL = 0.9
 
-Part = dict[str, Any]
+Part = JSONObject
 
 
 class SystemHealth(Report):
     status: Literal["healthy", "degraded", "unhealthy", "unknown"]
-    parts: dict[str, Any]
+    parts: JSONObject
 
 
 def components(health: Part) -> dict[str, Part]:
@@ -85,7 +87,7 @@ def whole(parts: dict[str, Part]) -> Literal["healthy", "degraded", "unhealthy",
     return "degraded" if "degraded" in said else "healthy"
 
 
-def _counted(count: int, **more: Any) -> Part:
+def _counted(count: int, **more: JSON) -> Part:
     return {"status": "degraded" if count else "healthy", "count": count, **more}
 
 
@@ -114,7 +116,7 @@ async def get_system_health(airflow: Airflow) -> SystemHealth:
     now = datetime.now(timezone.utc)
     parts: dict[str, Part] = {}
 
-    async def ask(name: str, route: str, **params: Any) -> Part | None:
+    async def ask(name: str, route: str, **params: JSON) -> Part | None:
         answer = await try_get(airflow, route, params)
         if isinstance(answer, Unread):
             parts[name] = {"status": "unknown", "why": cut(answer.why, 300)}

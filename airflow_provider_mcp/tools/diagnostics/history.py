@@ -21,11 +21,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
-from airflow_provider_mcp.sdk import Airflow, InvalidArgument, tool
+from airflow_provider_mcp.sdk import JSON, Airflow, InvalidArgument, JSONObject, tool
 from airflow_provider_mcp.tools.diagnostics.exceptions import Cluster, Occurrence, classify, cluster
 from airflow_provider_mcp.tools.diagnostics.reading import (
     LogBudget,
@@ -39,7 +39,7 @@ from airflow_provider_mcp.tools.diagnostics.reading import (
 )
 from airflow_provider_mcp.tools.shared.reads import PAGE, Unread, list_instances, try_get
 
-Row = dict[str, Any]
+Row = JSONObject
 
 FAILURE_PAGES = 5
 
@@ -62,8 +62,8 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 class Failures(Report):
     failed: int
-    clusters: list[Any]
-    next_steps: list[Any]
+    clusters: list[JSON]
+    next_steps: list[JSON]
 
 
 def window(since: str, now: datetime) -> tuple[datetime, datetime]:

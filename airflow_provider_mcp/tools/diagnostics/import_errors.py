@@ -18,13 +18,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from airflow_provider_mcp.sdk import (
     Airflow,
     Cursor,
+    JSONObject,
     Limit,
     Page,
     tool,
@@ -39,7 +40,7 @@ TRACE_CHARS = 3000
 class ImportErrors(Page):
     items_field: ClassVar[str] = "import_errors"
     identity: ClassVar[tuple[str, ...]] = ("import_error_id",)
-    import_errors: list[dict[str, Any]]
+    import_errors: list[JSONObject]
 
 
 @tool(access="read")

@@ -21,11 +21,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from pydantic import ConfigDict
 
-from airflow_provider_mcp.sdk import Airflow, Result, path
+from airflow_provider_mcp.sdk import JSON, Airflow, Result, path
 from airflow_provider_mcp.tools.diagnostics.exceptions import Failure, Occurrence, find_failure
 from airflow_provider_mcp.tools.shared.reads import Row, Unread, try_get
 from airflow_provider_mcp.tools.shared.regions import pick_region
@@ -71,7 +70,7 @@ async def read_failure(airflow: Airflow, row: Row, budget: LogBudget) -> Failure
     )
     index = row.get("map_index")
     query: Row = {"full_content": "true", "map_index": -1 if index is None else index, **pick_region(row)}
-    tail: list[Any] = []
+    tail: list[JSON] = []
     for _ in range(LOG_PAGES):
         if budget.calls <= 0:
             return Unread("the log is longer than what one call may read")
@@ -160,7 +159,7 @@ def target(row: Row | Occurrence) -> Row:
     return named
 
 
-def step(tool: str, why: str | None = None, **arguments: Any) -> Row:
+def step(tool: str, why: str | None = None, **arguments: JSON) -> Row:
     """Return a next step: a tool call and what it is for."""
     call: Row = {"tool": tool, "arguments": {k: v for k, v in arguments.items() if v is not None}}
     if why:

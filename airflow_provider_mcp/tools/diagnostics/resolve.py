@@ -19,11 +19,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
 from airflow_provider_mcp.sdk import (
+    JSON,
     Airflow,
     InvalidArgument,
     NotFound,
@@ -43,7 +44,7 @@ from airflow_provider_mcp.tools.diagnostics.ui_urls import (
 
 class Resolved(Report):
     kind: str
-    next_step: Any = None
+    next_step: JSON = None
 
 
 @tool(access="read")

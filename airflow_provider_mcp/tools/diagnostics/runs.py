@@ -14,19 +14,19 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""Tools that say why a run failed and how two runs differ."""
+"""Why a run failed: the tool that diagnoses a Dag run."""
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
-from airflow_provider_mcp.sdk import Airflow, NotFound, path, tool
+from airflow_provider_mcp.sdk import JSON, Airflow, NotFound, path, tool
+from airflow_provider_mcp.tools.diagnostics.changes import Row, find_changes, version_of
 from airflow_provider_mcp.tools.diagnostics.exceptions import Cluster, Occurrence, add_code, classify, cluster
 from airflow_provider_mcp.tools.diagnostics.reading import (
     LogBudget,
@@ -40,15 +40,10 @@ from airflow_provider_mcp.tools.diagnostics.reading import (
     target,
 )
 from airflow_provider_mcp.tools.diagnostics.statistics import (
-    changed_keys,
-    ratio_of,
     run_times,
-    task_times,
 )
 from airflow_provider_mcp.tools.shared.arguments import DagId
 from airflow_provider_mcp.tools.shared.reads import Unread, count_states, read_pages, try_get
-
-Row = dict[str, Any]
 
 MAX_CHARS = 8800
 """About 2,500 tokens."""
@@ -63,8 +58,6 @@ SHOWN_TASKS = 5
 
 SHOWN_ERRORS = 3
 
-DIFF_CHARS = 1500
-
 # The events that the scheduler writes into the audit log when it ends a task itself.
 _SCHEDULER_EVENTS = frozenset(
     {
@@ -78,8 +71,8 @@ _SCHEDULER_EVENTS = frozenset(
 
 class Diagnosis(Report):
     summary: str
-    failures: list[Any]
-    next_steps: list[Any]
+    failures: list[JSON]
+    next_steps: list[JSON]
 
 
 async def _find_run(airflow: Airflow, dag_id: str, dag_run_id: str) -> Row:
@@ -96,91 +89,6 @@ async def _find_run(airflow: Airflow, dag_id: str, dag_run_id: str) -> Row:
         )
     failed: Row = rows[0]
     return failed
-
-
-async def _last_success(airflow: Airflow, run: Row) -> Row | Unread | None:
-    """Return the last successful run before a run."""
-    query: Row = {"state": "success", "order_by": "-run_after", "limit": 2}
-    if run.get("logical_date"):
-        query["logical_date_lte"] = run["logical_date"]
-    elif run.get("run_after"):
-        query["run_after_lte"] = run["run_after"]
-    answer = await try_get(airflow, path("dags/{}/dagRuns", run["dag_id"]), query)
-    if isinstance(answer, Unread):
-        return answer
-    return next((row for row in answer["dag_runs"] if row["dag_run_id"] != run["dag_run_id"]), None)
-
-
-def version_of(run: Row) -> int | None:
-    """Return the number of the Dag version that a run used last; None where Airflow keeps none."""
-    numbers = [version.get("version_number") for version in run.get("dag_versions") or []]
-    return max((number for number in numbers if isinstance(number, int)), default=None)
-
-
-def _short_conf(airflow: Airflow, changed: Row) -> Row:
-    return {
-        cut(key, 60): [cut(json.dumps(airflow.redact(value, key), ensure_ascii=False), 120) for value in pair]
-        for key, pair in list(changed.items())[:10]
-    }
-
-
-async def _source_diff(airflow: Airflow, dag_id: str, old: int, new: int) -> str | Unread:
-    sources = []
-    for number in (old, new):
-        answer = await try_get(airflow, path("dagSources/{}", dag_id), {"version_number": number})
-        if isinstance(answer, Unread):
-            return answer
-        sources.append(str(answer.get("content") or "").splitlines())
-    lines = difflib.unified_diff(sources[0], sources[1], f"version {old}", f"version {new}", n=1, lineterm="")
-    return cut("\n".join(lines), DIFF_CHARS) or "The Dag's file is the same."
-
-
-async def _changed(airflow: Airflow, run: Row, tasks: Sequence[Row], unchecked: dict[str, str]) -> Row | None:
-    """Return what differs from the last success, in the parts that may explain a failure.
-
-    :param tasks: The first failure of each task.
-    """
-    before = await _last_success(airflow, run)
-    if isinstance(before, Unread):
-        unchecked["changed"] = before.why
-        return None
-    if before is None:
-        return {"last_success": None}
-    then = run_times(before)
-    changed: Row = {
-        "last_success": {
-            "dag_run_id": before["dag_run_id"],
-            "end_date": before.get("end_date"),
-            "duration": then.duration,
-        },
-        "duration_ratio": ratio_of(run_times(run), then),
-    }
-    conf = changed_keys(run.get("conf"), before.get("conf"))
-    if conf:
-        changed["conf"] = _short_conf(airflow, conf)
-    old, new = version_of(before), version_of(run)
-    if old is None or new is None:
-        unchecked["dag_version"] = "Airflow keeps no Dag version of these runs."
-    elif old == new:
-        changed["dag_version"] = f"the same ({new})"
-    else:
-        changed["dag_version"] = {"then": old, "now": new}
-        diff = await _source_diff(airflow, run["dag_id"], old, new)
-        if isinstance(diff, Unread):
-            unchecked["source_diff"] = diff.why
-        else:
-            changed["source_diff"] = diff
-    for failed in tasks:
-        route = path("dags/{}/dagRuns/{}/taskInstances", run["dag_id"], before["dag_run_id"])
-        answer = await try_get(airflow, route, {"task_id": failed["task_id"], "limit": 10})
-        if isinstance(answer, Unread) or not answer["task_instances"]:
-            continue
-        earlier = max((task_times(row) for row in answer["task_instances"]), key=lambda t: t.duration or 0.0)
-        changed.setdefault("tasks", {})[failed["task_id"]] = {
-            "tries": {"then": earlier.try_number, "now": failed.get("try_number")},
-            "seconds": {"then": earlier.duration, "now": task_times(failed).duration},
-        }
-    return changed
 
 
 async def _blocked(
@@ -450,7 +358,7 @@ async def diagnose_dag_run(
         for group in shown
     ]
     await _scheduler_says(airflow, run, failures, unchecked)
-    changed = await _changed(airflow, run, [group[0] for group in shown], unchecked)
+    changed = await find_changes(airflow, run, [group[0] for group in shown], unchecked)
     names = {group[0]["task_id"] for group in groups}
     blocked = await _blocked(airflow, run, rows, counts, names, unchecked)
     timeout = await _timeout(airflow, run) if run["state"] == "failed" and not failed else None

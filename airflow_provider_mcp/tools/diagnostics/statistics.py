@@ -22,7 +22,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any
+
+from airflow_provider_mcp.sdk import JSON, JSONObject
 
 FINISHED = frozenset({"success", "failed"})
 
@@ -84,7 +85,7 @@ def seconds(time: str | None) -> float | None:
     return (read if read.tzinfo else read.replace(tzinfo=timezone.utc)).timestamp()
 
 
-def run_times(row: Mapping[str, Any]) -> RunTimes:
+def run_times(row: Mapping[str, JSON]) -> RunTimes:
     """Return a Dag run of the REST API as times."""
     return RunTimes(
         str(row["dag_run_id"]),
@@ -96,7 +97,7 @@ def run_times(row: Mapping[str, Any]) -> RunTimes:
     )
 
 
-def task_times(row: Mapping[str, Any]) -> TaskTimes:
+def task_times(row: Mapping[str, JSON]) -> TaskTimes:
     """Return a task instance of the REST API as times."""
     return TaskTimes(
         str(row["dag_run_id"]),
@@ -118,7 +119,7 @@ def percentile(values: Iterable[float], share: float) -> float | None:
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
-def trend(durations: Sequence[float]) -> dict[str, Any] | None:
+def trend(durations: Sequence[float]) -> JSONObject | None:
     """Compare the median of the newer half with that of the older half.
 
     :param durations: Oldest first.
@@ -135,7 +136,7 @@ def trend(durations: Sequence[float]) -> dict[str, Any] | None:
     return {"is": word, "ratio": round(ratio, 2)}
 
 
-def summarise_runs(runs: Sequence[RunTimes]) -> dict[str, Any]:
+def summarise_runs(runs: Sequence[RunTimes]) -> JSONObject:
     """Return the figures of a Dag's runs, in seconds.
 
     :param runs: Newest first; runs that are not over count in no figure but their number.
@@ -221,7 +222,7 @@ def last_ending(instances: Iterable[TaskTimes]) -> dict[str, TaskTimes]:
 
 def summarise_tasks(
     instances: Sequence[TaskTimes], upstream: Mapping[str, Iterable[str]], shown: int = 5
-) -> dict[str, Any]:
+) -> JSONObject:
     """Return which tasks dominate, which are flaky, and how long tasks queue against how long they run."""
     tasks: dict[str, _Task] = {}
     by_run: dict[str, list[TaskTimes]] = {}
@@ -270,13 +271,13 @@ def summarise_tasks(
     }
 
 
-def compare_tasks(one: Sequence[TaskTimes], other: Sequence[TaskTimes]) -> list[dict[str, Any]]:
+def compare_tasks(one: Sequence[TaskTimes], other: Sequence[TaskTimes]) -> list[JSONObject]:
     """Return each task whose states, tries or duration differ between two runs, biggest slowdown first."""
     first, second = _by_task(one), _by_task(other)
     rows = []
     for name in first.keys() & second.keys():
         mine, theirs = first[name], second[name]
-        row: dict[str, Any] = {"task_id": name}
+        row: JSONObject = {"task_id": name}
         for part in ("states", "tries", "instances"):
             if mine[part] != theirs[part]:
                 row[part] = [mine[part], theirs[part]]
@@ -289,7 +290,7 @@ def compare_tasks(one: Sequence[TaskTimes], other: Sequence[TaskTimes]) -> list[
             row["seconds"] = [mine["seconds"], theirs["seconds"]]
             rows.append(row)
 
-    def weight(row: dict[str, Any]) -> tuple[bool, float, str]:
+    def weight(row: JSONObject) -> tuple[bool, float, str]:
         mine, theirs = (value or 0.0 for value in row["seconds"])
         return "states" not in row, -abs(mine - theirs), row["task_id"]
 
@@ -305,8 +306,8 @@ def ratio_of(mine: RunTimes, theirs: RunTimes) -> float | None:
     return _ratio(mine.duration, theirs.duration)
 
 
-def _by_task(instances: Sequence[TaskTimes]) -> dict[str, dict[str, Any]]:
-    tasks: dict[str, dict[str, Any]] = {}
+def _by_task(instances: Sequence[TaskTimes]) -> dict[str, JSONObject]:
+    tasks: dict[str, JSONObject] = {}
     for one in instances:
         task = tasks.setdefault(one.task_id, {"states": {}, "tries": 0, "instances": 0, "seconds": None})
         state = one.state or "no_status"
@@ -318,7 +319,7 @@ def _by_task(instances: Sequence[TaskTimes]) -> dict[str, dict[str, Any]]:
     return tasks
 
 
-def changed_keys(mine: Mapping[str, Any] | None, theirs: Mapping[str, Any] | None) -> dict[str, Any]:
+def changed_keys(mine: Mapping[str, JSON] | None, theirs: Mapping[str, JSON] | None) -> JSONObject:
     """Return what differs between two mappings, as ``{key: [mine, theirs]}``, None for what is not there."""
     first, second = mine or {}, theirs or {}
     return {

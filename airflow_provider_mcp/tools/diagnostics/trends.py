@@ -19,11 +19,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
-from airflow_provider_mcp.sdk import Airflow, path, tool
+from airflow_provider_mcp.sdk import JSON, Airflow, JSONObject, path, tool
 from airflow_provider_mcp.tools.diagnostics.history import Row
 from airflow_provider_mcp.tools.diagnostics.reading import (
     Report,
@@ -45,9 +45,9 @@ SIZINGS = 3
 
 
 class DagAnalysis(Report):
-    runs: dict[str, Any]
-    tasks: dict[str, Any]
-    next_steps: list[Any]
+    runs: JSONObject
+    tasks: JSONObject
+    next_steps: list[JSON]
 
 
 async def _instances(

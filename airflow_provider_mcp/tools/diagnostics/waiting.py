@@ -20,17 +20,27 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
-from airflow_provider_mcp.sdk import Airflow, InvalidArgument, NotFound, ToolError, path, tool
+from airflow_provider_mcp.sdk import (
+    JSON,
+    Airflow,
+    InvalidArgument,
+    JSONObject,
+    NotFound,
+    ToolError,
+    path,
+    tool,
+)
 from airflow_provider_mcp.tools.diagnostics.reading import Report, step, target
-from airflow_provider_mcp.tools.diagnostics.waiting_rules import NOT_STARTED, Facts, conclude, explain
+from airflow_provider_mcp.tools.diagnostics.waiting_facts import NOT_STARTED, Facts
+from airflow_provider_mcp.tools.diagnostics.waiting_rules import conclude, explain
 from airflow_provider_mcp.tools.shared.arguments import DagId
 from airflow_provider_mcp.tools.shared.reads import Unread, try_get
 
-Row = dict[str, Any]
+Row = JSONObject
 
 # The unfinished states, that which has most to say first.
 _WAITING = (
@@ -48,11 +58,11 @@ _WAITING = (
 
 class Waiting(Report):
     reason: str
-    checks: list[Any]
-    next_steps: list[Any]
+    checks: list[JSON]
+    next_steps: list[JSON]
 
 
-async def _total(airflow: Airflow, route: str, **params: Any) -> int | Unread:
+async def _total(airflow: Airflow, route: str, **params: JSON) -> int | Unread:
     answer = await try_get(airflow, route, {**params, "limit": 1})
     return answer if isinstance(answer, Unread) else int(answer["total_entries"])
 

@@ -19,19 +19,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any, Literal
 
+from airflow_provider_mcp.sdk import JSON, JSONObject
 from airflow_provider_mcp.tools.diagnostics.statistics import seconds
+from airflow_provider_mcp.tools.diagnostics.waiting_facts import NOT_STARTED, Check, Facts, Row
 from airflow_provider_mcp.tools.shared.reads import Unread
-
-Row = Mapping[str, Any]
-
-Verdict = Literal["blocks", "ok", "unknown"]
-
-NOT_STARTED = frozenset({None, "none", "scheduled"})
-"""States in which the scheduler has not yet handed the task to the executor."""
 
 # Dependencies of Airflow that have a rule of their own here, and one that only repeats the state.
 _POOL = "Pool Slots Available"
@@ -51,60 +44,6 @@ _ELSEWHERE = frozenset(
         "Task Instance State",
     }
 )
-
-
-@dataclass(frozen=True)
-class Check:
-    """What one rule found.
-
-    :param says: The finding in words; of ``unknown``, why it could not be checked.
-    """
-
-    name: str
-    verdict: Verdict
-    says: str
-    evidence: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What Airflow says about that which waits. A field that is None does not apply.
-
-    :param dag: The Dag's details; None if there is no such Dag.
-    :param import_errors: Files that could not be imported.
-    :param running: Running runs of the Dag: ``(total, some of them)``.
-    :param pool: The task's pool; None if there is no such pool.
-    :param holders: Task instances that hold slots of that pool.
-    :param active_tasks: How many tasks count against the Dag's ``max_active_tasks``.
-    :param executing: How many tasks the executor has, of all Dags.
-    :param schedulers: How many schedulers are alive.
-    """
-
-    now: float
-    dag_id: str
-    airflow_2: bool = False
-    dag: Row | None = None
-    import_errors: Sequence[Row] | Unread = ()
-    run: Row | None = None
-    running: tuple[int, Sequence[Row]] | Unread | None = None
-    instance: Row | None = None
-    task: Row | Unread | None = None
-    dependencies: Sequence[Row] | Unread | None = None
-    pool: Row | Unread | None = None
-    holders: Sequence[Row] | Unread = ()
-    active_tasks: int | Unread | None = None
-    health: Row | Unread | None = None
-    parallelism: int | Unread | None = None
-    executing: int | Unread | None = None
-    schedulers: int | Unread | None = None
-
-    @property
-    def state(self) -> str | None:
-        return self.instance.get("state") if self.instance is not None else None
-
-    @property
-    def not_started(self) -> bool:
-        return self.instance is not None and self.state in NOT_STARTED
 
 
 def explain(facts: Facts) -> list[Check]:
@@ -148,7 +87,7 @@ def last_line(trace: str | None) -> str:
     return next((line.strip() for line in reversed((trace or "").splitlines()) if line.strip()), "")
 
 
-def _shown_errors(errors: Sequence[Row]) -> list[dict[str, Any]]:
+def _shown_errors(errors: Sequence[Row]) -> list[JSONObject]:
     return [
         {"filename": row.get("filename"), "error": last_line(row.get("stack_trace"))[:300]}
         for row in errors[:5]
@@ -191,7 +130,7 @@ def _dag_is_there(facts: Facts) -> Check | None:
     return Check(name, "ok", "The Dag is there and its file was imported.")
 
 
-def _stem(filename: Any) -> str:
+def _stem(filename: JSON) -> str:
     return str(filename or "").replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".py")
 
 
@@ -329,7 +268,7 @@ def _pool(facts: Facts) -> Check | None:
         return Check(name, "blocks", f"There is no pool `{pool_name}`: its tasks are never started.")
     needed = int(facts.instance.get("pool_slots") or 1)
     slots, free = int(facts.pool["slots"]), int(facts.pool["open_slots"])
-    evidence: dict[str, Any] = {"pool": pool_name, "slots": slots, "open_slots": free, "needs": needed}
+    evidence: JSONObject = {"pool": pool_name, "slots": slots, "open_slots": free, "needs": needed}
     if slots < 0 or free >= needed:
         return Check(name, "ok", f"The pool `{pool_name}` has {_count(free)} free slot(s).", evidence)
     if isinstance(facts.holders, Unread):
@@ -374,7 +313,7 @@ def _retry(facts: Facts) -> Check | None:
     if facts.instance is None or facts.state != "up_for_retry":
         return None
     ended = seconds(facts.instance.get("end_date"))
-    evidence: dict[str, Any] = {
+    evidence: JSONObject = {
         "try_number": facts.instance.get("try_number"),
         "ended": facts.instance.get("end_date"),
     }
@@ -395,7 +334,7 @@ def _retry(facts: Facts) -> Check | None:
     return Check("retry", "ok", f"The next try is due since {evidence['next_try_after']}.", evidence)
 
 
-def _timedelta(value: Any) -> float | None:
+def _timedelta(value: JSON) -> float | None:
     if not isinstance(value, Mapping):
         return None
     return float(

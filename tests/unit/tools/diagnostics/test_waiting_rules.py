@@ -24,7 +24,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_mcp.tools.diagnostics.statistics import seconds
-from airflow_provider_mcp.tools.diagnostics.waiting_rules import RULES, Facts, conclude, explain, last_line
+from airflow_provider_mcp.tools.diagnostics.waiting_facts import Facts
+from airflow_provider_mcp.tools.diagnostics.waiting_rules import RULES, conclude, explain, last_line
 from airflow_provider_mcp.tools.shared.reads import Unread
 
 NOW = seconds("2026-11-24T12:00:00+00:00") or 0.0
