@@ -23,7 +23,7 @@ from datetime import datetime, timezone
 
 from airflow_provider_mcp.sdk import JSON, JSONObject
 from airflow_provider_mcp.tools.diagnostics.statistics import seconds
-from airflow_provider_mcp.tools.diagnostics.waiting_facts import NOT_STARTED, Check, Facts, Row
+from airflow_provider_mcp.tools.diagnostics.waiting_facts import NOT_STARTED, Check, Facts, Row, Verdict
 from airflow_provider_mcp.tools.shared.reads import Unread
 
 # Dependencies of Airflow that have a rule of their own here, and one that only repeats the state.
