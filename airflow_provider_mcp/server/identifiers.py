@@ -57,9 +57,10 @@ class Identifier:
         :param begun: Dags are looked for by a part of their name, since there may be many.
         """
         in_dag = "{}" in self.listing
-        route = path(self.listing, dag_id) if in_dag else self.listing
         query = dict(self.query) if in_dag else {**self.query, "dag_id_pattern": begun}
         try:
+            # What cannot be a Dag's name has no runs and no tasks, as one that is not there.
+            route = path(self.listing, dag_id) if in_dag else self.listing
             rows = (await airflow.get(route, params=query)).json()[self.key]
         except ToolError:
             return []

@@ -466,11 +466,11 @@ def test_resources_and_prompts_are_what_their_tools_are(
     assert world.airflow.calls == []
 
 
-def complete(world: World, name: str) -> list[str]:
+def complete(world: World, name: str, dag_id: str = "a") -> list[str]:
     asked = {
         "ref": {"type": "ref/resource", "uri": "airflow://dags/{dag_id}/runs/{dag_run_id}"},
         "argument": {"name": name, "value": ""},
-        "context": {"arguments": {"dag_id": "a"}},
+        "context": {"arguments": {"dag_id": dag_id}},
     }
     answer = world.ask("completion/complete", asked, ADA, False, 0)
     values: list[str] = answer["result"]["completion"]["values"]
@@ -489,6 +489,13 @@ def test_completions_are_what_their_tools_are(catalogue: Catalogue) -> None:
     world = World(catalogue, disabled_tools=frozenset({"list_dags", "list_dag_runs", "get_dag"}))
     world.airflow.on(**replies)
     assert [complete(world, name) for name in ("dag_id", "dag_run_id", "task_id")] == [[], [], []]
+    assert world.airflow.calls == []
+
+
+@pytest.mark.parametrize("dag_id", ["../connections", "a/b", ".."])
+def test_what_cannot_be_a_dags_name_has_nothing_to_complete(catalogue: Catalogue, dag_id: str) -> None:
+    world = World(catalogue)
+    assert [complete(world, name, dag_id) for name in ("dag_run_id", "task_id")] == [[], []]
     assert world.airflow.calls == []
 
 
