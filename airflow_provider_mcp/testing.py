@@ -45,6 +45,7 @@ from airflow_provider_mcp.sdk.airflow import INNER_HOST, Airflow, Caller, Site, 
 from airflow_provider_mcp.sdk.binding import bind_tool
 from airflow_provider_mcp.sdk.hookspecs import PROJECT, hookimpl
 from airflow_provider_mcp.sdk.injection import run_function
+from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
 from airflow_provider_mcp.sdk.masking import mask_by_name
 from airflow_provider_mcp.sdk.tool import Toolset
 from airflow_provider_mcp.server.build import build_server
@@ -108,7 +109,7 @@ class Recording:
     :param replies: Replies as for :meth:`reply`, by request.
     """
 
-    def __init__(self, replies: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, replies: Mapping[str, JSON] | None = None) -> None:
         self.calls: list[Call] = []
         self.unexpected: list[UnexpectedCall] = []
         self._replies: list[tuple[str, str, Mapping[str, str], int, Any]] = []
@@ -319,13 +320,13 @@ class ToolTester:
 
         return self._with_client(called)
 
-    def result(self, tool: str, /, **arguments: Any) -> dict[str, Any]:
+    def result(self, tool: str, /, **arguments: Any) -> JSONObject:
         """Call a tool, expect that it succeeds, and return the structured content."""
         answer = self.call(tool, **arguments)
         assert not answer.is_error, f"{tool} failed: {_text(answer)}"
         return dict(answer.structured_content or {})
 
-    def error(self, tool: str, /, **arguments: Any) -> dict[str, Any]:
+    def error(self, tool: str, /, **arguments: Any) -> JSONObject:
         """Call a tool, expect a tool error, and return ``{code, message, hint, retryable, ...}``.
 
         The preview and the token of a confirmation are in it too.

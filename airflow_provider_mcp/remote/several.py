@@ -34,6 +34,7 @@ from mcp.shared.exceptions import MCPError
 from airflow_provider_mcp.remote.gateway import Gateway, Handler
 from airflow_provider_mcp.remote.instance import Instance
 from airflow_provider_mcp.sdk.errors import InvalidArgument, ToolError, Unsupported
+from airflow_provider_mcp.sdk.json_types import JSONObject
 from airflow_provider_mcp.server.identifiers import MAX_COMPLETIONS
 from airflow_provider_mcp.server.jobs import UNKNOWN_TASK
 from airflow_provider_mcp.server.request import Context
@@ -82,7 +83,7 @@ def _find_instance(gateway: Gateway, name: object, place: str) -> Instance:
     return instance
 
 
-def _pop_instance(gateway: Gateway, arguments: dict[str, Any]) -> Instance:
+def _pop_instance(gateway: Gateway, arguments: JSONObject) -> Instance:
     return _find_instance(gateway, arguments.pop(INSTANCE, None), f"by the argument {INSTANCE}")
 
 
@@ -316,7 +317,7 @@ async def _list_prompts(gateway: Gateway, ctx: Context, _: object) -> types.List
 
 
 async def _get_prompt(gateway: Gateway, ctx: Context, params: types.GetPromptRequestParams) -> HandlerResult:
-    arguments: dict[str, Any] = dict(params.arguments or {})
+    arguments: JSONObject = dict(params.arguments or {})
     try:
         instance = _pop_instance(gateway, arguments)
     except ToolError as unnamed:

@@ -20,13 +20,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import pydantic
 
 from airflow_provider_mcp.sdk.coercion import parse_time
 from airflow_provider_mcp.sdk.errors import InvalidArgument
-from airflow_provider_mcp.sdk.json_types import JSONObject
+from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
 
 Time = Annotated[
     str,
@@ -53,7 +53,7 @@ class Arguments(pydantic.BaseModel):
 
 
 def check_arguments(
-    tool: str, model: type[pydantic.BaseModel], schema: Mapping[str, Any], arguments: Mapping[str, Any]
+    tool: str, model: type[pydantic.BaseModel], schema: Mapping[str, JSON], arguments: Mapping[str, JSON]
 ) -> JSONObject:
     """Return the arguments of a call by name, checked and converted.
 
@@ -66,7 +66,7 @@ def check_arguments(
     return {name: getattr(checked, name) for name in model.model_fields}
 
 
-def check_by_schema(tool: str, schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> JSONObject:
+def check_by_schema(tool: str, schema: Mapping[str, JSON], arguments: Mapping[str, JSON]) -> JSONObject:
     """Return the arguments of a tool that brings its own schema, if they fit it.
 
     :raises ToolError: ``invalid_argument`` that names each argument at fault.
@@ -80,7 +80,7 @@ def check_by_schema(tool: str, schema: Mapping[str, Any], arguments: Mapping[str
     return dict(arguments)
 
 
-def _refuse(tool: str, faults: Sequence[str], schema: Mapping[str, Any]) -> InvalidArgument:
+def _refuse(tool: str, faults: Sequence[str], schema: Mapping[str, JSON]) -> InvalidArgument:
     most = 10
     more = f"; and {len(faults) - most} more" if len(faults) > most else ""
     required = schema.get("required", ())
@@ -91,7 +91,7 @@ def _refuse(tool: str, faults: Sequence[str], schema: Mapping[str, Any]) -> Inva
     )
 
 
-def _describe_fault(error: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
+def _describe_fault(error: Mapping[str, JSON], schema: Mapping[str, JSON]) -> str:
     """Return the argument at fault and what is wrong with it, without its value: that may be a secret."""
     where = ".".join(str(part) for part in error["loc"]) or "arguments"
     kind = error["type"]

@@ -20,11 +20,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
+
+from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
 
 LogLevel = Literal["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"]
 
-Notify = Callable[[str, Mapping[str, Any]], Awaitable[None]]
+Notify = Callable[[str, Mapping[str, JSON]], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Form:
     """
 
     message: str
-    schema: Mapping[str, Any]
+    schema: Mapping[str, JSON]
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Client:
     :param takes_jobs: Whether a tool may return a :class:`~airflow_provider_mcp.jobs.JobStarted` to it.
     """
 
-    answers: Mapping[str, Any] = field(default_factory=dict)
+    answers: Mapping[str, JSON] = field(default_factory=dict)
     answerable: frozenset[type] = frozenset()
     takes_jobs: bool = False
     progress_token: str | int | None = None
@@ -92,7 +94,7 @@ class Client:
         report = {"progressToken": self.progress_token, "progress": done, "total": total, "message": message}
         await self.notify("notifications/progress", {k: v for k, v in report.items() if v is not None})
 
-    async def log(self, level: LogLevel, message: Any) -> None:
+    async def log(self, level: LogLevel, message: JSON) -> None:
         """Send a log message, if the client takes those of this level."""
         if self.notify is not None and level in self.log_levels:
             await self.notify("notifications/message", {"level": level, "data": message})
@@ -101,7 +103,7 @@ class Client:
         """Say whether the client declares that it answers questions of this kind."""
         return kind in self.answerable
 
-    def ask(self, **questions: Question) -> dict[str, Any]:
+    def ask(self, **questions: Question) -> JSONObject:
         """Return the answers to questions, by name.
 
         What has not been answered yet is sent to the client, and the whole call begins again when the

@@ -27,7 +27,6 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from typing import Any
 
 import pydantic
 
@@ -48,14 +47,14 @@ _JSON_TYPES: Mapping[type, str] = {
 }
 
 
-Schema = Mapping[str, Any]
+Schema = Mapping[str, JSON]
 
 
 class NotATime(ValueError):  # noqa: N818 - its text is what a model reads
     """A text stands where a time is wanted."""
 
 
-def coerce_arguments(schema: Schema, arguments: Mapping[str, Any]) -> JSONObject:
+def coerce_arguments(schema: Schema, arguments: Mapping[str, JSON]) -> JSONObject:
     """Return the arguments of a call as the tool's input schema means them.
 
     What does not fit stays as it is, for the check that names it.
@@ -90,7 +89,7 @@ def is_time(schema: Schema) -> bool:
     return schema.get("format") == "date-time"
 
 
-def _coerce_object(schema: Schema, value: Mapping[str, Any], root: Schema) -> JSONObject:
+def _coerce_object(schema: Schema, value: Mapping[str, JSON], root: Schema) -> JSONObject:
     properties = schema.get("properties", {})
     required = schema.get("required", ())
     coerced: JSONObject = {}
@@ -151,13 +150,13 @@ def _coerce_text(schema: Schema, text: str) -> JSON:
     return text
 
 
-def _resolve(schema: Schema, root: Schema) -> Mapping[str, Any]:
+def _resolve(schema: Schema, root: Schema) -> Mapping[str, JSON]:
     """Follow a reference into the definitions of a schema that a tool brings itself."""
     for _ in range(8):
         reference = schema.get("$ref")
         if not isinstance(reference, str) or not reference.startswith("#/"):
             break
-        found: Any = root
+        found: JSON = root
         for part in reference[2:].split("/"):
             found = found.get(part, {}) if isinstance(found, Mapping) else {}
         schema = found

@@ -20,6 +20,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
+from airflow_provider_mcp.sdk.json_types import JSONObject
+
 ErrorCode = Literal[
     "not_found",
     "invalid_argument",
@@ -58,10 +60,10 @@ class ToolError(Exception):
         if retryable is not None:
             self.retryable = retryable
         self.identifiers = identifiers
-        self.shown: dict[str, Any] = {}
+        self.shown: JSONObject = {}
         """What the result shows beside the error, such as the preview of an unconfirmed call."""
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> JSONObject:
         """Return ``{code, message, hint, retryable, ...identifiers}``."""
         return {
             "code": self.code,

@@ -27,6 +27,7 @@ from typing import Any
 from airflow_provider_mcp.sdk.airflow import Airflow, AirflowSync, Caller, serving
 from airflow_provider_mcp.sdk.arguments import Arguments
 from airflow_provider_mcp.sdk.client import Client
+from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
 
 INJECTED = (Airflow, AirflowSync, Caller, Client)
 """The types of parameters that the server fills in."""
@@ -38,7 +39,7 @@ def takes_arguments_whole(hint: object) -> bool:
 
 
 @functools.lru_cache(maxsize=512)
-def _parameters(function: Callable[..., object]) -> tuple[frozenset[str], Mapping[str, Any]]:
+def _parameters(function: Callable[..., object]) -> tuple[frozenset[str], Mapping[str, JSON]]:
     """Return the names of a function's parameters, and the types of those that the server fills in."""
     hints = typing.get_type_hints(function)
     filled = {
@@ -51,7 +52,7 @@ def _parameters(function: Callable[..., object]) -> tuple[frozenset[str], Mappin
 
 async def run_function(
     function: Callable[..., object],
-    arguments: Mapping[str, Any],
+    arguments: Mapping[str, JSON],
     airflow: Airflow,
     client: Client | None = None,
 ) -> Any:
@@ -62,7 +63,7 @@ async def run_function(
     import anyio.to_thread
 
     wanted, filled = _parameters(function)
-    values: dict[str, Any] = {name: value for name, value in arguments.items() if name in wanted}
+    values: JSONObject = {name: value for name, value in arguments.items() if name in wanted}
     for name, kind in filled.items():
         if kind is Airflow:
             values[name] = airflow

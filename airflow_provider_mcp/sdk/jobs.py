@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from airflow_provider_mcp.sdk.client import Question
+from airflow_provider_mcp.sdk.json_types import JSON
 
 Reference = Mapping[str, str | int | float | None]
 
@@ -82,4 +83,4 @@ class Job:
     required: bool = False
     poll_seconds: float = 5
     cancel_access: Literal["read", "write", "destructive"] | None = None
-    cancel_preview: Callable[..., Awaitable[Mapping[str, Any] | None]] | None = None
+    cancel_preview: Callable[..., Awaitable[Mapping[str, JSON] | None]] | None = None

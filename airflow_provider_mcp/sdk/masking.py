@@ -25,11 +25,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from typing import Any
 
+from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
 from airflow_provider_mcp.sdk.secret_forms import MASK, FormMasker
 
-Redact = Callable[[Any, str | None], Any]
+Redact = Callable[[JSON, str | None], JSON]
 """From a value and the name it is held under to the value as Airflow's masker leaves it."""
 
 MAX_DEPTH = 200
@@ -113,7 +113,7 @@ def is_sensitive_option(section: str, option: str) -> bool:
     return (section, option) in SENSITIVE_OPTIONS or _LIKE_SENSITIVE.search(option) is not None
 
 
-def mask_by_name(value: Any, name: str | None = None) -> Any:
+def mask_by_name(value: JSON, name: str | None = None) -> JSON:
     """Return JSON-ready data in which what a sensitive name holds is ``***``, as Airflow's masker does it."""
     if name is not None and any(word in name.strip().lower() for word in SENSITIVE_NAMES):
         return _hide(value)
@@ -124,7 +124,7 @@ def mask_by_name(value: Any, name: str | None = None) -> Any:
     return value
 
 
-def _hide(value: Any) -> Any:
+def _hide(value: JSON) -> JSON:
     """Hide text and numbers, but leave the shape."""
     if isinstance(value, dict):
         return {key: _hide(inner) for key, inner in value.items()}
@@ -153,7 +153,7 @@ class Masker:
         """How many values and parts of texts were masked."""
         return self._count + self._forms.count
 
-    def mask(self, value: Any, name: str | None = None) -> Any:
+    def mask(self, value: JSON, name: str | None = None) -> JSON:
         """Return the data with its secrets as ``***``.
 
         :param name: The name that the value is held under.
@@ -166,7 +166,7 @@ class Masker:
             self._names[name] = name not in _PLACES and self._redact(_PROBE, name) != _PROBE
         return self._names[name]
 
-    def _mask(self, value: Any, hidden: bool, depth: int) -> Any:
+    def _mask(self, value: JSON, hidden: bool, depth: int) -> JSON:
         if isinstance(value, str):
             return self._hide() if hidden else self._mask_text(value, depth)
         if value is None or isinstance(value, bool):
@@ -179,8 +179,8 @@ class Masker:
             return [self._mask(inner, hidden, depth + 1) for inner in value]
         return self._hide() if hidden else value
 
-    def _mask_object(self, value: dict[str, Any], hidden: bool, depth: int) -> dict[str, Any]:
-        masked: dict[str, Any] = {}
+    def _mask_object(self, value: JSONObject, hidden: bool, depth: int) -> JSONObject:
+        masked: JSONObject = {}
         # A variable or an option is its key beside its value.
         key = value.get("key")
         named = isinstance(key, str) and self.is_secret_name(key)
@@ -235,19 +235,19 @@ def _name_before(text: str, assignment: re.Match[str]) -> str | None:
     return backwards[0][::-1] if quote is None or text[begin - 1 : begin] == quote else None
 
 
-def _parse(text: str) -> Any:
+def _parse(text: str) -> JSON:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
 
 
-def mask_secrets(redact: Redact, value: Any, name: str | None = None) -> Any:
+def mask_secrets(redact: Redact, value: JSON, name: str | None = None) -> JSON:
     """Return JSON-ready data with its secrets masked, by ``redact`` and by their forms."""
     return Masker(redact).mask(value, name)
 
 
-def holds_mask(value: Any) -> bool:
+def holds_mask(value: JSON) -> bool:
     """Say whether a value that is to be stored holds the mask of a secret where the secret should be."""
     if isinstance(value, dict):
         return any(holds_mask(inner) for inner in value.values())

@@ -24,6 +24,7 @@ from typing import Any
 
 from airflow_provider_mcp.sdk.airflow import Airflow
 from airflow_provider_mcp.sdk.errors import NotFound, PermissionDenied, Unsupported
+from airflow_provider_mcp.sdk.json_types import JSON
 
 MAX_SUGGESTIONS = 3
 
@@ -55,7 +56,7 @@ async def search_close_names(
     field: str,
     *,
     pattern: str | None = None,
-    params: Mapping[str, Any] | None = None,
+    params: Mapping[str, JSON] | None = None,
     cutoff: float = LIKE_ENOUGH,
 ) -> list[str]:
     """Return the names in a list of the REST API that are nearly ``asked``.

@@ -22,13 +22,13 @@ import base64
 import json
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
 
 import pydantic
 
 from airflow_provider_mcp.sdk.airflow import Airflow
 from airflow_provider_mcp.sdk.errors import InvalidArgument
-from airflow_provider_mcp.sdk.json_types import JSONObject
+from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -89,7 +89,7 @@ class Page(Result):
         self._offset = offset
 
     @classmethod
-    def of(cls, rows: Sequence[Any], *, total: int, offset: int, **more: Any) -> Self:
+    def of(cls, rows: Sequence[JSON], *, total: int, offset: int, **more: JSON) -> Self:
         """Build the page of ``rows``, which begin at ``offset`` of ``total``."""
         page = cls(**{cls.items_field: rows, "total": total, **more})
         page.offset = offset
@@ -105,7 +105,7 @@ class Page(Result):
         route: str,
         rows_key: str | None = None,
         *,
-        params: Mapping[str, Any] | None = None,
+        params: Mapping[str, JSON] | None = None,
         limit: int,
         cursor: str | None,
         newest_first: bool = False,
@@ -158,7 +158,7 @@ class Page(Result):
             self.next_cursor = encode_cursor(**position if mark is None else {**position, "last": mark})
 
     @classmethod
-    def _mark(cls, row: Any) -> int | None:
+    def _mark(cls, row: JSON) -> int | None:
         """Return a number that tells a row from the others; None if it has no field of the identity."""
         fields = row if isinstance(row, Mapping) else getattr(row, "__dict__", {})
         if not any(name in fields for name in cls.identity):
@@ -206,7 +206,7 @@ async def _read_after(
     return await read(offset + grown, limit)
 
 
-def encode_cursor(**position: Any) -> str:
+def encode_cursor(**position: JSON) -> str:
     """Make an opaque cursor of a position."""
     text = json.dumps(position, separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")

@@ -24,11 +24,10 @@ stays what the function's types say.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
-from airflow_provider_mcp.sdk.json_types import JSONObject
+from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
 
-Schema = Mapping[str, Any]
+Schema = Mapping[str, JSON]
 
 _CURE = "some clients (Gemini, Vertex AI) refuse such a tool; give it one type, such as str or dict"
 

@@ -21,7 +21,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import httpx
 
@@ -36,6 +35,7 @@ from airflow_provider_mcp.sdk.errors import (
     Unavailable,
     Unsupported,
 )
+from airflow_provider_mcp.sdk.json_types import JSONObject
 
 _KINDS: Mapping[int, type[ToolError]] = {
     400: InvalidArgument,
@@ -69,7 +69,7 @@ def build_error(response: httpx.Response, root: str) -> ToolError:
     route = response.request.url.path.removeprefix(root).lstrip("/")
     kind = _KINDS.get(status, InternalError if status >= 500 or status < 400 else InvalidArgument)
     said = _detail(response)
-    identifiers: dict[str, Any] = {"status": status}
+    identifiers: JSONObject = {"status": status}
     hint = ""
     if kind is PermissionDenied:
         resource = _resource(route)

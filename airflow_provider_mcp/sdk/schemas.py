@@ -24,7 +24,7 @@ from typing import Any
 import pydantic
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 
-from airflow_provider_mcp.sdk.json_types import JSONObject
+from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
 from airflow_provider_mcp.sdk.plain_schemas import flatten_schema
 
 _IN_ALL = ("truncated", "hint")
@@ -82,7 +82,7 @@ def build_output_schema(tool: str, returned: Any) -> JSONObject:
     return schema
 
 
-def outline(output: Mapping[str, Any] | None, inputs: Mapping[str, Any]) -> JSONObject | None:
+def outline(output: Mapping[str, JSON] | None, inputs: Mapping[str, JSON]) -> JSONObject | None:
     """Return the part of an output schema that every request pays for: what each result surely has.
 
     Left out are the inside of each field, fields that may be missing, and fields that repeat an argument,

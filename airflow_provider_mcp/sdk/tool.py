@@ -31,7 +31,7 @@ from airflow_provider_mcp.sdk.coercion import coerce_arguments
 from airflow_provider_mcp.sdk.content import Content
 from airflow_provider_mcp.sdk.errors import InternalError
 from airflow_provider_mcp.sdk.jobs import Job, JobStarted
-from airflow_provider_mcp.sdk.json_types import JSONObject
+from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class ToolOptions:
     since: str | None
     until: str | None
     preview: Callable[..., object] | None
-    input_schema: Mapping[str, Any] | None
+    input_schema: Mapping[str, JSON] | None
     job: Job | None
 
 
@@ -74,7 +74,7 @@ def tool(
     since: str | None = None,
     until: str | None = None,
     preview: Callable[..., object] | None = None,
-    input_schema: Mapping[str, Any] | None = None,
+    input_schema: Mapping[str, JSON] | None = None,
     job: Job | None = None,
 ) -> Callable[[Function], Function]:
     """Mark a function as a tool and return it unchanged.
@@ -177,8 +177,8 @@ class Tool:
     preview: Callable[..., object] | None
     arguments: type[pydantic.BaseModel] | None
     """None for a tool that brings its own ``input_schema``."""
-    input_schema: Mapping[str, Any]
-    output_schema: Mapping[str, Any] | None
+    input_schema: Mapping[str, JSON]
+    output_schema: Mapping[str, JSON] | None
     """None for a tool that returns ``Content``."""
     job: Job | None
     keywords: tuple[str, ...] = ()
@@ -191,11 +191,11 @@ class Tool:
     result: pydantic.TypeAdapter[Any] | None = field(default=None, repr=False)
     """What checks that a result is what the tool promises to return; None for a tool without a schema."""
 
-    def coerce(self, arguments: Mapping[str, Any]) -> JSONObject:
+    def coerce(self, arguments: Mapping[str, JSON]) -> JSONObject:
         """Return the arguments of a call, still JSON, as the tool's schema means them."""
         return coerce_arguments(self.input_schema, arguments)
 
-    def check(self, arguments: Mapping[str, Any]) -> JSONObject:
+    def check(self, arguments: Mapping[str, JSON]) -> JSONObject:
         """Return the arguments by name, coerced, checked and converted.
 
         :raises ToolError: ``invalid_argument`` that names each argument at fault.

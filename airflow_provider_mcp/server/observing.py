@@ -32,8 +32,8 @@ import time
 from collections.abc import Awaitable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
+from airflow_provider_mcp.sdk.json_types import JSON
 from airflow_provider_mcp.sdk.tool import Tool, ToolCall
 from airflow_provider_mcp.server.plugins import HookCall, Plugins, isolated
 
@@ -132,7 +132,7 @@ class Observation:
     """Stays so if the client goes away."""
     identifiers: dict[str, str] = field(default_factory=dict)
 
-    def note(self, *sources: Mapping[str, Any] | None) -> None:
+    def note(self, *sources: Mapping[str, JSON] | None) -> None:
         """Keep the Dag and the run that arguments, a result or an error name; the last to name one wins."""
         for source in sources:
             for name in ("dag_id", "dag_run_id"):
@@ -143,7 +143,7 @@ class Observation:
 
 @contextmanager
 def observe(
-    watchers: Watchers, tool: Tool, user: str, client: str | None, arguments: Mapping[str, Any]
+    watchers: Watchers, tool: Tool, user: str, client: str | None, arguments: Mapping[str, JSON]
 ) -> Iterator[Observation]:
     """Tell the watchers of a call when it is over, however it ends."""
     began = time.monotonic()

@@ -29,6 +29,7 @@ import pydantic
 from anyio.lowlevel import RunVar
 
 from airflow_provider_mcp.sdk import JSONObject
+from airflow_provider_mcp.sdk.json_types import JSON
 from airflow_provider_mcp.sdk.pages import Page
 from airflow_provider_mcp.server.cutting import Cutter, compact
 
@@ -45,7 +46,7 @@ _LIMITER: RunVar[anyio.CapacityLimiter] = RunVar("airflow_provider_mcp.shaping")
 
 HINT = "Cut to fit max_result_chars; ask for less at once, or for one item alone."
 
-Data = pydantic.BaseModel | Mapping[str, Any]
+Data = pydantic.BaseModel | Mapping[str, JSON]
 """What a tool returns, a preview shows, or an error carries."""
 
 
@@ -111,7 +112,7 @@ def dump(result: Data) -> JSONObject:
         return {**mended, "truncated": True, "hint": f"What is nested deeper than {MAX_DEPTH} is left out."}
 
 
-_ANY: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(dict[str, Any])
+_ANY: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(JSONObject)
 
 
 def is_large(result: object) -> bool:

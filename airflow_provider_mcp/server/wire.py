@@ -42,7 +42,7 @@ def capability_needed(message: str, needed: types.ClientCapabilities) -> MCPErro
     return MCPError(types.MISSING_REQUIRED_CLIENT_CAPABILITY, message, data=dump(data))
 
 
-def dump(model: BaseModel) -> dict[str, Any]:
+def dump(model: BaseModel) -> JSONObject:
     """Return a model of the protocol as JSON."""
     return model.model_dump(mode="json", by_alias=True, exclude_none=True)
 
@@ -174,7 +174,7 @@ def requests_of(questions: Mapping[str, Question]) -> types.InputRequests:
     return requests
 
 
-def answers_of(responses: types.InputResponses | None) -> dict[str, Any]:
+def answers_of(responses: types.InputResponses | None) -> JSONObject:
     """Return a client's answers as plain data."""
     return {
         name: response.model_dump(mode="json", by_alias=True, exclude_none=True)

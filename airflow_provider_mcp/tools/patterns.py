@@ -28,9 +28,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
-from airflow_provider_mcp.sdk import InvalidArgument
+from airflow_provider_mcp.sdk import JSON, InvalidArgument
 
 # The one private name of Python that is used.
 try:
@@ -47,7 +46,7 @@ MAX_CACHED = 2000
 """Remembered states of a pattern: what bounds its memory."""
 
 _Matches = Callable[[str], bool]
-_CATEGORIES: dict[Any, _Matches] = {
+_CATEGORIES: dict[JSON, _Matches] = {
     sre.CATEGORY_DIGIT: str.isdigit,
     sre.CATEGORY_NOT_DIGIT: lambda char: not char.isdigit(),
     sre.CATEGORY_SPACE: str.isspace,
@@ -86,7 +85,7 @@ class _Step:
     """One step: go to each of ``to`` if the character (or, without one, the place) is right."""
 
     matches: _Matches | None = None
-    place: Any = None
+    place: JSON = None
     to: list[int] = field(default_factory=list)
 
 
@@ -164,7 +163,7 @@ def _kind(char: str) -> str:
     return "word" if char.isalnum() or char == "_" else "other"
 
 
-def _is_at(place: Any, before: str, after: str) -> bool:
+def _is_at(place: JSON, before: str, after: str) -> bool:
     if place in (sre.AT_BEGINNING, sre.AT_BEGINNING_STRING):
         return before == "start"
     if place in (sre.AT_END, sre.AT_END_STRING):
@@ -173,24 +172,24 @@ def _is_at(place: Any, before: str, after: str) -> bool:
     return at_boundary if place is sre.AT_BOUNDARY else not at_boundary
 
 
-def _build(parsed: Any, flags: int) -> Pattern:
+def _build(parsed: JSON, flags: int) -> Pattern:
     if flags & (re.ASCII | re.LOCALE | re.MULTILINE):
         raise _Unbounded("a flag other than i, s and x")
     steps: list[_Step] = []
 
-    def add(**what: Any) -> int:
+    def add(**what: JSON) -> int:
         if len(steps) >= MAX_STEPS:
             raise _Unbounded("too large a repetition")
         steps.append(_Step(**what))
         return len(steps) - 1
 
-    def sequence(items: Any, begin: int, flags: int) -> int:
+    def sequence(items: JSON, begin: int, flags: int) -> int:
         """Add the steps of a sequence after ``begin``; return where it ends."""
         for code, what in items:
             begin = one(code, what, begin, flags)
         return begin
 
-    def one(code: Any, what: Any, begin: int, flags: int) -> int:
+    def one(code: JSON, what: JSON, begin: int, flags: int) -> int:
         end = add()
         if code is sre.AT:
             steps[begin].to.append(add(place=what, to=[end]))
@@ -229,7 +228,7 @@ def _build(parsed: Any, flags: int) -> Pattern:
     return Pattern(steps, start, last)
 
 
-def _character(code: Any, what: Any, flags: int) -> _Matches:
+def _character(code: JSON, what: JSON, flags: int) -> _Matches:
     """Return the test of a single character that an item of a parsed pattern stands for."""
     if code is sre.ANY:
         return (lambda _: True) if flags & re.DOTALL else (lambda char: char != "\n")
@@ -260,7 +259,7 @@ def _negated(matches: _Matches) -> _Matches:
     return lambda char: not matches(char)
 
 
-def _one_of(items: Any) -> _Matches:
+def _one_of(items: JSON) -> _Matches:
     tests: list[_Matches] = []
     singles: set[str] = set()
     for code, what in items:

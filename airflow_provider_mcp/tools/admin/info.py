@@ -18,7 +18,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -42,7 +42,7 @@ class AirflowInfo(Result):
     """The parts that could not be read, and why."""
 
 
-async def _read(airflow: Airflow, part: Part) -> dict[str, Any]:
+async def _read(airflow: Airflow, part: Part) -> JSONObject:
     if part == "version":
         answer = (await airflow.get("version")).json()
         return {"version": answer["version"], "git_version": answer.get("git_version")}
@@ -68,7 +68,7 @@ async def get_airflow_info(
     Installed providers and packages, plugins and running scheduler, triggerer and worker jobs.
     """
     parts = Parts()
-    shown: dict[str, Any] = {}
+    shown: JSONObject = {}
     for part in dict.fromkeys(include):
         shown |= await parts.read(part, _read(airflow, part)) or {}
     parts.raise_if_none()

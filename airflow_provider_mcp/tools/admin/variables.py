@@ -19,7 +19,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, Field
 
@@ -150,7 +150,7 @@ async def _preview_set_variable(
 async def set_variable(
     airflow: Airflow,
     key: Key,
-    value: Annotated[Any, Field(description="Text, or JSON as text.", json_schema_extra={"type": "string"})],
+    value: Annotated[JSON, Field(description="Text, or JSON as text.", json_schema_extra={"type": "string"})],
     description: Annotated[str | None, Field(description="Description.")] = None,
 ) -> Stored:
     """Create a variable or change, update or overwrite its value."""

@@ -18,7 +18,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import anyio.to_thread
 from pydantic import Field, WithJsonSchema
@@ -45,7 +45,7 @@ class ApiAnswer(Result):
 
 
 async def _send(airflow: Airflow, call: Call) -> ApiAnswer:
-    options: dict[str, Any] = {} if call.body is None else {"json": call.body}
+    options: JSONObject = {} if call.body is None else {"json": call.body}
     response = await airflow.call_native(call.operation.method, call.route, params=call.query, **options)
     answer: JSON = None
     if response.content:

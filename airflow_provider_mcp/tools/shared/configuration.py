@@ -19,9 +19,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
-from airflow_provider_mcp.sdk import Airflow
+from airflow_provider_mcp.sdk import JSON, Airflow, JSONObject
 
 HIDDEN = "< hidden >"
 """What Airflow shows in place of a sensitive option."""
@@ -29,7 +28,7 @@ HIDDEN = "< hidden >"
 _SWITCH = re.compile(r"true|false|\d{1,2}", re.IGNORECASE)
 
 
-def mask_sections(airflow: Airflow, sections: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def mask_sections(airflow: Airflow, sections: list[JSONObject]) -> list[JSONObject]:
     """Return the sections of a REST answer about the configuration with their secrets masked."""
     return [
         {
@@ -43,7 +42,7 @@ def mask_sections(airflow: Airflow, sections: list[dict[str, Any]]) -> list[dict
     ]
 
 
-def _mask_option(airflow: Airflow, section: str, option: str, value: Any) -> Any:
+def _mask_option(airflow: Airflow, section: str, option: str, value: JSON) -> JSON:
     if airflow.site.hides_option(section, option):
         return HIDDEN
     # What is on or off, or a small number, is no secret, whatever it is called.
@@ -51,7 +50,7 @@ def _mask_option(airflow: Airflow, section: str, option: str, value: Any) -> Any
     return value if plain else airflow.redact(value, option)
 
 
-def list_options(airflow: Airflow, answer: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def list_options(airflow: Airflow, answer: JSONObject) -> dict[str, JSONObject]:
     """Return what a REST answer about the configuration says, by section and option, without secrets."""
     return {
         section["name"]: {row["key"]: row["value"] for row in section["options"]}

@@ -23,9 +23,8 @@ the text also fits that filter: what fits the filter alone is left out here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from airflow_provider_mcp.sdk import Airflow, JSONObject, Page, Unsupported, decode_cursor
+from airflow_provider_mcp.sdk import JSON, Airflow, JSONObject, Page, Unsupported, decode_cursor
 from airflow_provider_mcp.tools.shared.reads import PAGE, read_pages
 
 WILDCARDS = frozenset("%_|~\\")
@@ -42,7 +41,7 @@ async def fetch_matching(
     text: str | None,
     field: str,
     parameter: str | None,
-    params: Mapping[str, Any],
+    params: Mapping[str, JSON],
     limit: int,
     cursor: str | None,
     newest_first: bool = False,

@@ -18,13 +18,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from airflow_provider_mcp.sdk import Airflow, NotFound, near_miss, search_close_names
+from airflow_provider_mcp.sdk import JSON, Airflow, NotFound, near_miss, search_close_names
 
 
 async def miss_row(
-    airflow: Airflow, kind: str, asked: str, *, route: str, field: str, pattern: str, **identifiers: Any
+    airflow: Airflow, kind: str, asked: str, *, route: str, field: str, pattern: str, **identifiers: JSON
 ) -> NotFound:
     """Return the error for what is not in a list of the REST API.
 

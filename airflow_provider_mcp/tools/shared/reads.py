@@ -21,11 +21,12 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import get_args
 
 import anyio
 
 from airflow_provider_mcp.sdk import (
+    JSON,
     Airflow,
     InvalidArgument,
     JSONObject,
@@ -52,7 +53,7 @@ class Unread:
     why: str
 
 
-async def try_get(airflow: Airflow, route: str, params: Mapping[str, Any] | None = None) -> Any | Unread:
+async def try_get(airflow: Airflow, route: str, params: Mapping[str, JSON] | None = None) -> JSON | Unread:
     """GET; in place of an answer why there is none, where permission, version or a fault forbids it."""
     try:
         return (await airflow.get(route, params=params)).json()
@@ -70,18 +71,18 @@ async def find_row(airflow: Airflow, route: str) -> Row | None:
 
 
 async def read_pages(
-    airflow: Airflow, route: str, key: str, pages: int, **params: Any
+    airflow: Airflow, route: str, key: str, pages: int, **params: JSON
 ) -> tuple[list[Row], int]:
     """Read at most ``pages`` pages of a list: ``(rows, total)``."""
 
-    async def ask(offset: int) -> Any:
+    async def ask(offset: int) -> JSON:
         return (await airflow.get(route, params={**params, "limit": PAGE, "offset": offset})).json()
 
     return await _read_on(ask, key, pages)
 
 
 async def list_instances(
-    airflow: Airflow, pages: int, dag_ids: Sequence[str] | None = None, **filters: Any
+    airflow: Airflow, pages: int, dag_ids: Sequence[str] | None = None, **filters: JSON
 ) -> tuple[list[Row], int]:
     """Read at most ``pages`` pages of task instances across runs, of some Dags or all: ``(rows, total)``.
 
@@ -117,17 +118,17 @@ async def list_instances_of_runs(
     return wanted, total - (len(rows) - len(wanted))
 
 
-async def _post_list(airflow: Airflow, pages: int, **filters: Any) -> tuple[list[Row], int]:
+async def _post_list(airflow: Airflow, pages: int, **filters: JSON) -> tuple[list[Row], int]:
     body = {name: value for name, value in filters.items() if value is not None}
 
-    async def ask(offset: int) -> Any:
+    async def ask(offset: int) -> JSON:
         page = {**body, "page_limit": PAGE, "page_offset": offset}
         return (await airflow.post("dags/~/dagRuns/~/taskInstances/list", json=page)).json()
 
     return await _read_on(ask, "task_instances", pages)
 
 
-async def _read_on(ask: Callable[[int], Awaitable[Any]], key: str, pages: int) -> tuple[list[Row], int]:
+async def _read_on(ask: Callable[[int], Awaitable[JSON]], key: str, pages: int) -> tuple[list[Row], int]:
     rows: list[Row] = []
     total = 0
     for _ in range(pages):
@@ -152,7 +153,7 @@ class Parts:
         self._refused: ToolError | None = None
         self._read = 0
 
-    async def read(self, name: str, part: Awaitable[Any]) -> Any:
+    async def read(self, name: str, part: Awaitable[JSON]) -> JSON:
         """Await a part; return None, and remember why, if Airflow does not give it."""
         read = None
         with anyio.CancelScope(deadline=self._until) as limit:

@@ -18,11 +18,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from airflow_provider_mcp.sdk import (
+    JSON,
     Airflow,
     Conflict,
     InternalError,
@@ -102,7 +103,7 @@ async def _clear(
 ) -> list[JSONObject]:
     """Clear task instances, or say in a dry run which they would be; return them."""
     await refuse_latest(airflow, dag_id, dag_run_id)
-    chosen: list[Any] = list(task_ids)
+    chosen: list[JSON] = list(task_ids)
     if map_indexes:
         if (3,) <= read_release(airflow) < _CLEARS_INDEXES:
             raise Unsupported(

@@ -18,11 +18,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from airflow_provider_mcp.sdk import Airflow, Cursor, JSONObject, Limit, Page, Result, Time, path, tool
+from airflow_provider_mcp.sdk import JSON, Airflow, Cursor, JSONObject, Limit, Page, Result, Time, path, tool
 from airflow_provider_mcp.tools.shared.arguments import (
     AnyDagId,
     AnyRunId,
@@ -183,7 +183,7 @@ class _Instance:
         self._region = region
         self._one = f"{route}/{map_index}" if map_index >= 0 else route
 
-    async def read(self, part: Part) -> Any:
+    async def read(self, part: Part) -> JSON:
         if part == "rendered_fields":
             return self._airflow.redact(self._row.get("rendered_fields") or {})
         if part == "tries":

@@ -24,14 +24,16 @@ import re
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Iterable, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import anyio
 from pydantic import Field, PrivateAttr
 
 from airflow_provider_mcp.sdk import (
+    JSON,
     Airflow,
     Client,
+    JSONObject,
     NotFound,
     Page,
     Unavailable,
@@ -120,7 +122,7 @@ class Logs(Page):
         self.last_error = self._error if self._error and self._error_at < self.offset else None
 
 
-def _traceback(details: Any) -> str | None:
+def _traceback(details: JSON) -> str | None:
     """Render Airflow 3's structured error detail as the traceback it stands for."""
     if not details:
         return None
@@ -147,12 +149,12 @@ def _shortened(text: str, most: int) -> str:
     return f"{text[:begin]}… ({len(text) - most} characters left out) …{text[begin - most :]}"
 
 
-def _line(entry: Any) -> Line:
+def _line(entry: JSON) -> Line:
     if not isinstance(entry, dict):
         return {"event": _shortened(str(entry), MAX_EVENT_CHARS)}
     event = entry.get("event", "")
     error = _traceback(entry.get("error_detail"))
-    line: dict[str, Any] = {
+    line: JSONObject = {
         "time": _milliseconds(entry.get("timestamp")),
         "level": entry.get("level"),
         "logger": entry.get("logger"),
@@ -180,7 +182,7 @@ class _Window:
         self._error: deque[Line] = deque(maxlen=ERROR_LINES)
         self._in_error = False
 
-    def take(self, entries: Iterable[Any]) -> None:
+    def take(self, entries: Iterable[JSON]) -> None:
         """Look at the next lines of the log.
 
         :raises ToolError: ``unavailable`` if the search takes too long.
@@ -209,7 +211,7 @@ class _Window:
         if self._in_error:
             self._error.append(line)
 
-    def _wanted(self, entry: Any) -> bool:
+    def _wanted(self, entry: JSON) -> bool:
         held = entry if isinstance(entry, dict) else {"event": str(entry)}
         if self._level:
             # A line without a level goes on with the record before it, as a traceback does.
@@ -231,11 +233,11 @@ class _Window:
         return any(self._pattern.search(line[:MATCHED_CHARS]) for text in texts for line in lines_of(text))
 
 
-async def _pages(airflow: Airflow, route: str, where: dict[str, Any]) -> AsyncGenerator[list[Any], None]:
+async def _pages(airflow: Airflow, route: str, where: JSONObject) -> AsyncGenerator[list[JSON], None]:
     """Yield a log's lines from its beginning, a page at a time."""
     token: str | None = None
     for _ in range(MAX_LOG_PAGES):
-        query: dict[str, Any] = {"full_content": "true", **where}
+        query: JSONObject = {"full_content": "true", **where}
         if token:
             query["token"] = token
         answer = (await airflow.get(route, params=query)).json()
@@ -248,12 +250,12 @@ async def _pages(airflow: Airflow, route: str, where: dict[str, Any]) -> AsyncGe
         token = following
 
 
-async def _streamed(airflow: Airflow, route: str, where: dict[str, Any]) -> AsyncGenerator[list[Any], None]:
+async def _streamed(airflow: Airflow, route: str, where: JSONObject) -> AsyncGenerator[list[JSON], None]:
     """Yield the lines of a log that nothing is added to any more, as Airflow 3 sends them."""
-    query: dict[str, Any] = {"full_content": "true", **where}
+    query: JSONObject = {"full_content": "true", **where}
     headers = {"Accept": "application/x-ndjson"}
     async with airflow.stream("GET", route, params=query, headers=headers) as answer:
-        chunk: list[Any] = []
+        chunk: list[JSON] = []
         async for line in answer.aiter_lines():
             try:
                 chunk.append(json.loads(line))
