@@ -95,7 +95,7 @@ async def list_instances(
     rows: list[Row] = []
     total = 0
     for dag_id in dag_ids if dag_ids is not None else ["~"]:
-        route = path("dags/{}/dagRuns/~/taskInstances", dag_id)
+        route = path("dags/{}/dagRuns/{}/taskInstances", dag_id, "~")
         found, count = await read_pages(airflow, route, "task_instances", pages, **query)
         rows += found
         total += count
