@@ -289,7 +289,8 @@ class AirflowSite:
         """Fail if one of its processes has ended."""
         for name, process in self.processes.items():
             if process.poll() is not None:
-                raise AirflowError(f"`airflow {name}` has stopped:\n{self._read(name)[-6000:]}")
+                log = self._read(name)[-6000:]
+                raise AirflowError(f"`airflow {name}` has ended with {process.returncode}:\n{log}")
 
     def stop(self) -> None:
         for process in self.processes.values():
