@@ -266,16 +266,22 @@ def test_an_unserved_version_is_told_what_is_served(site: Site) -> None:
     assert answer["id"] == 7
 
 
-def test_the_version_before_streamable_http_is_not_served(site: Site) -> None:
+def test_the_version_that_older_clients_open_with_is_served(site: Site) -> None:
     old = "2024-11-05"
     params = {"protocolVersion": old, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
     answer = site.post({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params})
-    assert answer.json()["result"]["protocolVersion"] == "2025-11-25"
-    refused = site.post({"jsonrpc": "2.0", "id": 2, "method": "tools/list"}, MCP_Protocol_Version=old)
+    assert answer.json()["result"]["protocolVersion"] == old
+    listed = site.post({"jsonrpc": "2.0", "id": 2, "method": "tools/list"}, MCP_Protocol_Version=old)
+    assert "list_dags" in {tool["name"] for tool in listed.json()["result"]["tools"]}
+
+
+def test_a_version_that_there_never_was_is_refused(site: Site) -> None:
+    never = "2024-01-01"
+    refused = site.post({"jsonrpc": "2.0", "id": 2, "method": "tools/list"}, MCP_Protocol_Version=never)
     assert (refused.status_code, refused.json()["error"]["code"]) == (400, -32022)
     assert refused.json()["error"]["data"] == {
-        "requested": old,
-        "supported": ["2025-03-26", "2025-06-18", "2025-11-25", VERSION],
+        "requested": never,
+        "supported": ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", VERSION],
     }
 
 
