@@ -24,8 +24,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import airflow
 import pytest
 
+from airflow_provider_mcp.server.catalogue import load_catalogue
 from tests.documentation import ROOT, named_block
 from tests.live.site import LINE, Site
 
@@ -85,7 +87,12 @@ def test_the_probe_finds_what_the_readme_says(site: Site) -> None:
     for method in ("initialize", "tools/list"):
         assert found[f"HTTP status of {method} without a credential"] == "401"
     assert found["answers server/discover (2026-07-28)"] == "True"
-    assert found["of these, with a confirmation"] == found["tools marked destructive"] != "0"
+    tools = load_catalogue(airflow.__version__, found=[]).tools.values()
+    # Those that overwrite a value are marked, too, and ask where `[mcp] confirm` is `write`.
+    assert int(found["of these, with a confirmation"]) == sum(tool.access == "destructive" for tool in tools)
+    assert int(found["tools marked destructive"]) == sum(
+        tool.access == "destructive" or (tool.access == "write" and tool.replaces) for tool in tools
+    )
     assert found["tools with an output schema"] == found["tools"]
     assert int(found["characters of tools/list, by tool"]) < 750
     assert found["refuses an argument that there is not"] == "True"
