@@ -97,7 +97,7 @@ class Call:
     route: str
     """Below the API's root, for example ``dags/my_dag/dagRuns``."""
     params: Mapping[str, str]
-    body: Any
+    body: JSON
 
 
 class Recording:
@@ -116,7 +116,7 @@ class Recording:
         for request, answer in (replies or {}).items():
             self.reply(request, answer)
 
-    def reply(self, request: str, answer: Any = None, *, status: int = 200) -> None:
+    def reply(self, request: str, answer: JSON = None, *, status: int = 200) -> None:
         """Answer a request from now on.
 
         :param answer: JSON-ready data, a text, an ``httpx.Response``, or a function from the
@@ -167,7 +167,7 @@ class Recording:
             return httpx.Response(403, json={"detail": "not recorded"})
 
 
-def _body(request: httpx.Request) -> Any:
+def _body(request: httpx.Request) -> JSON:
     if not request.content:
         return None
     try:
@@ -176,7 +176,7 @@ def _body(request: httpx.Request) -> Any:
         return request.content
 
 
-def _response(status: int, answer: Any) -> httpx.Response:
+def _response(status: int, answer: JSON) -> httpx.Response:
     if isinstance(answer, httpx.Response):
         return answer
     if isinstance(answer, str):
@@ -225,7 +225,7 @@ def _page_url(
     return f"{PAGES}/" + "/".join(quote(part, safe="") for part in parts)
 
 
-def call_tool(function: Callable[..., Any], airflow: Airflow, **arguments: Any) -> Any:
+def call_tool(function: Callable[..., Any], airflow: Airflow, **arguments: JSON) -> Any:
     """Call a tool's function, be it ``async def`` or ``def``, with a client; return what it returns."""
 
     async def call() -> Any:
@@ -312,7 +312,7 @@ class ToolTester:
 
         return {tool.name: tool for tool in self._with_client(listed) if tool.name in self.own}
 
-    def call(self, tool: str, /, **arguments: Any) -> types.CallToolResult:
+    def call(self, tool: str, /, **arguments: JSON) -> types.CallToolResult:
         """Call a tool and return the result that a client gets, be it an error."""
 
         async def called(client: Client) -> types.CallToolResult:
@@ -320,13 +320,13 @@ class ToolTester:
 
         return self._with_client(called)
 
-    def result(self, tool: str, /, **arguments: Any) -> JSONObject:
+    def result(self, tool: str, /, **arguments: JSON) -> JSONObject:
         """Call a tool, expect that it succeeds, and return the structured content."""
         answer = self.call(tool, **arguments)
         assert not answer.is_error, f"{tool} failed: {_text(answer)}"
         return dict(answer.structured_content or {})
 
-    def error(self, tool: str, /, **arguments: Any) -> JSONObject:
+    def error(self, tool: str, /, **arguments: JSON) -> JSONObject:
         """Call a tool, expect a tool error, and return ``{code, message, hint, retryable, ...}``.
 
         The preview and the token of a confirmation are in it too.
@@ -387,7 +387,7 @@ def load_plugin(plugin: object, recording: Recording | None = None, **options: A
     return ToolTester(plugin, recording or Recording(), **options)
 
 
-def estimate_tokens(definition: Any) -> int:
+def estimate_tokens(definition: JSON) -> int:
     """Estimate what a tool's definition costs a model, in tokens of o200k, without a tokenizer.
 
     :param definition: JSON-ready data, as ``tools/list`` shows it.
