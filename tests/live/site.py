@@ -37,7 +37,7 @@ class Site(AirflowSite):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        # The tests send more as one user than one is allowed to; tests/unit/server/test_rates.py has the rates.
+        # The tests send more as one user than one may; tests/unit/server/test_rates.py has the rates.
         rates = {"AIRFLOW__MCP__CALLS_PER_MINUTE": "0", "AIRFLOW__MCP__WRITES_PER_MINUTE": "0"}
         self.env = rates | self.env
 
