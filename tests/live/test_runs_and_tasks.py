@@ -309,7 +309,8 @@ def test_pages_of_runs_while_runs_are_added(site: Site, runs: dict[str, str]) ->
                 add(f"new-{order_by}-{pages}-{place}", minutes + pages / 100 + turn / 10)
         assert len(seen) == len(set(seen))
         assert {f"page-{number}" for number in range(250)} <= set(seen)
-    assert ok(site, "list_dag_runs", dag_id="demo_many", state="success")["total"] == 1
+    succeeded = rest(site, "GET", "dags/demo_many/dagRuns?state=success&limit=1")["total_entries"]
+    assert ok(site, "list_dag_runs", dag_id="demo_many", state="success")["total"] == succeeded < 250
     every = ok(site, "list_dag_runs", limit=1)
     assert every["total"] == rest(site, "GET", "dags/~/dagRuns?limit=1")["total_entries"]
 

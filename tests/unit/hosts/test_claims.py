@@ -32,7 +32,10 @@ from sqlalchemy.schema import Table
 from airflow_provider_mcp.hosts import claims
 from airflow_provider_mcp.hosts.claims import DatabaseClaims
 
-LATER = time.time() + 600
+
+def later() -> float:
+    """Return a time that no test lives to see, counted from now: all tests together take long."""
+    return time.time() + 600
 
 
 @pytest.fixture(params=[claims.OWN_TABLE, claims.REVOKED_TABLE])
@@ -56,17 +59,19 @@ def refuse(*_: Any, **__: Any) -> None:
 def test_one_of_many_wins(engine: Any) -> None:
     replicas = [DatabaseClaims(lambda: engine) for _ in range(4)]
     with ThreadPoolExecutor(24) as pool:
-        won = list(pool.map(lambda number: anyio.run(replicas[number % 4].claim, "a" * 32, LATER), range(24)))
+        won = list(
+            pool.map(lambda number: anyio.run(replicas[number % 4].claim, "a" * 32, later()), range(24))
+        )
     assert won.count(True) == 1
-    assert anyio.run(replicas[0].claim, "b" * 32, LATER)
+    assert anyio.run(replicas[0].claim, "b" * 32, later())
 
 
 def test_what_came_of_it_is_known_to_all(engine: Any) -> None:
     first, second = DatabaseClaims(lambda: engine), DatabaseClaims(lambda: engine)
     assert anyio.run(second.recall, "a" * 32) is None
-    assert anyio.run(first.claim, "a" * 32, LATER)
+    assert anyio.run(first.claim, "a" * 32, later())
     assert anyio.run(second.recall, "a" * 32) == ""
-    anyio.run(first.keep, "a" * 32, "done: \u00e4", LATER)
+    anyio.run(first.keep, "a" * 32, "done: \u00e4", later())
     assert anyio.run(first.recall, "a" * 32) == "done: \u00e4"
     has_room = claims.REVOKED_TABLE not in inspect(engine).get_table_names()
     assert anyio.run(second.recall, "a" * 32) == ("done: \u00e4" if has_room else "")
@@ -79,7 +84,7 @@ def test_what_has_expired_is_deleted_and_nothing_else(
     monkeypatch.setattr(claims, "CLEAN_SECONDS", 0)
     store = DatabaseClaims(lambda: made)
     assert anyio.run(store.claim, "old", time.time() - 10)
-    assert anyio.run(store.claim, "new", LATER)
+    assert anyio.run(store.claim, "new", later())
     with made.begin() as connection:
         keys = [row[0] for row in connection.execute(text(f"SELECT claim_key FROM {claims.OWN_TABLE}"))]
     assert keys == ["new"]
@@ -91,6 +96,6 @@ def test_without_a_table_each_process_has_its_own(
     made = create_engine(f"sqlite:///{tmp_path / 'airflow.db'}")
     monkeypatch.setattr(Table, "create", refuse)
     store = DatabaseClaims(lambda: made)
-    assert anyio.run(store.claim, "a", LATER)
-    assert not anyio.run(store.claim, "a", LATER)
+    assert anyio.run(store.claim, "a", later())
+    assert not anyio.run(store.claim, "a", later())
     assert "a confirmation acts once in each process" in caplog.text

@@ -19,9 +19,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -40,6 +40,14 @@ from airflow_provider_mcp.hosts.airflow2.waiting import lock_one
 with lock_one(Path(sys.argv[1]), 2) as locked:
     print(locked, flush=True)
     time.sleep(60)
+"""
+
+PARENT = """
+import subprocess, time
+
+children = [subprocess.Popen(["sleep", "60"]) for _ in range(5)]
+print("started", flush=True)
+time.sleep(60)
 """
 
 
@@ -80,8 +88,11 @@ def test_a_folder_of_someone_else_is_not_used(tmp_path: Path) -> None:
 
 def test_half_of_the_workers_may_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting.tempfile, "gettempdir", lambda: str(tmp_path))
-    workers = [subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) for _ in range(5)]
-    monkeypatch.setattr(os, "getppid", os.getpid)
+    # A parent of its own: this process may have children by other tests.
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, start_new_session=True)
+    assert parent.stdout is not None
+    parent.stdout.readline()
+    monkeypatch.setattr(os, "getppid", lambda: parent.pid)
     try:
         environ = {"gunicorn.socket": None, "wsgi.multithread": False}
         with take_place(environ) as first, take_place(environ) as second, take_place(environ) as third:
@@ -90,10 +101,8 @@ def test_half_of_the_workers_may_wait(tmp_path: Path, monkeypatch: pytest.Monkey
         with take_place({"werkzeug.socket": None}) as free:
             assert free
     finally:
-        for worker in workers:
-            worker.kill()
-            worker.wait(10)
-    time.sleep(0)
+        os.killpg(parent.pid, signal.SIGKILL)
+        parent.wait(10)
 
 
 def test_threads_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
