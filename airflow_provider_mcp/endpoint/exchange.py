@@ -50,6 +50,7 @@ from airflow_provider_mcp.sdk.client import Client
 from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
 from airflow_provider_mcp.server.build import AirflowServer
 from airflow_provider_mcp.server.clients import describe_client
+from airflow_provider_mcp.server.foreign_text import Cleaner
 from airflow_provider_mcp.server.policy import Policy
 from airflow_provider_mcp.server.request import Identity
 
@@ -108,7 +109,8 @@ async def exchange(
     route = route_request(request, raw_headers, headers, server)
     if isinstance(route, InboundLadderRejection):
         return _reject(request, route)
-    stream = _Stream(emit if "text/event-stream" in headers.get("accept", "").lower() else None)
+    takes_stream = "text/event-stream" in headers.get("accept", "").lower()
+    stream = _Stream(emit if takes_stream else None, Cleaner(policy.untrusted_text))
     client = _describe_client(request, route, headers, stream)
     authenticated = server.open_request(identity, policy, client)
     modern = route.protocol_version in MODERN_PROTOCOL_VERSIONS
@@ -137,10 +139,18 @@ async def exchange(
             error = modern_error_data(failure)
     if error is not None:
         status = _choose_status(error, modern)
+        error = _clean_error(error, policy)
         reply = rpc_error(status, error.code, error.message, request_id=request.id, data=error.data)
     else:
         reply = json_reply(200, {"jsonrpc": "2.0", "id": request.id, "result": result})
     return await stream.end(reply)
+
+
+def _clean_error(error: types.ErrorData, policy: Policy) -> types.ErrorData:
+    """Return an error, whose message and data may quote what others wrote, as it may go out."""
+    cleaner = Cleaner(policy.untrusted_text)
+    data = cleaner.clean_error(error.data) if isinstance(error.data, dict) else error.data
+    return types.ErrorData(code=error.code, message=cleaner.clean_text(error.message), data=data)
 
 
 def _choose_status(error: types.ErrorData, modern: bool) -> int:
@@ -192,13 +202,16 @@ def _describe_client(
 class _Stream:
     """The answer to one request as server-sent events, once there is more to send than the answer."""
 
-    def __init__(self, emit: Emit | None) -> None:
+    def __init__(self, emit: Emit | None, cleaner: Cleaner) -> None:
         self.emit = emit
+        self._cleaner = cleaner
         self._begun = False
 
     async def notify(self, method: str, params: Mapping[str, Any]) -> None:
-        """Send a notification."""
-        await self._send(json_reply(200, {"jsonrpc": "2.0", "method": method, "params": params}).body)
+        """Send a notification, whose texts may be quoted from what others wrote."""
+        texts = {key: value for key, value in params.items() if key in {"message", "data"}}
+        cleaned = {**params, **self._cleaner.clean(texts)}
+        await self._send(json_reply(200, {"jsonrpc": "2.0", "method": method, "params": cleaned}).body)
 
     async def end(self, reply: Reply) -> Reply | None:
         """Return the answer, or send it as the last event if others went before."""

@@ -36,6 +36,7 @@ from airflow_provider_mcp.sdk.json_types import JSONObject
 from airflow_provider_mcp.server import calls, identifiers, prompts, resources
 from airflow_provider_mcp.server.catalogue import Catalogue
 from airflow_provider_mcp.server.claims import Claims, MemoryClaims
+from airflow_provider_mcp.server.failures import protocol_errors
 from airflow_provider_mcp.server.jobs import TASKS
 from airflow_provider_mcp.server.policy import Policy
 from airflow_provider_mcp.server.rates import Rates
@@ -142,6 +143,7 @@ def build_server(
         keys=[confirmations.derive_key("request state")], bind_principal=_identify_caller
     )
     server.middleware.append(RequestStateBoundary(sealed, default_audience=server.name))
+    server.middleware.append(count_request)
     server.middleware.append(add_toolsets)
     return server
 
@@ -153,6 +155,19 @@ def _identify_caller(ctx: Context) -> str:
 async def _accept_level(_: Context, __: types.SetLevelRequestParams) -> types.EmptyResult:
     """Accept a level of the 2025 protocols, which is for a session: without one, each is sent."""
     return types.EmptyResult()
+
+
+NOT_COUNTED = frozenset({"initialize", "server/discover", "ping", "logging/setLevel", "tools/call"})
+"""What costs nothing, and ``tools/call``, which counts by its tool's access and answers with a tool error."""
+
+
+async def count_request(ctx: Context, call_next: CallNext) -> HandlerResult:
+    """Count what is asked beside tools against the caller's rate: an SDK middleware."""
+    if ctx.method not in NOT_COUNTED:
+        request = Request.of(ctx)
+        with protocol_errors(ctx.method, "server"):
+            request.rates.count(request.caller.id, "read", request.policy)
+    return await call_next(ctx)
 
 
 async def add_toolsets(ctx: Context, call_next: CallNext) -> HandlerResult:

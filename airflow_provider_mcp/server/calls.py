@@ -51,16 +51,36 @@ SUGGESTION_SECONDS = 2
 _TOKEN_SCHEMA = {"type": "string", "description": "From the preview."}
 
 
-def describe_tool(tool: Tool, *, confirms: bool = False) -> types.Tool:
-    """Return the tool as ``tools/list`` shows it; ``confirms`` adds the confirmation's argument."""
+RESULT_SIZE_KEY = "anthropic/maxResultSizeChars"
+"""Where Claude Code reads how long a result may be, in characters: else it cuts at 25,000 tokens, which text
+in Chinese reaches earlier (https://code.claude.com/docs/en/mcp)."""
+
+SEARCH_KEY = "anthropic/searchHint"
+"""Where it reads by which words a tool is found that is not loaded yet."""
+
+
+def describe_tool(tool: Tool, *, confirms: bool = False, max_result_chars: int = 0) -> types.Tool:
+    """Return the tool as ``tools/list`` shows it.
+
+    :param confirms: Add the confirmation's argument.
+    :param max_result_chars: How long a result may be; 0 leaves that out.
+    """
     # That no argument is unknown goes for every tool: the refusal that names the argument says so.
     schema = {key: value for key, value in tool.input_schema.items() if key != "additionalProperties"}
     if confirms:
         schema["properties"] = {**schema.get("properties", {}), TOKEN_ARGUMENT: _TOKEN_SCHEMA}
+    description = tool.description
+    meta: JSONObject = {}
+    if tool.keywords:
+        words = ", ".join(tool.keywords)
+        description = f"{description}\nAlso: {words}."
+        meta[SEARCH_KEY] = f"{tool.title}: {words}"
+    if tool.open_world and max_result_chars:
+        meta[RESULT_SIZE_KEY] = max_result_chars
     return types.Tool(
         name=tool.name,
         title=tool.title,
-        description=tool.description,
+        description=description,
         input_schema=schema,
         output_schema=outline(tool.output_schema, tool.input_schema),
         annotations=types.ToolAnnotations(
@@ -70,16 +90,19 @@ def describe_tool(tool: Tool, *, confirms: bool = False) -> types.Tool:
             idempotent_hint=(tool.idempotent and tool.access != "read") or None,
             open_world_hint=tool.open_world,
         ),
+        _meta=meta or None,
     )
 
 
 async def list_tools(ctx: Context, _: types.PaginatedRequestParams | None) -> types.ListToolsResult:
     """Answer ``tools/list``."""
     request = Request.of(ctx)
-    confirms = request.policy.needs_confirmation
-    return types.ListToolsResult(
-        tools=[describe_tool(tool, confirms=confirms(tool.access)) for tool in await request.tools()]
-    )
+    confirms, longest = request.policy.needs_confirmation, request.policy.max_result_chars
+    listed = [
+        describe_tool(tool, confirms=confirms(tool.access), max_result_chars=longest)
+        for tool in await request.tools()
+    ]
+    return types.ListToolsResult(tools=listed)
 
 
 async def call_tool(

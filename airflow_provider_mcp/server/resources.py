@@ -74,7 +74,6 @@ async def read_resource(ctx: Context, params: types.ReadResourceRequestParams) -
         return await resource.read(airflow, **arguments)
 
     with protocol_errors(brief(uri), owner, uri=brief(uri)):
-        request.rates.count(request.caller.id, "read", request.policy)
         reading = run_owned(owner, read, {}, request.reads())
         content = await end_in_time(reading, f"the MCP resource {resource.uri} of {owner}")
         cleaner = Cleaner.for_owner(request.policy, owner)

@@ -409,6 +409,76 @@ def test_an_answer_repeats_no_more_than_it_must(
     assert b'"internal"' not in reply.body
 
 
+def test_errors_and_notifications_lose_what_nobody_sees(served: Server[Any]) -> None:
+    """A tag, a zero-width space and a token of GitHub's, in what the caller sent and in what a tool reports."""
+    hidden = "ab\u200bc\U000e0041" + " ghp_" + "a1B2" * 9
+
+    @tool(access="read")
+    async def report(client: Client) -> Said:
+        """Report what others wrote."""
+        await client.progress(1, 2, hidden)
+        await client.log("info", {"line": hidden})
+        return Said(said=None)
+
+    bound = bind_tool(report, toolset="t", owner="o")
+    other = build.build_server(Catalogue(tools={bound.name: bound}), Confirmations(SECRET))
+    meta = {"progressToken": "a\u200bb", "io.modelcontextprotocol/logLevel": "info"}
+    events = stream(other, "tools/call", STREAM, name="report", meta=meta)[1]
+    progress, logged = events[0]["params"], events[1]["params"]
+    assert progress["progressToken"] == "a\u200bb"
+    for text in (progress["message"], logged["data"]["line"]):
+        assert text.startswith("abc ")
+        assert "a1B2" not in text
+    error = ask(served, "prompts/get", name=hidden)[1]["error"]
+    assert "abc " in error["message"]
+    assert "a1B2" not in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("prompts/get", {"name": "daily_health_check"}),
+        ("prompts/list", {}),
+        ("tools/list", {}),
+        ("resources/read", {"uri": "test://static-text"}),
+        (
+            "completion/complete",
+            {
+                "ref": {"type": "ref/prompt", "name": "explain_dag_to_oncall"},
+                "argument": {"name": "dag_id", "value": "x"},
+            },
+        ),
+        ("tasks/get", {"taskId": "x"}),
+    ],
+)
+def test_all_that_costs_is_counted(catalogue: Catalogue, method: str, params: dict[str, Any]) -> None:
+    served = build.build_server(catalogue, Confirmations(SECRET))
+    by = sender(calls_per_minute=1)
+    assert ask(served, "ping", by=by)[0] in {200, 404}
+    first = ask(served, method, TASKS, by=by, **params)[1]
+    assert first.get("error", {}).get("data", {}).get("code") != "rate_limited"
+    error = ask(served, method, TASKS, by=by, **params)[1]["error"]
+    assert error["data"]["code"] == "rate_limited"
+    assert error["data"]["retry_after_seconds"] > 0
+    assert ask(served, method, TASKS, by=sender("2", calls_per_minute=1), **params)[1] == first
+
+
+def test_a_client_is_told_by_which_words_and_how_large(catalogue: Catalogue) -> None:
+    @tool(access="read", keywords=["postmortem", "incident"])
+    async def get_review() -> Said:
+        """Get the review."""
+        return Said(said=None)
+
+    bound = bind_tool(get_review, toolset="t", owner="o")
+    tools = {bound.name: bound, "get_task_logs": catalogue.tools["get_task_logs"]}
+    served = build.build_server(Catalogue(tools=tools), Confirmations(SECRET))
+    listed = ask(served, "tools/list", by=sender(max_result_chars=1234))[1]["result"]["tools"]
+    by_name = {each["name"]: each for each in listed}
+    assert by_name["get_review"]["description"] == "Get the review.\nAlso: postmortem, incident."
+    assert by_name["get_review"]["_meta"] == {"anthropic/searchHint": "Get review: postmortem, incident"}
+    assert by_name["get_task_logs"]["_meta"] == {"anthropic/maxResultSizeChars": 1234}
+
+
 def test_a_prompts_arguments(served: Server[Any]) -> None:
     listed = ask(served, "prompts/list")[1]["result"]["prompts"]
     arguments = {prompt["name"]: prompt.get("arguments", []) for prompt in listed}
