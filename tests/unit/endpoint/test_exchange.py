@@ -410,7 +410,7 @@ def test_an_answer_repeats_no_more_than_it_must(
 
 
 def test_errors_and_notifications_lose_what_nobody_sees(served: Server[Any]) -> None:
-    """A tag, a zero-width space and a token of GitHub's, in what the caller sent and in what a tool reports."""
+    """A tag, a zero-width space and a token of GitHub's, sent by the caller and reported by a tool."""
     hidden = "ab\u200bc\U000e0041" + " ghp_" + "a1B2" * 9
 
     @tool(access="read")
