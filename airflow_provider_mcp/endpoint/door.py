@@ -66,6 +66,13 @@ class HTTPRequest:
         """Return a header's value, the last one if it came more than once; None if it did not come."""
         return dict(self.headers).get(name)
 
+    def cookies(self, name: str) -> list[str]:
+        """Return the values of a cookie: there are several if it was set for several paths."""
+        pairs = [
+            pair.partition("=") for key, sent in self.headers if key == "cookie" for pair in sent.split(";")
+        ]
+        return [value.strip().strip('"') for key, _, value in pairs if key.strip() == name]
+
 
 @dataclass(frozen=True)
 class Reply:

@@ -80,13 +80,15 @@ FLOORS = (
     ),
     (
         "the seam to Airflow 2 and 3",
-        "hosts hosts.airflow2 hosts.airflow2.backends hosts.airflow2.calls hosts.airflow2.mount "
+        "hosts hosts.airflow2 hosts.airflow2.backends hosts.airflow2.browser hosts.airflow2.calls "
+        "hosts.airflow2.mount "
         "hosts.airflow2.rest hosts.airflow2.rest.admin hosts.airflow2.rest.assets "
         "hosts.airflow2.rest.filters hosts.airflow2.rest.logs hosts.airflow2.rest.requests "
         "hosts.airflow2.rest.routes hosts.airflow2.rest.rows hosts.airflow2.rest.runs "
         "hosts.airflow2.rest.serve hosts.airflow2.rest.task_instances hosts.airflow2.serving "
         "hosts.airflow2.waiting "
-        "hosts.airflow3 hosts.airflow3.calls hosts.airflow3.mount hosts.airflow3.serving "
+        "hosts.airflow3 hosts.airflow3.browser hosts.airflow3.calls hosts.airflow3.mount "
+        "hosts.airflow3.serving "
         "hosts.claims hosts.connections hosts.database hosts.once hosts.options hosts.page_urls "
         "hosts.service",
     ),

@@ -101,7 +101,10 @@ class Host(ServiceHost):
         if user is None:
             raise Unauthenticated(backends.explain("The credential was not accepted."))
         manager = get_auth_manager()
-        caller = Caller(str(manager.get_user_id()), str(manager.get_user_name()))
+        return self.act_as(user, Caller(str(manager.get_user_id()), str(manager.get_user_name())))
+
+    def act_as(self, user: Any, caller: Caller) -> Identity:
+        """Return a user, whom the auth manager knows as this caller, as the caller of this request."""
         inner = self._serving.inner
         transport = inner.open_transport(prepare_user(inner.app, user), self._script_name)
         return Identity(caller, lambda access: self.open_airflow(transport, inner.base_url, caller, access))

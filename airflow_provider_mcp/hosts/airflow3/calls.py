@@ -21,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -72,14 +72,15 @@ class InnerApp:
         # A middleware that stays may look for, or add, the header.
         self._vouched = None if self.app.user_middleware else _trusted_state()
 
-    def open_transport(self, user: Any, authorization: str) -> Transport:
+    def open_transport(self, user: Any, authorize: Callable[[], str]) -> Transport:
         """Return a transport for calls as one user.
 
-        :param user: Whom Airflow's auth manager found ``authorization`` to belong to, in this request.
+        :param user: Whom Airflow's auth manager has found to send the request that is served.
+        :param authorize: Returns an ``Authorization`` header of this user, for an Airflow that asks for one.
         """
         turns = self._turns(str(user.get_id() if hasattr(user, "get_id") else user))
         if self._vouched is None:
-            return Transport(self, turns, {"authorization": authorization}, {})
+            return Transport(self, turns, {"authorization": authorize()}, {})
         return Transport(self, turns, {}, {"user": user, **self._vouched})
 
     def _turns(self, user_id: str) -> Turns:

@@ -74,7 +74,7 @@ def app_with(*middleware: Any) -> Any:
 
 def get(app: Any, route: str) -> httpx.Response:
     async def run() -> httpx.Response:
-        transport = calls.InnerApp(app).open_transport("ada", "Bearer hers")
+        transport = calls.InnerApp(app).open_transport("ada", lambda: "Bearer hers")
         async with httpx.AsyncClient(transport=transport, base_url="http://in/api/v2/") as http:
             return await http.get(route)
 

@@ -57,7 +57,7 @@ class App:
 def client(app: Any) -> tuple[httpx.AsyncClient, anyio.Semaphore]:
     inner = calls.InnerApp(App(app))
     return httpx.AsyncClient(
-        transport=inner.open_transport("ada", "Bearer a"), base_url="http://in"
+        transport=inner.open_transport("ada", lambda: "Bearer a"), base_url="http://in"
     ), inner.limit
 
 
@@ -130,7 +130,8 @@ def test_blocked_calls_of_one_user_hold_up_nobody_else() -> None:
         inner = calls.InnerApp(App(app))
 
         def open_for(user: str) -> httpx.AsyncClient:
-            return httpx.AsyncClient(transport=inner.open_transport(user, "Bearer a"), base_url="http://in")
+            transport = inner.open_transport(user, lambda: "Bearer a")
+            return httpx.AsyncClient(transport=transport, base_url="http://in")
 
         async with anyio.create_task_group() as group:
             for _ in range(2 * calls.NESTED_CALLS):
