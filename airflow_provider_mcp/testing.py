@@ -22,10 +22,11 @@ A test suite takes the fixtures by ``pytest_plugins = ["airflow_provider_mcp.tes
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
@@ -49,7 +50,7 @@ from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
 from airflow_provider_mcp.sdk.masking import mask_by_name
 from airflow_provider_mcp.sdk.tool import Toolset
 from airflow_provider_mcp.server.build import build_server
-from airflow_provider_mcp.server.calls import describe_tool
+from airflow_provider_mcp.server.calls import LEFT_OUT_KEY, describe_tool
 from airflow_provider_mcp.server.catalogue import load_catalogue
 from airflow_provider_mcp.server.policy import Policy
 from airflow_provider_mcp.server.request import Identity
@@ -190,23 +191,39 @@ def open_airflow(
     *,
     version: str = AIRFLOW_VERSION,
     caller: Caller | None = None,
+    triggerable: Collection[str] = (),
 ) -> Airflow:
     """Return an ``Airflow`` client whose calls a recording, or a function of your own, answers.
 
     It refuses what the real one refuses, and raises ``ToolError`` as the real one does.
 
     :param access: A ``read`` client refuses to write, as the one that a tool with access ``read`` gets.
+    :param triggerable: The Dags of which the caller may start a run.
     """
-    return _open(Airflow, answer, access, version, caller or Caller("1", "ada"))
+    return _open(Airflow, answer, access, version, caller or Caller("1", "ada"), triggerable)
 
 
 def _open(
-    kind: type[Airflow], answer: Answer, access: Literal["read", "write"], version: str, caller: Caller
+    kind: type[Airflow],
+    answer: Answer,
+    access: Literal["read", "write"],
+    version: str,
+    caller: Caller,
+    triggerable: Collection[str],
 ) -> Airflow:
+    async def find_triggerable(dag_ids: Sequence[str]) -> frozenset[str]:
+        return frozenset(dag_ids) & frozenset(triggerable)
+
     return kind(
         transport=httpx.MockTransport(answer),
         base_url=f"http://{INNER_HOST}{ROOT}",
-        site=Site(version=version, page_roots=(PAGES,), page_url=_page_url, redact=mask_by_name),
+        site=Site(
+            version=version,
+            page_roots=(PAGES,),
+            page_url=_page_url,
+            redact=mask_by_name,
+            find_triggerable=find_triggerable,
+        ),
         caller=caller,
         access=access,
     )
@@ -288,6 +305,7 @@ class ToolTester:
     :param plugin: A module with hooks, a list of functions marked with ``@tool``, or the name of an
         installed entry point.
     :param recording: What Airflow answers.
+    :param triggerable: The Dags of which the caller may start a run.
     """
 
     plugin: object
@@ -295,6 +313,7 @@ class ToolTester:
     policy: Policy = field(default_factory=Policy)
     airflow_version: str = AIRFLOW_VERSION
     caller: Caller = field(default_factory=lambda: Caller("1", "ada"))
+    triggerable: Collection[str] = ()
 
     def __post_init__(self) -> None:
         entry = _find(self.plugin)
@@ -302,15 +321,38 @@ class ToolTester:
         problems = [problem.message for problem in self.catalogue.problems]
         assert not problems, f"the plugin {entry.name} is not taken as it is: {'; '.join(problems)}"
         self.own = {name for name, tool in self.catalogue.tools.items() if tool.owner == entry.name}
+        self._prefixes = tuple(
+            toolset.prefix for toolset in self.catalogue.dynamic.values() if toolset.owner == entry.name
+        )
         self._server = build_server(self.catalogue, Confirmations(b"airflow_provider_mcp.testing"))
 
     def list_tools(self) -> dict[str, types.Tool]:
-        """Return the plugin's own tools as a client sees them, by name."""
+        """Return the plugin's own tools as a client sees them, by name: those of the caller, too."""
+        return {
+            tool.name: tool
+            for tool in self._list().tools
+            if tool.name in self.own or tool.name.startswith(self._prefixes)
+        }
 
-        async def listed(client: Client) -> list[types.Tool]:
-            return (await client.list_tools()).tools
+    def left_out(self) -> list[str]:
+        """Return what could not be offered to the caller, and why: a sentence each."""
+        return list((self._list().meta or {}).get(LEFT_OUT_KEY, []))
 
-        return {tool.name: tool for tool in self._with_client(listed) if tool.name in self.own}
+    def for_caller(
+        self, caller: Caller, *, policy: Policy | None = None, triggerable: Collection[str] | None = None
+    ) -> ToolTester:
+        """Return a tester that asks the same server as somebody else, or under another policy."""
+        other = copy.copy(self)
+        other.caller = caller
+        other.policy = self.policy if policy is None else policy
+        other.triggerable = self.triggerable if triggerable is None else triggerable
+        return other
+
+    def _list(self) -> types.ListToolsResult:
+        async def listed(client: Client) -> types.ListToolsResult:
+            return await client.list_tools()
+
+        return self._with_client(listed)
 
     def call(self, tool: str, /, **arguments: JSON) -> types.CallToolResult:
         """Call a tool and return the result that a client gets, be it an error."""
@@ -346,7 +388,9 @@ class ToolTester:
 
         identity = Identity(
             self.caller,
-            lambda access: _open(_AskingAirflow, answer_rest, access, self.airflow_version, self.caller),
+            lambda access: _open(
+                _AskingAirflow, answer_rest, access, self.airflow_version, self.caller, self.triggerable
+            ),
         )
 
         async def answer(request: httpx2.Request) -> httpx2.Response:

@@ -50,7 +50,7 @@ from airflow_provider_mcp.sdk.pages import (
 from airflow_provider_mcp.sdk.prompts import Prompt
 from airflow_provider_mcp.sdk.resources import Resource
 from airflow_provider_mcp.sdk.secret_forms import MASK
-from airflow_provider_mcp.sdk.tool import Tool, ToolCall, Toolset, tool
+from airflow_provider_mcp.sdk.tool import DynamicTools, Tool, ToolCall, Toolset, tool
 
 __all__ = [
     "JSON",
@@ -64,6 +64,7 @@ __all__ = [
     "Conflict",
     "Content",
     "Cursor",
+    "DynamicTools",
     "Embedded",
     "Form",
     "Image",

@@ -18,7 +18,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -46,6 +46,11 @@ class Caller:
     name: str
 
 
+async def _find_none(_: Sequence[str]) -> frozenset[str]:
+    """Find no Dag, where nobody knows."""
+    return frozenset()
+
+
 @dataclass(frozen=True)
 class Site:
     """What a tool may know about the Airflow it runs in.
@@ -59,6 +64,9 @@ class Site:
         that is configured, and the one by which this caller reached Airflow.
     :param policy_conn_ids: The connections that narrow what tools may do, which no tool may change.
     :param place_to_wait: Holds a place for a call that waits, and gives False if there is none left.
+    :param find_triggerable: From IDs of Dags to those of which the caller may start a run.
+    :param dag_tool_tag: The tag of Dags that are offered as tools, empty for none; ``max_dag_tools`` is how
+        many are offered at most.
     """
 
     version: str
@@ -68,6 +76,9 @@ class Site:
     page_roots: tuple[str, ...] = ()
     policy_conn_ids: frozenset[str] = frozenset()
     place_to_wait: Callable[[], AbstractContextManager[bool]] = lambda: nullcontext(True)
+    find_triggerable: Callable[[Sequence[str]], Awaitable[frozenset[str]]] = _find_none
+    dag_tool_tag: str = ""
+    max_dag_tools: int = 50
 
 
 Exchange = Generator[httpx.Request, httpx.Response, httpx.Response]
@@ -167,6 +178,14 @@ class Airflow(_RestClient, httpx.AsyncClient):
             access=self.access,
             headers=self.headers,
         )
+
+    async def find_triggerable(self, dag_ids: Sequence[str]) -> frozenset[str]:
+        """Return those of some Dags of which the caller may start a run, as Airflow's auth manager says.
+
+        For a list alone: Airflow still decides about each run that is started. ``airflow-mcp serve`` cannot
+        know, and finds none.
+        """
+        return await self.site.find_triggerable(dag_ids)
 
     def for_thread(self) -> AirflowSync:
         """Return the same client for a function that runs in a worker thread."""

@@ -20,13 +20,16 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import pydantic
 
 from airflow_provider_mcp.sdk.coercion import parse_time
 from airflow_provider_mcp.sdk.errors import InvalidArgument
 from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
 
 Time = Annotated[
     str,
@@ -75,9 +78,25 @@ def check_by_schema(tool: str, schema: Mapping[str, JSON], arguments: Mapping[st
 
     errors = sorted(Draft202012Validator(schema).iter_errors(dict(arguments)), key=lambda e: e.json_path)
     if errors:
-        faults = [f"{error.json_path.removeprefix('$.')}: {error.message}" for error in errors]
+        faults = list(dict.fromkeys(fault for error in errors for fault in _describe_error(error)))
         raise _refuse(tool, faults, schema)
     return dict(arguments)
+
+
+def _describe_error(error: ValidationError) -> list[str]:
+    """Return the arguments at fault by JSON schema, as those of other tools are described."""
+    where = [str(part) for part in error.absolute_path]
+    schema: JSON = error.schema
+    instance: JSON = error.instance
+    if error.validator == "required":
+        missing = [name for name in schema["required"] if name not in instance]
+        return [f"{'.'.join([*where, name])}: is required" for name in missing]
+    closed = error.validator == "additionalProperties" and schema["additionalProperties"] is False
+    if closed and "patternProperties" not in schema:
+        known = schema.get("properties", {})
+        unknown = [name for name in instance if name not in known]
+        return [_describe_unknown(".".join([*where, name]), name, known) for name in unknown]
+    return [f"{'.'.join(where) or 'arguments'}: {error.message}"]
 
 
 def _refuse(tool: str, faults: Sequence[str], schema: Mapping[str, JSON]) -> InvalidArgument:
@@ -98,14 +117,18 @@ def _describe_fault(error: Mapping[str, JSON], schema: Mapping[str, JSON]) -> st
     if kind == "missing" or (error["input"] is None and len(error["loc"]) == 1):
         return f"{where}: is required"
     if kind == "extra_forbidden":
-        nearest = _find_nearest(where, schema.get("properties", {}))
-        return f"{where}: is not an argument of this tool" + (f"; did you mean {nearest}?" if nearest else "")
+        return _describe_unknown(where, where, schema.get("properties", {}))
     if kind in {"literal_error", "enum"}:
         expected = error["ctx"]["expected"]
         choices = [choice.strip("' ") for choice in expected.replace(" or ", ", ").split(",")]
         nearest = _find_nearest(str(error["input"]), choices)
         return f"{where}: must be {expected}" + (f"; did you mean {nearest}?" if nearest else "")
     return f"{where}: {error['msg'].removeprefix('Input ').removeprefix('Value error, ')}"
+
+
+def _describe_unknown(where: str, name: str, known: Iterable[str]) -> str:
+    nearest = _find_nearest(name, known)
+    return f"{where}: is not an argument of this tool" + (f"; did you mean {nearest}?" if nearest else "")
 
 
 def _find_nearest(name: str, names: Iterable[str]) -> str | None:

@@ -46,18 +46,19 @@ RESERVED = frozenset(["confirmation_token"])
 """Arguments that the server adds to a tool by itself."""
 
 
-def bind_tool(function: Callable[..., object], *, toolset: str, owner: str) -> Tool:
+def bind_tool(function: Callable[..., object], *, toolset: str, owner: str, dynamic: bool = False) -> Tool:
     """Read a function marked by ``@tool`` and return the tool it is.
 
+    :param dynamic: Whether it is made for one caller.
     :raises TypeError: It, or its preview, is not what a tool can be.
     """
     options: ToolOptions | None = getattr(function, OPTIONS, None)
     if options is None:
         raise TypeError(f"{function!r} is not marked with @tool")
-    name = function.__name__
+    name = options.name or function.__name__
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
         raise TypeError(f"{name!r} cannot be the name of a tool: letters, digits, _ and -, at most 64")
-    description = inspect.cleandoc(function.__doc__ or "")
+    description = inspect.cleandoc(options.description or function.__doc__ or "")
     if not description:
         raise TypeError(f"the tool {name} has no docstring: write one, it is the tool's description")
     hints = _read_hints(function, f"the tool {name}")
@@ -92,6 +93,7 @@ def bind_tool(function: Callable[..., object], *, toolset: str, owner: str) -> T
         keywords=options.keywords,
         replaces=options.replaces or options.access == "destructive",
         open_world=options.open_world,
+        dynamic=dynamic,
         warnings=tuple(f"the tool {name}: {fault}" for fault in find_untyped(input_schema)),
         result=None if returned is None else pydantic.TypeAdapter(returned),
     )

@@ -25,10 +25,10 @@ import pluggy
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
-    from airflow_provider_mcp.sdk.airflow import Caller
+    from airflow_provider_mcp.sdk.airflow import Airflow, Caller
     from airflow_provider_mcp.sdk.prompts import Prompt
     from airflow_provider_mcp.sdk.resources import Resource
-    from airflow_provider_mcp.sdk.tool import Tool, ToolCall, Toolset
+    from airflow_provider_mcp.sdk.tool import DynamicTools, Tool, ToolCall, Toolset
 
 
 PROJECT = "airflow_provider_mcp"
@@ -42,6 +42,20 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 @hookspec
 def register_toolsets() -> Sequence[Toolset]:  # type: ignore[empty-body]
     """Return the toolsets to offer."""
+
+
+@hookspec
+async def register_dynamic_tools(
+    airflow: Airflow, name: str | None, may_write: bool
+) -> DynamicTools | Sequence[DynamicTools] | None:
+    """Return the tools to offer to one caller beside those that all are offered. It is ``async``.
+
+    What it returns is kept for this caller for 15 seconds. ``airflow`` is the caller's client, which only
+    reads. An implementation may leave out what it does not need:
+
+    - With a ``name``, only the tool of this name is looked for: whatever else is returned is passed over.
+    - Where ``may_write`` is false, tools that write are neither listed nor called.
+    """
 
 
 @hookspec

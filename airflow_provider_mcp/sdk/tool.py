@@ -44,6 +44,7 @@ OPTIONS = "__airflow_mcp_tool__"
 
 _IMAGE = re.compile(r"data:image/[a-z0-9.+-]+(;[A-Za-z0-9=-]+)*,.")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_PREFIX = re.compile(r"[A-Za-z0-9_-]{2,32}")
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,9 @@ class ToolOptions:
     """What ``@tool`` was given."""
 
     access: Access
+    name: str | None
     title: str | None
+    description: str | None
     keywords: tuple[str, ...]
     replaces: bool
     open_world: bool
@@ -66,7 +69,9 @@ class ToolOptions:
 def tool(
     *,
     access: Access,
+    name: str | None = None,
     title: str | None = None,
+    description: str | None = None,
     keywords: Sequence[str] = (),
     replaces: bool = False,
     open_world: bool = False,
@@ -86,6 +91,9 @@ def tool(
 
     :param access: ``read`` changes nothing, ``write`` adds or changes what can be changed back,
         ``destructive`` may lose something.
+    :param name: Its name; None for that of the function. With ``description``, it is for a function that is
+        made anew for each tool, as those of ``register_dynamic_tools`` are.
+    :param description: Its description; None for the docstring.
     :param keywords: Words that people use for what the tool does and that its description does not have.
         A client that searches its tools finds it by them.
     :param replaces: It replaces or loses a stored value, though it can be put back: clients are told that it
@@ -105,21 +113,23 @@ def tool(
     """
 
     def mark(function: Function) -> Function:
-        name = getattr(function, "__name__", repr(function))
+        named = name or getattr(function, "__name__", repr(function))
         if access not in get_args(Access):
             raise TypeError(
-                f"the tool {name} has the access {access!r}: write access='read', 'write' or 'destructive'"
+                f"the tool {named} has the access {access!r}: write access='read', 'write' or 'destructive'"
             )
         if isinstance(keywords, str) or not all(isinstance(word, str) for word in keywords):
-            raise TypeError(f"the keywords of the tool {name} must be a list of texts: keywords=['retry']")
+            raise TypeError(f"the keywords of the tool {named} must be a list of texts: keywords=['retry']")
         for option, version in (("since", since), ("until", until)):
             if version is not None and not re.match(r"\d+(\.\d+)*", version):
                 raise TypeError(
-                    f"the tool {name} has {option}={version!r}: write a version of Airflow, such as '3.1'"
+                    f"the tool {named} has {option}={version!r}: write a version of Airflow, such as '3.1'"
                 )
         options = ToolOptions(
             access=access,
+            name=name,
             title=title,
+            description=description,
             keywords=tuple(keywords),
             replaces=replaces,
             open_world=open_world,
@@ -143,13 +153,16 @@ class Toolset:
     :param name: Letters, digits, ``_`` and ``-``: administrators write it into ``[mcp] toolsets``.
     :param icon: An image that stands for the group in clients, as a ``data:image/...`` URI, at best of a few
         hundred bytes. An address elsewhere is refused: clients would fetch it.
-    :raises ValueError: The name or the icon is not such a text.
+    :param dynamic_prefix: What the names of the tools begin with that the plugin's ``register_dynamic_tools``
+        adds to the group; None if it adds none.
+    :raises ValueError: The name, the icon or the prefix is not such a text.
     """
 
     name: str
     description: str
     tools: Sequence[Callable[..., object]]
     icon: str | None = None
+    dynamic_prefix: str | None = None
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -158,6 +171,24 @@ class Toolset:
             )
         if self.icon is not None and not _IMAGE.match(self.icon):
             raise ValueError(f"the icon of the toolset {self.name!r} must be a data:image/... URI")
+        if self.dynamic_prefix is not None and not _PREFIX.fullmatch(self.dynamic_prefix):
+            raise ValueError(
+                f"the dynamic_prefix of the toolset {self.name!r} must be 2 to 32 letters, digits, _ or -"
+            )
+
+
+@dataclass(frozen=True)
+class DynamicTools:
+    """The tools that one caller is offered, as ``register_dynamic_tools`` returns them.
+
+    :param toolset: The name of a toolset that the same plugin registers, with a ``dynamic_prefix``.
+    :param tools: Functions marked with ``@tool``, in an order that stays the same.
+    :param left_out: A sentence for each tool that could not be offered, for who looks after it.
+    """
+
+    toolset: str
+    tools: Sequence[Callable[..., object]]
+    left_out: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -186,6 +217,8 @@ class Tool:
     """It replaces or loses a stored value."""
     open_world: bool = False
     """It reaches beyond Airflow, or brings in text from beyond it."""
+    dynamic: bool = False
+    """It is offered to its caller alone, and its texts were written by others."""
     warnings: tuple[str, ...] = ()
     """What some clients cannot take about it, for its author."""
     result: pydantic.TypeAdapter[Any] | None = field(default=None, repr=False)

@@ -34,6 +34,7 @@ from airflow_provider_mcp import __version__
 from airflow_provider_mcp.sdk.client import Client
 from airflow_provider_mcp.sdk.json_types import JSONObject
 from airflow_provider_mcp.server import calls, identifiers, prompts, resources
+from airflow_provider_mcp.server.caller_tools import DynamicCatalogue
 from airflow_provider_mcp.server.catalogue import Catalogue
 from airflow_provider_mcp.server.claims import Claims, MemoryClaims
 from airflow_provider_mcp.server.failures import protocol_errors
@@ -81,11 +82,19 @@ class AirflowServer(Server[None]):
         self._confirmations = confirmations
         self._claims = claims
         self._rates = Rates()
+        self._dynamic = DynamicCatalogue(catalogue)
 
     def open_request(self, identity: Identity, policy: Policy, client: Client) -> Request:
         """Return a request that this server answers."""
         return Request(
-            identity, policy, self.catalogue, self._confirmations, self._claims, client, self._rates
+            identity,
+            policy,
+            self.catalogue,
+            self._confirmations,
+            self._claims,
+            client,
+            self._rates,
+            self._dynamic,
         )
 
     def header_parameter(self, method: str) -> str | None:
@@ -180,10 +189,15 @@ async def add_toolsets(ctx: Context, call_next: CallNext) -> HandlerResult:
         return result
     request = Request.of(ctx)
     toolsets: dict[str, JSONObject] = {}
-    for tool in await request.tools():
+    # Which ones depend on the caller, only a list of the tools is worth asking for.
+    for tool in request.fixed_tools():
         if tool.toolset not in toolsets:
             toolsets[tool.toolset] = _describe_toolset(request.catalogue, tool.toolset)
         toolsets[tool.toolset]["tools"].append(tool.name)
+    for name, dynamic in request.catalogue.dynamic.items():
+        if request.policy.toolsets is None or name in request.policy.toolsets:
+            described = toolsets.setdefault(name, _describe_toolset(request.catalogue, name))
+            described["dynamicPrefix"] = dynamic.prefix
     meta = {TOOLSETS_KEY: list(toolsets.values()), CALLER_KEY: request.caller.name}
     return {**result, "_meta": {**result.get("_meta", {}), **meta}}
 

@@ -37,6 +37,7 @@ from airflow_provider_mcp.server.acting import act_once, tell_again
 from airflow_provider_mcp.server.claims import name_claim
 from airflow_provider_mcp.server.confirmation import TOKEN_ARGUMENT, answers_form, confirm_call, preview_call
 from airflow_provider_mcp.server.failures import explain_failure
+from airflow_provider_mcp.server.foreign_text import withhold_texts
 from airflow_provider_mcp.server.identifiers import suggest_close_matches
 from airflow_provider_mcp.server.jobs import TASKS, start_job
 from airflow_provider_mcp.server.observing import Observation, observe
@@ -57,6 +58,9 @@ in Chinese reaches earlier (https://code.claude.com/docs/en/mcp)."""
 
 SEARCH_KEY = "anthropic/searchHint"
 """Where it reads by which words a tool is found that is not loaded yet."""
+
+LEFT_OUT_KEY = "org.apache.airflow/leftOut"
+"""Where ``_meta`` of ``tools/list`` says what could not be offered to this caller, and why."""
 
 
 def describe_tool(tool: Tool, *, confirms: bool = False, max_result_chars: int = 0) -> types.Tool:
@@ -97,12 +101,17 @@ def describe_tool(tool: Tool, *, confirms: bool = False, max_result_chars: int =
 async def list_tools(ctx: Context, _: types.PaginatedRequestParams | None) -> types.ListToolsResult:
     """Answer ``tools/list``."""
     request = Request.of(ctx)
-    confirms, longest = request.policy.needs_confirmation, request.policy.max_result_chars
+    policy = request.policy
     listed = [
-        describe_tool(tool, confirms=confirms(tool.access), max_result_chars=longest)
+        describe_tool(
+            withhold_texts(tool) if tool.dynamic and policy.untrusted_text == "lockdown" else tool,
+            confirms=policy.needs_confirmation(tool.access),
+            max_result_chars=policy.max_result_chars,
+        )
         for tool in await request.tools()
     ]
-    return types.ListToolsResult(tools=listed)
+    left_out = [f"{one.owner}: {one.message}" for one in (await request.caller_tools()).problems]
+    return types.ListToolsResult(tools=listed, _meta={LEFT_OUT_KEY: left_out} if left_out else None)
 
 
 async def call_tool(

@@ -18,8 +18,9 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
 from typing import TypeVar
@@ -31,7 +32,7 @@ from airflow_provider_mcp.sdk.resources import Resource
 from airflow_provider_mcp.sdk.tool import Tool, Toolset
 from airflow_provider_mcp.server.foreign_text import count_hidden
 from airflow_provider_mcp.server.observing import Watchers
-from airflow_provider_mcp.server.plugins import BUILT_IN, Plugins, isolated
+from airflow_provider_mcp.server.plugins import BUILT_IN, Plugins, Report, isolated
 from airflow_provider_mcp.server.policy import Policy
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,14 @@ class Problem:
     message: str
 
 
+@dataclass(frozen=True)
+class DynamicToolset:
+    """A toolset to which its plugin adds tools for each caller, whose names begin with a prefix."""
+
+    owner: str
+    prefix: str
+
+
 @dataclass
 class Catalogue:
     """Everything that all plugins offer on this Airflow."""
@@ -56,6 +65,8 @@ class Catalogue:
     """From a toolset's name to its description."""
     toolset_icons: dict[str, str] = field(default_factory=dict)
     """By the toolset's name, for those that have one."""
+    dynamic: dict[str, DynamicToolset] = field(default_factory=dict)
+    """By the toolset's name: those to which a plugin adds tools for each caller."""
     other_versions: set[str] = field(default_factory=set)
     """The names of tools that another version of Airflow has."""
     prompts: dict[str, Prompt] = field(default_factory=dict)
@@ -76,7 +87,10 @@ class Catalogue:
 
     def describe_unknown(self, policy: Policy) -> list[str]:
         """Return a sentence for each toolset or tool that the options name and that there is not."""
-        return policy.describe_unknown(self.toolsets, {*self.tools, *self.other_versions})
+        # Which tools of a dynamic toolset there are depends on the caller.
+        prefixes = tuple(toolset.prefix for toolset in self.dynamic.values())
+        dynamic = {name for name in policy.disabled_tools if name.startswith(prefixes)}
+        return policy.describe_unknown(self.toolsets, {*self.tools, *self.other_versions, *dynamic})
 
     def allowed(self, tool: Tool, user: Caller) -> bool:
         """Ask every plugin's ``tool_allowed``; a hook that raises counts as a veto."""
@@ -119,7 +133,9 @@ def load_catalogue(
         catalogue.toolsets[toolset.name] = toolset.description
         if toolset.icon is not None:
             catalogue.toolset_icons[toolset.name] = toolset.icon
-        for tool in _bind(catalogue, owner, toolset):
+        if toolset.dynamic_prefix is not None:
+            catalogue.dynamic[toolset.name] = DynamicToolset(owner, toolset.dynamic_prefix)
+        for tool in bind_tools(owner, toolset.name, toolset.tools, catalogue.note):
             if not _serves(running, tool):
                 catalogue.other_versions.add(tool.name)
             elif take(owner, "tool", tool.name):
@@ -131,6 +147,7 @@ def load_catalogue(
     for owner, resource in _collect(catalogue, "register_resources", Resource):
         if take(owner, "resource", resource.uri):
             catalogue.resources[resource.uri] = resource
+    _check_dynamic(catalogue)
     return catalogue
 
 
@@ -149,22 +166,44 @@ def _collect(catalogue: Catalogue, hook: str, kind: type[Kind]) -> Iterator[tupl
                 )
 
 
-def _bind(catalogue: Catalogue, owner: str, toolset: Toolset) -> Iterator[Tool]:
-    """Yield the tools of a toolset; a function that cannot be one is noted."""
-    for function in toolset.tools:
+def bind_tools(
+    owner: str,
+    toolset: str,
+    functions: Sequence[Callable[..., object]],
+    report: Report,
+    *,
+    dynamic: bool = False,
+) -> Iterator[Tool]:
+    """Yield the tools of a toolset; a function that cannot be one is reported."""
+    for function in functions:
         tool = None
-        with isolated(owner, "a tool was left out", catalogue.note):
-            tool = bind_tool(function, toolset=toolset.name, owner=owner)
+        with isolated(owner, "a tool was left out", report):
+            tool = bind_tool(function, toolset=toolset, owner=owner, dynamic=dynamic)
         if tool is None:
             continue
         # A model reads what a person does not see.
         hidden = count_hidden([tool.title, tool.description, tool.input_schema])
-        if hidden and owner not in BUILT_IN:
-            catalogue.note(
-                owner, f"the tool {tool.name} was left out: its words hold {hidden} hidden characters"
-            )
+        if hidden and (dynamic or owner not in BUILT_IN):
+            report(owner, f"the tool {tool.name} was left out: its words hold {hidden} hidden characters")
             continue
         yield tool
+
+
+def _check_dynamic(catalogue: Catalogue) -> None:
+    """Note the plugins that mean to offer tools to each caller and never can."""
+    hook = "register_dynamic_tools"
+    offering = {toolset.owner for toolset in catalogue.dynamic.values()}
+    implementing = dict(catalogue.plugins.implementations(hook))
+    for owner in sorted(offering - set(implementing)):
+        catalogue.note(owner, f"one of its toolsets has a dynamic_prefix, and it has no {hook}")
+    for owner, call in implementing.items():
+        if owner not in offering:
+            catalogue.note(owner, f"{hook} is never called: give one of its toolsets a dynamic_prefix")
+        elif not all(inspect.iscoroutinefunction(found.function) for found in call.get_hookimpls()):
+            catalogue.note(owner, f"{hook} is never called: write it as async def")
+            catalogue.dynamic = {
+                name: toolset for name, toolset in catalogue.dynamic.items() if toolset.owner != owner
+            }
 
 
 def _warn(catalogue: Catalogue, tool: Tool) -> None:

@@ -26,10 +26,11 @@ from __future__ import annotations
 import math
 import re
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
 from airflow_provider_mcp.sdk.secret_forms import FormMasker
+from airflow_provider_mcp.sdk.tool import Tool
 from airflow_provider_mcp.server.plugins import BUILT_IN
 from airflow_provider_mcp.server.policy import Policy, UntrustedText
 
@@ -196,6 +197,28 @@ class Cleaner:
         names = (name for name in dict.fromkeys(_NAME.findall(text)) if name.endswith(_EXCEPTIONS))
         facts += [name for name in names if len(name) <= 100 and name.rpartition(".")[2][0].isupper()]
         return "\n".join([*facts[:50], WITHHELD])
+
+
+def withhold_texts(tool: Tool) -> Tool:
+    """Return a tool without the texts that others wrote, for lockdown."""
+    description = f"A tool of {tool.owner}. {WITHHELD}"
+    schema = _drop_texts(tool.input_schema)
+    return replace(tool, title=tool.name, description=description, input_schema=schema)
+
+
+def _drop_texts(schema: JSON) -> JSON:
+    if isinstance(schema, list):
+        return [_drop_texts(inner) for inner in schema]
+    if not isinstance(schema, dict):
+        return schema
+    # An argument may have the name of one of these.
+    return {
+        key: {name: _drop_texts(inner) for name, inner in value.items()}
+        if key == "properties"
+        else _drop_texts(value)
+        for key, value in schema.items()
+        if key not in {"description", "title", "default", "examples"}
+    }
 
 
 def _has_text(value: JSON) -> bool:

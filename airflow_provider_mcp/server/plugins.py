@@ -23,7 +23,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import pluggy
 
@@ -46,7 +46,7 @@ BUILT_IN = (
 )
 """The modules of ``tools/``, in the order their tools are listed in."""
 
-HookCall: TypeAlias = Callable[..., list[Any]]
+HookCall: TypeAlias = pluggy.HookCaller
 
 Report: TypeAlias = Callable[[str, str], None]
 """Takes an owner and what is wrong with what it offers."""

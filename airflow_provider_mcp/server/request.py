@@ -33,6 +33,7 @@ from airflow_provider_mcp.sdk.errors import PermissionDenied, ReadOnly
 from airflow_provider_mcp.sdk.prompts import Prompt
 from airflow_provider_mcp.sdk.resources import Resource
 from airflow_provider_mcp.sdk.tool import Tool
+from airflow_provider_mcp.server.caller_tools import CallerTools, DynamicCatalogue
 from airflow_provider_mcp.server.catalogue import Catalogue
 from airflow_provider_mcp.server.claims import Claims
 from airflow_provider_mcp.server.policy import Policy
@@ -71,6 +72,7 @@ class Request:
     claims: Claims
     client: Client = field(default_factory=Client)
     rates: Rates = field(default_factory=Rates)
+    dynamic: DynamicCatalogue | None = None
 
     @staticmethod
     def of(ctx: Context) -> Request:
@@ -91,7 +93,23 @@ class Request:
 
     async def tools(self) -> list[Tool]:
         """Return the tools that the caller is offered."""
+        dynamic = (await self.caller_tools()).tools.values()
+        return [*self.fixed_tools(), *(tool for tool in dynamic if self._is_offered(tool))]
+
+    def fixed_tools(self) -> list[Tool]:
+        """Return those that do not depend on who calls."""
         return [tool for tool in self.catalogue.tools.values() if self._is_offered(tool)]
+
+    async def caller_tools(self, name: str | None = None) -> CallerTools:
+        """Return what plugins have for this caller, before policy and vetoes, and what they left out.
+
+        :param name: The one tool that is looked for, None for all.
+        """
+        if self.dynamic is None or not self.catalogue.dynamic:
+            return CallerTools()
+        switched_on = self.policy.toolsets
+        toolsets = self.catalogue.dynamic if switched_on is None else switched_on
+        return await self.dynamic.ask(self.reads(), toolsets, may_write=self.may_write, name=name)
 
     async def find(self, name: str) -> Tool | None:
         """Return the tool of this name; None if this server has none for the caller.
@@ -99,7 +117,7 @@ class Request:
         A tool is found though only reading is allowed: its preview may be shown.
 
         """
-        tool = self.catalogue.tools.get(name)
+        tool = self.catalogue.tools.get(name) or (await self.caller_tools(name)).tools.get(name)
         return tool if tool is not None and self._switched_on.offers(tool) else None
 
     def check(self, tool: Tool) -> None:

@@ -62,7 +62,8 @@ FLOORS = (
     ),
     (
         "one exchange, whatever the host",
-        "server server.acting server.build server.calls server.catalogue server.claims server.clients "
+        "server server.acting server.build server.caller_tools server.calls server.catalogue "
+        "server.claims server.clients "
         "server.confirmation "
         "server.cutting server.extensions server.failures server.foreign_text server.identifiers "
         "server.jobs "

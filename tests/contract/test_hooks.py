@@ -27,6 +27,8 @@ from pydantic import BaseModel, Field
 
 from airflow_provider_mcp.sdk import (
     Airflow,
+    Caller,
+    DynamicTools,
     Prompt,
     Resource,
     ToolCall,
@@ -69,6 +71,25 @@ def test_register_toolsets() -> None:
     assert loaded.catalogue.toolsets["mood"] == "How Dags are."
     assert set(loaded.list_tools()) == {"get_state"}
     assert loaded.result("get_state", dag_id="a") == {"state": "calm"}
+
+
+def test_register_dynamic_tools() -> None:
+    async def dynamic(airflow: Airflow) -> DynamicTools:
+        states = (await airflow.get("dags/a")).json()
+
+        @tool(access="read", name=f"mood_{airflow.caller.name}", description="Get my mood.")
+        async def mood() -> State:
+            return State(state=states["state"])
+
+        return DynamicTools("mood", [mood])
+
+    def moods() -> list[Toolset]:
+        return [Toolset("mood", "How Dags are.", [get_state], dynamic_prefix="mood_")]
+
+    loaded = offer(register_toolsets=moods, register_dynamic_tools=dynamic)
+    assert list(loaded.list_tools()) == ["get_state", "mood_ada"]
+    assert loaded.result("mood_ada") == {"state": "calm"}
+    assert list(loaded.for_caller(Caller("2", "bob")).list_tools()) == ["get_state", "mood_bob"]
 
 
 def test_register_prompts() -> None:

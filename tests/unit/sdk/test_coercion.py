@@ -233,3 +233,18 @@ def test_a_confirmation_is_bound_to_what_the_arguments_mean() -> None:
 def test_what_is_no_time(text: str) -> None:
     with pytest.raises(NotATime):
         parse_time(text)
+
+
+def test_a_tool_with_its_own_schema_refuses_as_all_others_do() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"region": {"type": "string"}, "days": {"type": "integer", "minimum": 1}},
+        "required": ["region"],
+        "additionalProperties": False,
+    }
+    with pytest.raises(InvalidArgument) as refused:
+        bind(look_by_schema, input_schema=schema).check({"regoin": "eu", "days": 0})
+    assert refused.value.message == (
+        "look_by_schema was called with wrong arguments: region: is required; regoin: is not an argument of "
+        "this tool; did you mean region?; days: 0 is less than the minimum of 1."
+    )
