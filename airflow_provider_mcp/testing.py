@@ -136,20 +136,22 @@ class Recording:
         :raises UnexpectedCall: There is no reply for it.
         """
         route = unquote(request.url.raw_path.decode().split("?", 1)[0]).removeprefix(ROOT)
-        sent = request.url.params
+        query_sent = request.url.params
         fitting = [
             (len(query), status, answer)
             for method, path, query, status, answer in reversed(self._replies)
             if method == request.method
             and path == route
-            and all(value in sent.get_list(name) for name, value in query.items())
+            and all(value in query_sent.get_list(name) for name, value in query.items())
         ]
         if not fitting:
-            known = ", ".join(sorted(f"{reply[0]} {reply[1]}" for reply in self._replies)) or "nothing"
-            missing = UnexpectedCall(f"{request.method} {route}?{sent} has no reply; there are: {known}")
+            replies = ", ".join(sorted(f"{reply[0]} {reply[1]}" for reply in self._replies)) or "nothing"
+            missing = UnexpectedCall(
+                f"{request.method} {route}?{query_sent} has no reply; there are: {replies}"
+            )
             self.unexpected.append(missing)
             raise missing
-        self.calls.append(Call(request.method, route, dict(sent), _body(request)))
+        self.calls.append(Call(request.method, route, dict(query_sent), _body(request)))
         _, status, answer = max(fitting, key=lambda reply: reply[0])
         return _response(status, answer(request) if callable(answer) else answer)
 
@@ -451,7 +453,7 @@ def assert_definition(function: Callable[..., Any], *, max_tokens: int = MAX_TOK
     its fields; and the whole is not larger than ``max_tokens``, as estimated by :func:`estimate_tokens`.
     """
     tool = bind_tool(function, toolset="under_test", owner="under_test")
-    shown = describe_tool(tool)
+    definition = describe_tool(tool)
     faults = [
         f"the argument {name} has no description: use Annotated[..., Field(description=...)]"
         for name, schema in tool.input_schema.get("properties", {}).items()
@@ -462,17 +464,17 @@ def assert_definition(function: Callable[..., Any], *, max_tokens: int = MAX_TOK
     faults += tool.warnings
     if tool.output_schema is not None and not tool.output_schema.get("properties"):
         faults.append("the result's schema names no field: return a pydantic model")
-    hints = shown.annotations
+    hints = definition.annotations
     if hints is None or (hints.read_only_hint, hints.destructive_hint or False) != (
         tool.access == "read",
         tool.replaces,
     ):
         faults.append(f"the annotations {hints} do not say that its access is {tool.access}")
-    cost = estimate_tokens(shown.model_dump(mode="json", by_alias=True, exclude_none=True))
+    cost = estimate_tokens(definition.model_dump(mode="json", by_alias=True, exclude_none=True))
     if cost > max_tokens:
         faults.append(f"it costs about {cost} tokens in every request, more than {max_tokens}")
     assert not faults, f"the tool {tool.name}: {'; '.join(faults)}"
-    return shown
+    return definition
 
 
 @pytest.fixture

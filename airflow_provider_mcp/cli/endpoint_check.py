@@ -97,17 +97,17 @@ def report_mount(response: httpx.Response, url: str, report: Report) -> bool:
         return True
     if 300 <= status < 400:
         host = urlsplit(response.headers.get("location", "")).hostname or "another page"
-        known = [name for suffix, name in _PROXY_HOSTS.items() if host.endswith(suffix)]
+        proxies = [name for suffix, name in _PROXY_HOSTS.items() if host.endswith(suffix)]
         report.fail(
             f"/mcp/v1 is not reached: a proxy in front of Airflow sends requests to {host} (HTTP {status})",
-            _cure_proxy(*known[0]) if known else _cure_proxy(),
+            _cure_proxy(*proxies[0]) if proxies else _cure_proxy(),
         )
     elif status in {401, 403, 407}:
-        known = [(name, passing) for header, name, passing in _PROXIES if header in response.headers]
+        proxies = [(name, passing) for header, name, passing in _PROXIES if header in response.headers]
         report.fail(
-            f"/mcp/v1 is not reached: {known[0][0] if known else 'a proxy in front of Airflow'} refuses "
+            f"/mcp/v1 is not reached: {proxies[0][0] if proxies else 'a proxy in front of Airflow'} refuses "
             f"requests (HTTP {status})",
-            _cure_proxy(*known[0]) if known else _cure_proxy(),
+            _cure_proxy(*proxies[0]) if proxies else _cure_proxy(),
         )
     elif status >= 500:
         report.fail(

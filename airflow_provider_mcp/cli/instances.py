@@ -121,7 +121,7 @@ def _build_instance(conn_id: str, conn_ids: frozenset[str], narrow_by: argparse.
     :param conn_ids: All connections that say what may be done, which no tool may change.
     :param narrow_by: The arguments that narrow the policy, if they do.
     """
-    from airflow_provider_mcp.hosts.connections import extra_of, find_connection
+    from airflow_provider_mcp.hosts.connections import find_connection, parse_extra
     from airflow_provider_mcp.hosts.options import read_options
     from airflow_provider_mcp.remote.client import Remote
     from airflow_provider_mcp.remote.http import build_client_options
@@ -138,7 +138,7 @@ def _build_instance(conn_id: str, conn_ids: frozenset[str], narrow_by: argparse.
     if connection is None:
         raise Misuse(f"there is no connection {conn_id}")
     try:
-        extra = extra_of(connection)
+        extra = parse_extra(connection)
         target = build_target(
             conn_id,
             host=connection.host,

@@ -90,7 +90,7 @@ class AirflowMCPHook(BaseHook):  # type: ignore[misc]
 
         :raises ValueError: The connection has no host, or an unusable part.
         """
-        from airflow_provider_mcp.hosts.connections import extra_of
+        from airflow_provider_mcp.hosts.connections import parse_extra
         from airflow_provider_mcp.remote.target import build_target
 
         connection = self.get_connection(self.mcp_conn_id)
@@ -107,7 +107,7 @@ class AirflowMCPHook(BaseHook):  # type: ignore[misc]
             schema=connection.schema,
             login=connection.login,
             password=connection.password,
-            extra=extra_of(connection),
+            extra=parse_extra(connection),
         )
 
     def get_conn(self) -> httpx.Client:
@@ -123,9 +123,9 @@ class AirflowMCPHook(BaseHook):  # type: ignore[misc]
         :raises ValueError: The connection has an unusable part, or no host where no MCP call is served.
         :raises ConnectionError: No Airflow answers there.
         """
-        served = self._current_airflow()
-        if served is not None:
-            return served.for_thread()
+        airflow = self._current_airflow()
+        if airflow is not None:
+            return airflow.for_thread()
         from airflow_provider_mcp.remote import http
         from airflow_provider_mcp.remote.auth import build_auth
         from airflow_provider_mcp.remote.version import parse_major
@@ -143,16 +143,16 @@ class AirflowMCPHook(BaseHook):  # type: ignore[misc]
 
         :raises ValueError: It does, but this is not a worker thread of the call.
         """
-        from airflow_provider_mcp.hosts.connections import extra_of
+        from airflow_provider_mcp.hosts.connections import parse_extra
         from airflow_provider_mcp.sdk.airflow import current_airflow
 
-        served = current_airflow()
-        if served is None:
+        airflow = current_airflow()
+        if airflow is None:
             return None
         connection = self.get_connection(self.mcp_conn_id)
         if connection.host:
             return None
-        if connection.login or connection.password or extra_of(connection).get("token"):
+        if connection.login or connection.password or parse_extra(connection).get("token"):
             raise ValueError(
                 f"The connection {self.mcp_conn_id} has credentials but no host: give it the host that they "
                 "are for, or take them out to reach the Airflow that serves this call, as its caller."
@@ -167,7 +167,7 @@ class AirflowMCPHook(BaseHook):  # type: ignore[misc]
                 "this call, and its client waits for answers: use it in a plain `def` tool, or by "
                 "anyio.to_thread.run_sync; an async tool takes `airflow: Airflow` in its place."
             ) from None
-        return served
+        return airflow
 
     def get_airflow_version(self) -> str:
         """Return the version of that Airflow.
@@ -175,9 +175,9 @@ class AirflowMCPHook(BaseHook):  # type: ignore[misc]
         :raises ValueError: As for :meth:`get_conn`.
         :raises ConnectionError: No Airflow answers there.
         """
-        served = self._current_airflow()
-        if served is not None:
-            return served.site.version
+        airflow = self._current_airflow()
+        if airflow is not None:
+            return airflow.site.version
         return self._ask_version(self.target)
 
     def _ask_version(self, target: Target) -> str:
@@ -215,10 +215,10 @@ class AirflowMCPHook(BaseHook):  # type: ignore[misc]
         from airflow_provider_mcp.sdk.errors import ToolError
 
         try:
-            served = self._current_airflow()
-            if served is not None:
-                served.for_thread().get("dags", params={"limit": 1})
-                return True, f"The Airflow that serves this call lets {served.caller.name} list Dags."
+            airflow = self._current_airflow()
+            if airflow is not None:
+                airflow.for_thread().get("dags", params={"limit": 1})
+                return True, f"The Airflow that serves this call lets {airflow.caller.name} list Dags."
             target = self.target
             with self.get_conn() as client:
                 answer = client.get("dags", params={"limit": 1})

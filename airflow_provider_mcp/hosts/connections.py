@@ -57,7 +57,7 @@ def find_connection(conn_id: str) -> Any | None:
     return None
 
 
-def extra_of(connection: Any) -> dict[str, Any]:
+def parse_extra(connection: Any) -> dict[str, Any]:
     """Return a connection's extra.
 
     :raises ValueError: The extra is no JSON object.
@@ -81,4 +81,4 @@ def read_extra(conn_id: str) -> Mapping[str, Any] | None:
     :raises ConnectionUnreadable: Airflow could not read its connections.
     """
     connection = find_connection(conn_id)
-    return None if connection is None else extra_of(connection)
+    return None if connection is None else parse_extra(connection)

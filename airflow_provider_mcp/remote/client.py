@@ -104,7 +104,7 @@ class Remote:
         headers = {"Accept": "application/json, text/event-stream"}
         request = client.build_request("POST", f"{self.target.url}/mcp/v1", json=message, headers=headers)
         try:
-            return await client.send(request, auth=self._auth_for(self._major) if authenticate else None)
+            return await client.send(request, auth=self._choose_auth(self._major) if authenticate else None)
         except httpx.HTTPError as failure:
             raise build_failure_error(self.target, request, failure) from None
 
@@ -113,7 +113,7 @@ class Remote:
         """2 for Airflow 2, 3 for anything newer and for what has never answered."""
         return parse_major(self.known_version or "3")
 
-    def _auth_for(self, major: int) -> httpx.Auth | None:
+    def _choose_auth(self, major: int) -> httpx.Auth | None:
         if major not in self._auth:
             self._auth[major] = build_auth(self.target, major)
         return self._auth[major]
@@ -192,7 +192,7 @@ class Remote:
         client, target = self._http(), self.target
         request = client.build_request(method, url, content=content or None, headers=headers)
         try:
-            response = await client.send(request, auth=self._auth_for(self._major))
+            response = await client.send(request, auth=self._choose_auth(self._major))
         except httpx.HTTPError as failure:
             self._version = None
             raise build_failure_error(target, request, failure) from None

@@ -77,9 +77,9 @@ def _find_instance(gateway: Gateway, name: object, place: str) -> Instance:
     """
     instance = gateway.instances.get(name) if isinstance(name, str) else None
     if instance is None:
-        known = ", ".join(gateway.instances)
+        names = ", ".join(gateway.instances)
         problem = f"Say which instance, {place}" if name is None else f"There is no instance `{name}`"
-        raise InvalidArgument(f"{problem}; there are: {known}.", instances=list(gateway.instances))
+        raise InvalidArgument(f"{problem}; there are: {names}.", instances=list(gateway.instances))
     return instance
 
 

@@ -41,7 +41,7 @@ def find_lifetime(token: str) -> float:
     The token's own times are compared with each other: this machine's clock may differ from Airflow's.
     """
     claims = parse_claims(token)
-    expires, made = claims.get("exp"), claims.get("iat", time.time())
-    if not isinstance(expires, (int, float)) or not isinstance(made, (int, float)):
+    expires, issued = claims.get("exp"), claims.get("iat", time.time())
+    if not isinstance(expires, (int, float)) or not isinstance(issued, (int, float)):
         return UNKNOWN_LIFETIME
-    return max(0.0, float(expires - made))
+    return max(0.0, float(expires - issued))

@@ -190,9 +190,9 @@ def _build_arguments(
             f"the tool {name} takes {whole.__name__} whole, and {', '.join(fields)} beside it: "
             f"make them fields of {whole.__name__}"
         )
-    if taken := RESERVED & set(fields if whole is None else whole.model_fields):
+    if reserved := RESERVED & set(fields if whole is None else whole.model_fields):
         raise TypeError(
-            f"the argument {min(taken)} of the tool {name} is one that the server adds: rename it"
+            f"the argument {min(reserved)} of the tool {name} is one that the server adds: rename it"
         )
     if whole is not None:
         return whole, build_input_schema(whole)

@@ -61,9 +61,11 @@ def coerce_arguments(schema: Schema, arguments: Mapping[str, JSON]) -> JSONObjec
 
     :param schema: The tool's input schema, whose ``properties`` are the arguments.
     """
-    known = schema.get("properties", {})
-    sent = {name: value for name, value in arguments.items() if name in known or name not in ADDED_BY_CLIENTS}
-    return _coerce_object(schema, sent, schema)
+    properties = schema.get("properties", {})
+    own = {
+        name: value for name, value in arguments.items() if name in properties or name not in ADDED_BY_CLIENTS
+    }
+    return _coerce_object(schema, own, schema)
 
 
 def parse_time(text: str) -> str:
@@ -156,10 +158,10 @@ def _resolve(schema: Schema, root: Schema) -> Mapping[str, JSON]:
         reference = schema.get("$ref")
         if not isinstance(reference, str) or not reference.startswith("#/"):
             break
-        found: JSON = root
+        target: JSON = root
         for part in reference[2:].split("/"):
-            found = found.get(part, {}) if isinstance(found, Mapping) else {}
-        schema = found
+            target = target.get(part, {}) if isinstance(target, Mapping) else {}
+        schema = target
     return schema
 
 

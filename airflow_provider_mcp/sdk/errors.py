@@ -60,7 +60,7 @@ class ToolError(Exception):
         if retryable is not None:
             self.retryable = retryable
         self.identifiers = identifiers
-        self.shown: JSONObject = {}
+        self.details: JSONObject = {}
         """What the result shows beside the error, such as the preview of an unconfirmed call."""
 
     def as_dict(self) -> JSONObject:

@@ -102,9 +102,9 @@ def refuse_policy_change(conn_ids: frozenset[str], request: httpx.Request, root:
         named = _collect_texts(json.loads(request.content)) if request.content else []
     except (ValueError, RecursionError):
         named = list(conn_ids)
-    known = {_fold(conn_id): conn_id for conn_id in conn_ids}
+    protected = {_fold(conn_id): conn_id for conn_id in conn_ids}
     for text in (route.removeprefix("connections/"), *named):
-        conn_id = known.get(_fold(text))
+        conn_id = protected.get(_fold(text))
         if conn_id is not None:
             raise PermissionDenied(
                 f"The connection {conn_id} limits what this MCP server may do: no tool may change it.",

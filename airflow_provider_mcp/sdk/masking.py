@@ -209,16 +209,16 @@ class Masker:
 
     def _mask_settings(self, text: str) -> str:
         pieces, done = [], 0
-        for found in _ASSIGNMENT.finditer(text):
-            name = _name_before(text, found) if found.start() >= done else None
+        for match in _ASSIGNMENT.finditer(text):
+            name = _name_before(text, match) if match.start() >= done else None
             if name is None or not self.is_secret_name(name):
                 continue
-            value = _VALUE.match(text, found.end())
+            value = _VALUE.match(text, match.end())
             bare = value and (value[1] or value[2] or value[0])
             if not value or not bare or not bare.strip("*") or bare in {"None", "True", "False"}:
                 continue
             quote = value[0][0] if value[0][0] in "\"'" else ""
-            pieces += [text[done : found.end()], f"{quote}{MASK}{quote}"]
+            pieces += [text[done : match.end()], f"{quote}{MASK}{quote}"]
             done = value.end()
             self._count += 1
         return "".join([*pieces, text[done:]])

@@ -33,9 +33,9 @@ LIKE_ENOUGH = 0.6
 MAX_LISTED = 100
 
 
-def find_close_names(asked: str, names: Iterable[str], *, cutoff: float = LIKE_ENOUGH) -> list[str]:
-    """Return those of ``names`` that are nearly ``asked``, the nearest first."""
-    return difflib.get_close_matches(asked, dict.fromkeys(names), MAX_SUGGESTIONS, cutoff)
+def find_close_names(name: str, names: Iterable[str], *, cutoff: float = LIKE_ENOUGH) -> list[str]:
+    """Return those of ``names`` that are nearly ``name``, the nearest first."""
+    return difflib.get_close_matches(name, dict.fromkeys(names), MAX_SUGGESTIONS, cutoff)
 
 
 def near_miss(what: str, close: list[str], *, hint: str = "", **identifiers: Any) -> NotFound:
@@ -45,13 +45,13 @@ def near_miss(what: str, close: list[str], *, hint: str = "", **identifiers: Any
     :param close: The names that may have been meant.
     :param hint: What to do if there are none.
     """
-    meant = f"; did you mean {' or '.join(f'`{name}`' for name in close)}?" if close else "."
-    return NotFound(what + meant, hint="" if close else hint, did_you_mean=close, **identifiers)
+    suggestion = f"; did you mean {' or '.join(f'`{name}`' for name in close)}?" if close else "."
+    return NotFound(what + suggestion, hint="" if close else hint, did_you_mean=close, **identifiers)
 
 
 async def search_close_names(
     airflow: Airflow,
-    asked: str,
+    name: str,
     route: str,
     field: str,
     *,
@@ -59,14 +59,14 @@ async def search_close_names(
     params: Mapping[str, JSON] | None = None,
     cutoff: float = LIKE_ENOUGH,
 ) -> list[str]:
-    """Return the names in a list of the REST API that are nearly ``asked``.
+    """Return the names in a list of the REST API that are nearly ``name``.
 
     :param field: The field of a row that has its name.
     :param pattern: The parameter by which the list is filtered by a part of the name.
     """
     names: dict[str, None] = {}
     # A misspelling rarely touches the first letters and the last at once.
-    for part in dict.fromkeys((asked[:4], asked[-4:], "") if pattern else ("",)):
+    for part in dict.fromkeys((name[:4], name[-4:], "") if pattern else ("",)):
         query = {**(params or {}), "limit": MAX_LISTED, **({pattern: part} if pattern and part else {})}
         try:
             answer = (await airflow.get(route, params=query)).json()
@@ -75,6 +75,6 @@ async def search_close_names(
             continue
         (rows,) = (value for value in answer.values() if isinstance(value, list))
         names |= dict.fromkeys(row[field] for row in rows)
-        if close := find_close_names(asked, names, cutoff=cutoff):
+        if close := find_close_names(name, names, cutoff=cutoff):
             return close
     return []

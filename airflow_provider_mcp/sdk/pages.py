@@ -181,7 +181,7 @@ async def _read_after(
     :param growth: From the number of rows to how many have been added at the front.
     """
     grown = 0
-    looked_at: set[int] = set()
+    tried: set[int] = set()
     # Where it was; where it is if the list grew at its front; then around its old place.
     for place in range(4):
         begin, count = (
@@ -190,14 +190,14 @@ async def _read_after(
             (max(0, offset - 1 - MOST_ROWS // 2), MOST_ROWS),
             (offset - 1 + MOST_ROWS // 2, MOST_ROWS),
         )[place]
-        if begin in looked_at:
+        if begin in tried:
             continue
-        looked_at.add(begin)
+        tried.add(begin)
         rows, total, _ = await read(begin, count)
-        found = next((index for index, row in enumerate(rows) if is_last(row)), None)
-        if found is not None:
-            following = begin + found + 1
-            rest = rows[found + 1 :]
+        index = next((index for index, row in enumerate(rows) if is_last(row)), None)
+        if index is not None:
+            following = begin + index + 1
+            rest = rows[index + 1 :]
             if not rest and following < total:
                 return await read(following, limit)
             return Rows(rest[:limit], total, following)

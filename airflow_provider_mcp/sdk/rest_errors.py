@@ -68,33 +68,33 @@ def build_error(response: httpx.Response, root: str) -> ToolError:
     status = response.status_code
     route = response.request.url.path.removeprefix(root).lstrip("/")
     kind = _KINDS.get(status, InternalError if status >= 500 or status < 400 else InvalidArgument)
-    said = _detail(response)
+    message = _detail(response)
     identifiers: JSONObject = {"status": status}
     hint = ""
     if kind is PermissionDenied:
         resource = _resource(route)
         action = _ACTIONS.get(response.request.method, "edit")
         identifiers |= {"resource": resource, "action": action}
-        said = f"You may not {action} {resource} ({said or 'Forbidden'})."
+        message = f"You may not {action} {resource} ({message or 'Forbidden'})."
         hint = f"Ask an Airflow administrator for permission to {action} {resource}."
         if _spans_all_dags(response.request, route):
             hint = f"The same call with dag_id may be allowed, for a Dag that you may read. {hint}"
     elif kind is InternalError:
-        said = f"Airflow failed to answer {response.request.method} {route} (HTTP {status})."
+        message = f"Airflow failed to answer {response.request.method} {route} (HTTP {status})."
         hint = "The web server's log has the cause."
     elif kind in {RateLimited, Unavailable}:
-        said = said or f"Airflow cannot answer now (HTTP {status})."
+        message = message or f"Airflow cannot answer now (HTTP {status})."
         hint = "Try again in a few seconds."
-    elif unknown := _UNKNOWN_PARAMETERS.fullmatch(said):
+    elif unknown := _UNKNOWN_PARAMETERS.fullmatch(message):
         kind = Unsupported
-        said = f"This Airflow cannot filter {route} by {unknown[1]}."
+        message = f"This Airflow cannot filter {route} by {unknown[1]}."
         hint = "Leave the filter out and choose from the whole list."
     elif kind is NotFound:
-        said = said or f"{route} was not found."
+        message = message or f"{route} was not found."
         hint = "Check the identifiers with a list tool."
     else:
-        said = said or f"Airflow refused {response.request.method} {route} (HTTP {status})."
-    return kind(said, hint=hint, **identifiers)
+        message = message or f"Airflow refused {response.request.method} {route} (HTTP {status})."
+    return kind(message, hint=hint, **identifiers)
 
 
 _ALL_DAGS = re.compile(r"dags/~/.*|eventLogs|assets/events")
@@ -147,7 +147,7 @@ _RESOURCES = (
 
 def _resource(route: str) -> str:
     for pattern, name in _RESOURCES:
-        found = re.match(pattern, route)
-        if found:
-            return name or re.sub(r"(?<=[a-z])(?=[A-Z])", " ", found["name"]).lower()
+        match = re.match(pattern, route)
+        if match:
+            return name or re.sub(r"(?<=[a-z])(?=[A-Z])", " ", match["name"]).lower()
     return "this"

@@ -172,10 +172,10 @@ class FormMasker:
                 text = form.pattern.sub(self._replace, text)
         return text
 
-    def _replace(self, found: re.Match[str]) -> str:
-        kept = found.groupdict().get("kept") or ""
-        if found[0][len(kept) :].strip("*") == "":
-            return found[0]
+    def _replace(self, match: re.Match[str]) -> str:
+        kept = match.groupdict().get("kept") or ""
+        if match[0][len(kept) :].strip("*") == "":
+            return match[0]
         self.count += 1
         return kept + MASK
 

@@ -32,7 +32,7 @@ from airflow_provider_mcp.server.claims import MOST_OUTCOME_CHARS
 from airflow_provider_mcp.server.failures import explain_failure
 from airflow_provider_mcp.server.request import Request
 from airflow_provider_mcp.server.signing import TOKEN_SECONDS
-from airflow_provider_mcp.server.wire import error_of
+from airflow_provider_mcp.server.wire import build_error_result
 
 REPEATED_KEY = "org.apache.airflow/repeated"
 """Where ``_meta`` of a result says when the call was made whose result it repeats."""
@@ -57,7 +57,7 @@ async def act_once(
         result = await act()
     except Exception as failure:
         error = explain_failure(tool.name, tool.owner, failure)
-        result = await error_of(error, request.policy, tool.owner)
+        result = await build_error_result(error, request.policy, tool.owner)
         await claims.keep(key, _describe_outcome(result), expires)
         raise error from failure
     if not isinstance(result, types.InputRequiredResult):
@@ -71,19 +71,23 @@ def tell_again(tool_name: str, outcome: str) -> JSONObject:
     :param outcome: What is kept of the first use; empty if nothing is.
     :raises Conflict: What the first one did is not known, or too long to be told again.
     """
-    kept = json.loads(outcome) if outcome else {}
-    if kept.get("result"):
-        result: JSONObject = kept["result"]
+    record = json.loads(outcome) if outcome else {}
+    if record.get("result"):
+        result: JSONObject = record["result"]
         notice = (
-            f"This confirmation of {tool_name} was used before, at {kept['at']}, and nothing was done again. "
-            "The first call returned:"
+            f"This confirmation of {tool_name} was used before, at {record['at']}, "
+            "and nothing was done again. The first call returned:"
         )
         content = [{"type": "text", "text": notice}, *result["content"]]
-        return {**result, "content": content, "_meta": {**result.get("_meta", {}), REPEATED_KEY: kept["at"]}}
-    if kept:
-        what = "failed" if kept["failed"] else "succeeded"
+        return {
+            **result,
+            "content": content,
+            "_meta": {**result.get("_meta", {}), REPEATED_KEY: record["at"]},
+        }
+    if record:
+        what = "failed" if record["failed"] else "succeeded"
         raise Conflict(
-            f"This confirmation of {tool_name} was used before, at {kept['at']}: that call {what}, "
+            f"This confirmation of {tool_name} was used before, at {record['at']}: that call {what}, "
             "and nothing was done again.",
             hint="Its result is too long to be told again; look at what it was about.",
         )

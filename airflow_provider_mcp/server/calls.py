@@ -44,7 +44,7 @@ from airflow_provider_mcp.server.observing import Observation, observe
 from airflow_provider_mcp.server.request import Context, Request
 from airflow_provider_mcp.server.rounds import Round
 from airflow_provider_mcp.server.running import end_in_time, run_owned
-from airflow_provider_mcp.server.wire import brief, error_of, result_of
+from airflow_provider_mcp.server.wire import brief, build_error_result, build_result
 
 SUGGESTION_SECONDS = 2
 """How long is looked for what a wrong name may have meant."""
@@ -141,7 +141,7 @@ async def call_tool(
             observed.note(error.identifiers)
             if error.code == "not_found":
                 error = await _suggest(error, arguments, request)
-            return await error_of(error, request.policy, tool.owner)
+            return await build_error_result(error, request.policy, tool.owner)
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ async def _run(call: Call) -> Result:
     checked = tool.check(call.arguments)
     if tool.access != "read" and not request.may_write:
         refusal = request.forbid_writing(tool)
-        refusal.shown = {"preview": (await preview_call(tool, checked, request))[0]}
+        refusal.details = {"preview": (await preview_call(tool, checked, request))[0]}
         raise refusal
     this_round = Round.read(call.params.request_state, call.params.input_responses)
     if not request.policy.needs_confirmation(tool.access):
@@ -208,7 +208,7 @@ async def _act(call: Call, checked: Mapping[str, object], this_round: Round) -> 
     if isinstance(answer, JobStarted):
         call.observed.note(answer.reference)
         return start_job(tool, answer, request)
-    result = await result_of(answer, request.policy, tool.owner)
+    result = await build_result(answer, request.policy, tool.owner)
     call.observed.note(result.get("structuredContent"))
     return result
 

@@ -74,8 +74,8 @@ class MemoryClaims:
 
     async def recall(self, key: str) -> str | None:
         with self._lock:
-            found = self._claimed.get(key)
-        return None if found is None or found[0] < time.time() else found[1]
+            entry = self._claimed.get(key)
+        return None if entry is None or entry[0] < time.time() else entry[1]
 
 
 def name_claim(token: str, user: str, tool: str, arguments: Mapping[str, JSON], step: int) -> str:

@@ -54,8 +54,8 @@ async def preview_call(
         arguments = {
             name: airflow.redact(value, name) for name, value in checked.items() if value is not None
         }
-        seen: JSONObject = {"tool": tool.name, "arguments": arguments}
-        return (await shape(seen, request.policy.max_result_chars // 2)).data, seen
+        summary: JSONObject = {"tool": tool.name, "arguments": arguments}
+        return (await shape(summary, request.policy.max_result_chars // 2)).data, summary
     preview = await run_owned(tool.owner, tool.preview, checked, airflow)
     bound = {key: value for key, value in dump(preview).items() if key != "now"}
     return (await shape(preview, request.policy.max_result_chars // 2)).data, bound
@@ -97,7 +97,7 @@ async def confirm_call(
         f"{tool.name} has not run yet: it waits for a confirmation. Nothing was changed.",
         hint="Show the preview to the user; to go on, repeat the call with confirmation_token added.",
     )
-    question.shown = {"preview": preview, TOKEN_ARGUMENT: token}
+    question.details = {"preview": preview, TOKEN_ARGUMENT: token}
     raise question
 
 

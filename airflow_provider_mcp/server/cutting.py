@@ -55,11 +55,11 @@ def cut_text(text: str, max_chars: int) -> str:
     if len(text) + 2 <= max_chars and len(compact(text)) <= max_chars:
         return text
     room = max(max_chars - _MARK, 0)
-    kept = text[:room]
+    chosen = text[:room]
     # Quotes and control characters take more than one character each.
-    while kept and len(compact(kept)) - 2 > room:
-        kept = kept[: min(len(kept) - 1, len(kept) * room // (len(compact(kept)) - 2))]
-    return f"{kept}… ({len(text) - len(kept)} more characters)"
+    while chosen and len(compact(chosen)) - 2 > room:
+        chosen = chosen[: min(len(chosen) - 1, len(chosen) * room // (len(compact(chosen)) - 2))]
+    return f"{chosen}… ({len(text) - len(chosen)} more characters)"
 
 
 class Cutter:
@@ -148,11 +148,13 @@ class Cutter:
 
     def _cut_object(self, value: JSONObject, room: int) -> JSONObject:
         """Return the keys that fit; their values share the room that is left."""
-        kept = self._choose_keys(value, room - 2)
-        left_out = len(value) - len(kept)
-        left = room - 2 - sum(len(compact(key)) + 2 for key, _, _ in kept) - (_MARK if left_out else 0)
+        chosen = self._choose_keys(value, room - 2)
+        left_out = len(value) - len(chosen)
+        left = room - 2 - sum(len(compact(key)) + 2 for key, _, _ in chosen) - (_MARK if left_out else 0)
         result: JSONObject = {}
-        for (key, inner, size), share in zip(kept, _share(left, [size for _, _, size in kept]), strict=True):
+        for (key, inner, size), share in zip(
+            chosen, _share(left, [size for _, _, size in chosen]), strict=True
+        ):
             count = f"{key}_total"
             if size <= share or not isinstance(inner, list) or count in value:
                 result[key] = self._cut(inner, size, share)
@@ -167,17 +169,17 @@ class Cutter:
 
     def _choose_keys(self, value: JSONObject, room: int) -> list[tuple[str, JSON, int]]:
         """Return the first keys for which there is room, with their values and sizes."""
-        kept: list[tuple[str, JSON, int]] = []
+        chosen: list[tuple[str, JSON, int]] = []
         for key, inner in value.items():
-            short = _shorten_key(key, len(kept))
+            short = _shorten_key(key, len(chosen))
             size = self._size(inner)
             # A list that is cut has its count beside it, under a key of its own.
             least = min(size, _LEAST + (len(short) if isinstance(inner, list) else 0))
             room -= len(compact(short)) + 2 + least
-            if room < (_MARK if len(kept) + 1 < len(value) else 0):
+            if room < (_MARK if len(chosen) + 1 < len(value) else 0):
                 break
-            kept.append((short, inner, size))
-        return kept
+            chosen.append((short, inner, size))
+        return chosen
 
     def _cut_list(self, value: list[JSON], room: int) -> list[JSON]:
         """Return the first items that fit; of a first one that does not fit, as much as does."""

@@ -142,14 +142,14 @@ class Cleaner:
     @property
     def meta(self) -> JSONObject:
         """``_meta`` of a result, which says what was done; nothing if nothing was."""
-        said: JSONObject = {}
+        counts: JSONObject = {}
         if self.removed:
-            said["removed_hidden_characters"] = self.removed
+            counts["removed_hidden_characters"] = self.removed
         if self.masked:
-            said["masked_secrets"] = self.masked
+            counts["masked_secrets"] = self.masked
         if self.fields and self.mode != "off":
-            said["foreign_fields"] = self.fields[:MAX_FIELDS]
-        return {"_meta": {META_KEY: said}} if said else {}
+            counts["foreign_fields"] = self.fields[:MAX_FIELDS]
+        return {"_meta": {META_KEY: counts}} if counts else {}
 
     def fence(self, text: str) -> str:
         """Return the text of a result with marks around it, if it holds what others wrote."""

@@ -124,26 +124,26 @@ async def suggest_close_matches(
     """
     # The error knows which of several tasks it is about.
     arguments = {**arguments, **error.identifiers}
-    known = {name: value for name in IDENTIFIERS if isinstance(value := arguments.get(name), str)}
-    if "dag_id" not in known or error.identifiers.get("did_you_mean"):
+    names = {name: value for name in IDENTIFIERS if isinstance(value := arguments.get(name), str)}
+    if "dag_id" not in names or error.identifiers.get("did_you_mean"):
         return error
-    dag_id, run_id = known["dag_id"], known.get("dag_run_id")
+    dag_id, run_id = names["dag_id"], names.get("dag_run_id")
     if await DAG.is_missing(airflow, dag_id):
         argument, candidates = "dag_id", await _similar_dags(airflow, dag_id)
     elif run_id is not None and await RUN.is_missing(airflow, dag_id, run_id):
         argument, candidates = "dag_run_id", await RUN.names(airflow, "dag_run_id", dag_id)
-    elif "task_id" in known:
+    elif "task_id" in names:
         argument, candidates = "task_id", await TASK.names(airflow, "task_id", dag_id)
-        if known["task_id"] in candidates:
+        if names["task_id"] in candidates:
             return error
     else:
         return error
-    message = f"No {IDENTIFIERS[argument].thing} `{known[argument]}`"
+    message = f"No {IDENTIFIERS[argument].thing} `{names[argument]}`"
     if argument != "dag_id":
         message += f" in `{dag_id}`"
-    identifiers = {**error.identifiers, **known}
+    identifiers = {**error.identifiers, **names}
     identifiers.pop("did_you_mean", None)
-    close = _close(known[argument], candidates)
+    close = _close(names[argument], candidates)
     if not close:
         return NotFound(f"{message}.", hint=error.hint, **identifiers)
     return near_miss(message, close, **identifiers)

@@ -36,7 +36,7 @@ from airflow_provider_mcp.server.request import Context, Request
 from airflow_provider_mcp.server.running import end_in_time, run_owned
 from airflow_provider_mcp.server.shaping import shape
 from airflow_provider_mcp.server.signing import JobId, JobIds
-from airflow_provider_mcp.server.wire import brief, dump, requests_of, result_of
+from airflow_provider_mcp.server.wire import brief, build_requests, build_result, dump
 
 UNKNOWN_TASK = "Unknown task."
 
@@ -74,14 +74,14 @@ async def get_job(ctx: Context, params: TaskParams) -> JSONObject:
         state = await end_in_time(looking, f"the task of the MCP tool {tool.name} of {tool.owner}")
     more: JSONObject = {}
     if state.status == "completed":
-        more["result"] = await result_of(state.result, request.policy, tool.owner, is_error=state.failed)
+        more["result"] = await build_result(state.result, request.policy, tool.owner, is_error=state.failed)
     elif state.status == "failed":
         broke_off = Cleaner.for_owner(request.policy, tool.owner).clean_text(
             state.error or "The work broke off."
         )
         more["error"] = {"code": types.INTERNAL_ERROR, "message": broke_off}
     elif state.status == "input_required":
-        requests = requests_of(state.questions)
+        requests = build_requests(state.questions)
         more["inputRequests"] = {name: dump(question) for name, question in requests.items()}
     described = _describe_job(params.task_id, job_id, job, state.status, state.message, state.updated_at)
     return {"resultType": "complete", **described, **more}
@@ -118,21 +118,21 @@ async def _confirm_cancel(tool: Tool, job: Job, job_id: JobId, ctx: Context, par
         return
     preview: JSONObject = {"cancels": tool.name, **job_id.reference}
     if job.cancel_preview is not None:
-        found = await run_owned(tool.owner, job.cancel_preview, job_id.reference, request.reads())
-        if found is None:
+        facts = await run_owned(tool.owner, job.cancel_preview, job_id.reference, request.reads())
+        if facts is None:
             return
-        preview = dict(found)
+        preview = dict(facts)
     bound = {key: value for key, value in preview.items() if key != "now"}
     call = (request.caller.id, ctx.method, {"taskId": params.task_id}, bound)
     token = (ctx.meta or {}).get(TOKEN_KEY)
     if token is not None:
         request.confirmations.check(str(token), *call)
         return
-    shown = (await shape(preview, request.policy.max_result_chars // 2)).data
+    fitted = (await shape(preview, request.policy.max_result_chars // 2)).data
     raise ConfirmationRequired(
         f"{tool.name} goes on: cancelling it waits for a confirmation. Nothing was changed.",
         hint=f"Show the preview to the user; to go on, repeat {ctx.method} with {TOKEN_KEY} in _meta.",
-        preview=shown,
+        preview=fitted,
         confirmation_token=request.confirmations.issue(*call),
     )
 

@@ -62,9 +62,9 @@ def find_unmarked_hooks(plugin: object) -> list[str]:
 
 def _routines(plugin: object, *, marked: bool) -> set[str]:
     """Return the names of a plugin's functions with, or without, the mark of ``@hookimpl``."""
-    found = {name: getattr(plugin, name, None) for name in dir(plugin)}
+    members = {name: getattr(plugin, name, None) for name in dir(plugin)}
     return {
         name
-        for name, item in found.items()
+        for name, item in members.items()
         if inspect.isroutine(item) and (getattr(item, _MARK, None) is not None) == marked
     }

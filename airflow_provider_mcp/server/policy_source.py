@@ -158,7 +158,7 @@ class PolicySource:
 
     def _report(self, *problems: str | None) -> None:
         """Log each problem that was not there before."""
-        found = {problem for problem in problems if problem is not None}
-        for problem in sorted(found - self._reported):
+        current = {problem for problem in problems if problem is not None}
+        for problem in sorted(current - self._reported):
             log.error("MCP: %s", problem)
-        self._reported = found
+        self._reported = current

@@ -30,7 +30,7 @@ from airflow_provider_mcp.server.foreign_text import Cleaner
 from airflow_provider_mcp.server.request import Context, Request
 from airflow_provider_mcp.server.rounds import Round
 from airflow_provider_mcp.server.running import end_in_time, run_owned
-from airflow_provider_mcp.server.wire import brief, messages_of
+from airflow_provider_mcp.server.wire import brief, build_messages
 
 
 async def list_prompts(ctx: Context, _: types.PaginatedRequestParams | None) -> types.ListPromptsResult:
@@ -62,7 +62,7 @@ async def get_prompt(
         except AnswersNeeded as needed:
             return this_round.ask(client, needed, ctx.protocol_version)
         cleaner = Cleaner.for_owner(request.policy, owner)
-        return types.GetPromptResult(description=prompt.description, messages=messages_of(answer, cleaner))
+        return types.GetPromptResult(description=prompt.description, messages=build_messages(answer, cleaner))
 
 
 def _describe(prompt: Prompt) -> types.Prompt:

@@ -34,7 +34,7 @@ from airflow_provider_mcp.server.foreign_text import Cleaner
 from airflow_provider_mcp.server.request import Context, Request
 from airflow_provider_mcp.server.running import end_in_time, run_owned
 from airflow_provider_mcp.server.shaping import shape
-from airflow_provider_mcp.server.wire import brief, cut, resource_of
+from airflow_provider_mcp.server.wire import brief, build_resource, cut
 
 
 async def list_resources(ctx: Context, _: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
@@ -81,7 +81,7 @@ async def read_resource(ctx: Context, params: types.ReadResourceRequestParams) -
             content = cleaner.clean_whole(cut(content, request.policy.max_result_chars))
         elif not isinstance(content, bytes):
             content = compact(cleaner.clean((await shape(content, request.policy.max_result_chars)).data))
-        contents = [resource_of(uri, resource.mime_type, content)]
+        contents = [build_resource(uri, resource.mime_type, content)]
         return types.ReadResourceResult(contents=contents, **cleaner.meta)
 
 
@@ -99,9 +99,9 @@ async def accept_subscription(
 def _find_resource(request: Request, uri: str) -> tuple[Resource, dict[str, str]]:
     """Return the resource at an address, and the parameters in it."""
     for resource in request.resources():
-        found = _compile_template(resource.uri).fullmatch(uri)
-        if found:
-            return resource, {name: unquote(value) for name, value in found.groupdict().items()}
+        match = _compile_template(resource.uri).fullmatch(uri)
+        if match:
+            return resource, {name: unquote(value) for name, value in match.groupdict().items()}
     raise MCPError(types.INVALID_PARAMS, f"Unknown resource: {brief(uri)}", data={"uri": brief(uri)})
 
 

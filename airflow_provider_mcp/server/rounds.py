@@ -30,7 +30,12 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from airflow_provider_mcp.sdk.client import AnswersNeeded, Client
 from airflow_provider_mcp.sdk.errors import Unsupported
 from airflow_provider_mcp.sdk.json_types import JSONObject
-from airflow_provider_mcp.server.wire import answers_of, capabilities_lacking, capability_needed, requests_of
+from airflow_provider_mcp.server.wire import (
+    build_requests,
+    capability_needed,
+    find_missing_capabilities,
+    read_answers,
+)
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class Round:
             remembered = {}
         if not isinstance(remembered, dict):
             remembered = {}
-        answers = {**remembered.get("answers", {}), **answers_of(responses)}
+        answers = {**remembered.get("answers", {}), **read_answers(responses)}
         return cls(answers, str(remembered.get("confirmation", "")))
 
     def ask(self, client: Client, needed: AnswersNeeded, protocol_version: str) -> types.InputRequiredResult:
@@ -60,7 +65,7 @@ class Round:
         :raises Unsupported: Before 2026-07-28, a client can only be asked in a session.
         :raises MCPError: The client does not declare that it answers such questions.
         """
-        lacking = capabilities_lacking(client, needed.questions)
+        lacking = find_missing_capabilities(client, needed.questions)
         if lacking is not None and protocol_version not in MODERN_PROTOCOL_VERSIONS:
             raise Unsupported(
                 f"This needs an answer ({', '.join(needed.questions)}) that the client cannot be asked for.",
@@ -69,4 +74,4 @@ class Round:
         if lacking is not None:
             raise capability_needed("The client does not declare that it answers this.", lacking)
         state = json.dumps({"answers": self.answers, "confirmation": self.confirmation})
-        return types.InputRequiredResult(input_requests=requests_of(needed.questions), request_state=state)
+        return types.InputRequiredResult(input_requests=build_requests(needed.questions), request_state=state)

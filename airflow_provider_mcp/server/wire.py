@@ -51,7 +51,7 @@ def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def block_of(part: Part) -> types.ContentBlock:
+def build_block(part: Part) -> types.ContentBlock:
     """Return a content block."""
     if isinstance(part, str):
         return types.TextContent(type="text", text=part)
@@ -60,11 +60,11 @@ def block_of(part: Part) -> types.ContentBlock:
     if isinstance(part, Audio):
         return types.AudioContent(type="audio", data=_base64(part.data), mime_type=part.mime_type)
     return types.EmbeddedResource(
-        type="resource", resource=resource_of(part.uri, part.mime_type, part.content)
+        type="resource", resource=build_resource(part.uri, part.mime_type, part.content)
     )
 
 
-def resource_of(
+def build_resource(
     uri: str, mime_type: str, content: str | bytes
 ) -> types.TextResourceContents | types.BlobResourceContents:
     """Return the contents of a resource."""
@@ -84,7 +84,7 @@ def cut(text: str, max_chars: int) -> str:
     return text if left <= 0 else f"{text[:max_chars]}\n… ({left} more characters)"
 
 
-async def result_of(answer: Any, policy: Policy, owner: str, *, is_error: bool = False) -> JSONObject:
+async def build_result(answer: Any, policy: Policy, owner: str, *, is_error: bool = False) -> JSONObject:
     """Return what a tool returned as a ``CallToolResult`` in JSON: within its limit, and cleaned.
 
     Pictures and sounds are not cut. It is no model: the SDK checks a result that is data, and would turn a
@@ -99,22 +99,24 @@ async def result_of(answer: Any, policy: Policy, owner: str, *, is_error: bool =
             cleaner.clean_part(cut(part, policy.max_result_chars)) if isinstance(part, str) else part
             for part in answer.parts
         ]
-        blocks = [block_of(part).model_dump(mode="json", by_alias=True, exclude_none=True) for part in parts]
+        blocks = [
+            build_block(part).model_dump(mode="json", by_alias=True, exclude_none=True) for part in parts
+        ]
         return {"content": blocks, **cleaner.meta, **outcome}
     data, cleaner = await _shape_and_clean(answer, policy, owner)
     text = {"type": "text", "text": cleaner.fence(compact(data))}
     return {"content": [text], "structuredContent": data, **cleaner.meta, **outcome}
 
 
-async def error_of(failure: ToolError, policy: Policy, owner: str) -> JSONObject:
+async def build_error_result(failure: ToolError, policy: Policy, owner: str) -> JSONObject:
     """Return a tool error as a ``CallToolResult`` in JSON: within the limit, and cleaned as any result."""
-    answer = {"error": failure.as_dict(), **failure.shown}
+    answer = {"error": failure.as_dict(), **failure.details}
     data, cleaner = await _shape_and_clean(answer, policy, owner, is_error=True)
     error = data.get("error", {})
     text = f"{error.get('message', failure.code)} {error.get('hint', '')}".strip()
-    shown = {key: value for key, value in data.items() if key in failure.shown}
-    if shown:
-        text += "\n" + cleaner.fence(compact(shown))
+    details = {key: value for key, value in data.items() if key in failure.details}
+    if details:
+        text += "\n" + cleaner.fence(compact(details))
     return {
         "content": [{"type": "text", "text": text}],
         "structuredContent": data,
@@ -140,13 +142,13 @@ async def _shape_and_clean(
     return {"truncated": True}, Cleaner.for_owner(policy, owner)
 
 
-def messages_of(answer: str | Sequence[Message], cleaner: Cleaner) -> list[types.PromptMessage]:
+def build_messages(answer: str | Sequence[Message], cleaner: Cleaner) -> list[types.PromptMessage]:
     """Return the messages of a prompt, with their texts cleaned."""
     messages = [Message(answer)] if isinstance(answer, str) else answer
     return [
         types.PromptMessage(
             role=message.role,
-            content=block_of(
+            content=build_block(
                 cleaner.clean_text(message.content) if isinstance(message.content, str) else message.content
             ),
         )
@@ -154,7 +156,7 @@ def messages_of(answer: str | Sequence[Message], cleaner: Cleaner) -> list[types
     ]
 
 
-def requests_of(questions: Mapping[str, Question]) -> types.InputRequests:
+def build_requests(questions: Mapping[str, Question]) -> types.InputRequests:
     """Return questions as the requests that they are."""
     requests: types.InputRequests = {}
     for name, question in questions.items():
@@ -174,7 +176,7 @@ def requests_of(questions: Mapping[str, Question]) -> types.InputRequests:
     return requests
 
 
-def answers_of(responses: types.InputResponses | None) -> JSONObject:
+def read_answers(responses: types.InputResponses | None) -> JSONObject:
     """Return a client's answers as plain data."""
     return {
         name: response.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -182,7 +184,7 @@ def answers_of(responses: types.InputResponses | None) -> JSONObject:
     }
 
 
-def capabilities_lacking(
+def find_missing_capabilities(
     client: Client, questions: Mapping[str, Question]
 ) -> types.ClientCapabilities | None:
     """Return the capabilities that a client must declare to be asked; None if it declares them."""

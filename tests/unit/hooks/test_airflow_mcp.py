@@ -31,7 +31,7 @@ import yaml
 from airflow_provider_mcp import connection_fields
 from airflow_provider_mcp.hooks.airflow_mcp import AirflowMCPHook
 from airflow_provider_mcp.hosts import connections
-from airflow_provider_mcp.hosts.connections import extra_of, find_connection, read_extra
+from airflow_provider_mcp.hosts.connections import find_connection, parse_extra, read_extra
 from airflow_provider_mcp.remote import http
 from airflow_provider_mcp.sdk.airflow import AirflowSync
 from airflow_provider_mcp.sdk.injection import run_function
@@ -61,7 +61,7 @@ def test_a_connection_from_the_environment(value: str, monkeypatch: pytest.Monke
     connection = find_connection("there")
     assert connection is not None
     assert connection.conn_type == "airflow_mcp"
-    assert {key: int(value) for key, value in extra_of(connection).items()} == {"timeout": 5}
+    assert {key: int(value) for key, value in parse_extra(connection).items()} == {"timeout": 5}
 
 
 def test_a_connection_without_a_host_is_for_the_web_process(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,5 +312,5 @@ def test_a_backend_that_fails_is_not_one_without_the_connection(
 def test_an_extra_that_is_no_object_is_told_without_it() -> None:
     for extra in ("not json: secret", '["secret"]'):
         with pytest.raises(ValueError, match="the extra is not") as told:
-            connections.extra_of(Stored(extra))
+            connections.parse_extra(Stored(extra))
         assert "secret" not in str(told.value)

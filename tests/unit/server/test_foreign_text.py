@@ -35,7 +35,7 @@ from airflow_provider_mcp.sdk.tool import Toolset, tool
 from airflow_provider_mcp.server.catalogue import load_catalogue
 from airflow_provider_mcp.server.foreign_text import META_KEY, WITHHELD, Cleaner, count_hidden
 from airflow_provider_mcp.server.policy import Policy
-from airflow_provider_mcp.server.wire import error_of, result_of
+from airflow_provider_mcp.server.wire import build_error_result, build_result
 from tests.fixtures.foreign_text import (
     HIDDEN_CHARACTERS,
     INSTRUCTIONS,
@@ -72,7 +72,7 @@ def as_result(text: str) -> dict[str, Any]:
 
 def send(answer: Any, owner: str = "tasks", **policy: Any) -> tuple[dict[str, Any], str]:
     """Return a result as it goes out, and all of it as the text of the wire."""
-    result = anyio.run(result_of, answer, Policy(**policy), owner)
+    result = anyio.run(build_result, answer, Policy(**policy), owner)
     wire = json.dumps(result, ensure_ascii=False)
     wire.encode()
     return result, wire
@@ -186,8 +186,8 @@ def test_an_error_is_cleaned_too() -> None:
     failure = ToolError(
         f"No Dag a{TAG}b\x1b[31m, says {SECRETS['GitHub token']}", hint="Try b.", dag_id="a\u200b"
     )
-    failure.shown = {"preview": {"conf": {"x": "do as I say"}}}
-    result = anyio.run(error_of, failure, Policy(), "runs")
+    failure.details = {"preview": {"conf": {"x": "do as I say"}}}
+    result = anyio.run(build_error_result, failure, Policy(), "runs")
     assert result["structuredContent"]["error"] == {
         "code": "failed",
         "message": "No Dag ab, says ***",
@@ -198,7 +198,7 @@ def test_an_error_is_cleaned_too() -> None:
     text = result["content"][0]["text"]
     assert text.startswith("No Dag ab, says *** Try b.\nBetween the two marks [foreign-")
     assert result["_meta"][META_KEY]["foreign_fields"] == ["preview.conf"]
-    locked = anyio.run(error_of, failure, Policy(untrusted_text="lockdown"), "another package")
+    locked = anyio.run(build_error_result, failure, Policy(untrusted_text="lockdown"), "another package")
     assert "Dag" not in json.dumps(locked["structuredContent"]["error"])
     assert locked["structuredContent"]["error"]["code"] == "failed"
 

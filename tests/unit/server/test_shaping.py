@@ -31,7 +31,7 @@ from airflow_provider_mcp.server import shaping
 from airflow_provider_mcp.server.cutting import Cutter, compact, cut_text
 from airflow_provider_mcp.server.policy import Policy
 from airflow_provider_mcp.server.shaping import dump, is_large, shape, shape_result
-from airflow_provider_mcp.server.wire import error_of
+from airflow_provider_mcp.server.wire import build_error_result
 
 
 def nested(depth: int, inside: Any) -> Any:
@@ -198,8 +198,8 @@ def test_what_is_large_is_known_without_a_look_at_all_of_it(name: str) -> None:
 @pytest.mark.parametrize("name", HOSTILE)
 def test_an_error_is_bounded_too(name: str) -> None:
     failure = Conflict("It is there: " + "x" * 100_000, hint="Do this.", body=HOSTILE[name](60_000))
-    failure.shown = {"preview": HOSTILE[name](60_000), "confirmation_token": "t" * 80}
-    result = anyio.run(error_of, failure, Policy(max_result_chars=4000), "api")
+    failure.details = {"preview": HOSTILE[name](60_000), "confirmation_token": "t" * 80}
+    result = anyio.run(build_error_result, failure, Policy(max_result_chars=4000), "api")
     (block,) = result["content"]
     assert len(block["text"]) <= 4000
     assert len(compact(result["structuredContent"])) <= 4000

@@ -107,16 +107,16 @@ def _find_dataset(asset_id: int) -> Rewriting:
 def get_asset(call: V2Request) -> Rewriting:
     """Read a dataset."""
     asset_id = call.parts["asset"]
-    found = yield from _find_dataset(int(asset_id))
+    dataset = yield from _find_dataset(int(asset_id))
     # Where there is none, v1 says so.
-    row = yield get(f"datasets/{quote(found['uri'] if found else asset_id, safe='')}")
+    row = yield get(f"datasets/{quote(dataset['uri'] if dataset else asset_id, safe='')}")
     return convert_asset(row)
 
 
 def create_asset_event(call: V2Request) -> Rewriting:
     """Record an event of a dataset."""
     body = call.body or {}
-    found = yield from _find_dataset(int(body["asset_id"]))
-    uri = found["uri"] if found else str(body["asset_id"])
+    dataset = yield from _find_dataset(int(body["asset_id"]))
+    uri = dataset["uri"] if dataset else str(body["asset_id"])
     event = yield post("datasets/events", {"dataset_uri": uri, "extra": body.get("extra") or {}})
     return convert_asset_event(event)
