@@ -80,6 +80,11 @@ FLOORS = (
         "endpoint.serve endpoint.tracing endpoint.wsgi",
     ),
     (
+        "login for clients without a token",
+        "oauth oauth.authorization oauth.clients oauth.documents oauth.errors oauth.grants oauth.login "
+        "oauth.metadata oauth.pages oauth.redirects oauth.requests oauth.sealing oauth.store",
+    ),
+    (
         "the seam to Airflow 2 and 3",
         "hosts hosts.airflow2 hosts.airflow2.backends hosts.airflow2.browser hosts.airflow2.calls "
         "hosts.airflow2.mount "
