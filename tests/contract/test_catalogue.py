@@ -251,7 +251,7 @@ def test_the_instructions_are_short() -> None:
 
 
 def test_a_list_of_dags_is_cheap_and_fits_its_schemas() -> None:
-    recorded = json.loads((Path(__file__).parent / "recorded" / "dag_of_airflow3.json").read_text())
+    recorded = json.loads((ROOT / "tests" / "fixtures" / "api" / "dag_of_airflow3.json").read_text())
     subjects = ("orders", "customers", "invoices", "shipments", "payments", "returns", "sessions")
     names = [f"{team}_{subject}_daily" for team in ("sales", "ops", "web", "bi") for subject in subjects]
     names += [name.replace("daily", "backfill") for name in names]
