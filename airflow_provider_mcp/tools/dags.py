@@ -300,7 +300,7 @@ async def pause_dag(airflow: Airflow, dag_id: DagId) -> PausedState:
 async def unpause_dag(airflow: Airflow, dag_id: DagId) -> PausedState:
     """Unpause a Dag.
 
-    Enable, resume or turn on a pipeline again; with catchup this may start missed runs at once.
+    Enable, resume or turn a pipeline or job back on; with catchup this may start missed runs at once.
     """
     return await _set_paused(airflow, dag_id, False)
 

@@ -175,6 +175,32 @@ def test_every_tool_is_asked_for() -> None:
     assert set(CATALOGUE.tools) - set(QUESTIONS) <= {"call_api"}
 
 
+def find_nearest(name: str) -> str:
+    """Return the tool whose text is most like a tool's own."""
+    return next(other for other in rank_by_bm25(documents()[name]) if other != name)
+
+
+def test_confusable_tools_say_what_sets_them_apart() -> None:
+    """Of two that are alike, each has words of its own, or names the other."""
+    for name in CATALOGUE.tools:
+        other = find_nearest(name)
+        own, others = set(words(documents()[name])), set(words(documents()[other]))
+        assert len(own - others) >= 2 or other in CATALOGUE.tools[name].description, (name, other)
+        assert len(others - own) >= 2 or name in CATALOGUE.tools[other].description, (other, name)
+
+
+@pytest.mark.parametrize("rank", [rank_by_bm25, rank_by_fts5])
+def test_of_two_confusable_tools_the_right_one_comes_first(rank: Callable[[str], list[str]]) -> None:
+    wrong = []
+    for name, questions in QUESTIONS.items():
+        other = find_nearest(name)
+        for question in questions:
+            ranked = rank(question)
+            if other in ranked and (name not in ranked or ranked.index(other) < ranked.index(name)):
+                wrong.append((question, name, other))
+    assert wrong == []
+
+
 def test_what_a_model_pays() -> None:
     shown = [describe_tool(t, confirms=t.access == "destructive") for t in CATALOGUE.tools.values()]
     paid = [{"name": s.name, "description": s.description, "input_schema": s.input_schema} for s in shown]

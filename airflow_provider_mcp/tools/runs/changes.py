@@ -105,7 +105,7 @@ async def clear_dag_run(
     dag_run_id: RunId,
     only_failed: Annotated[bool, Field(description="Only failed task instances.")] = False,
 ) -> Run:
-    """Clear a Dag run: rerun, restart or retry the whole run, or only its failed tasks."""
+    """Clear a Dag run: rerun, restart or retry the whole run, or only what failed in it."""
     route = await _find_route(airflow, dag_id, dag_run_id)
     await airflow.post(f"{route}/clear", json={"dry_run": False, "only_failed": only_failed})
     return Run(**show_run(airflow, (await airflow.get(route)).json()))
@@ -178,6 +178,6 @@ async def _preview_delete_dag_run(airflow: Airflow, dag_id: str, dag_run_id: str
 
 @tool(access="destructive", preview=_preview_delete_dag_run)
 async def delete_dag_run(airflow: Airflow, dag_id: DagId, dag_run_id: RunId) -> DeletedRun:
-    """Delete a Dag run that is not running, and its history."""
+    """Delete a Dag run that is not running, with its tasks."""
     await airflow.delete(await _find_route(airflow, dag_id, dag_run_id))
     return DeletedRun(dag_id=dag_id, dag_run_id=dag_run_id)

@@ -94,7 +94,7 @@ async def list_hitl(
     limit: Limit = 25,
     cursor: Cursor = None,
 ) -> Hitls:
-    """List tasks that wait for a human's answer: approvals, decisions and input that are pending."""
+    """List what is waiting for a human's answer: pending approvals, decisions and input."""
     run_id = await find_run_filter(airflow, dag_id, dag_run_id)
     rows, total, offset = await Hitls.fetch(
         airflow,
@@ -124,7 +124,7 @@ async def respond_to_hitl(
     iteration: Iteration = None,
     params_input: Annotated[JSONObject | None, Field(description="Values for its params.")] = None,
 ) -> HitlAnswer:
-    """Answer a task that waits for a human, once: approve, reject or give input."""
+    """Answer a waiting task, once: approve or reject what the task asks a human, or give input."""
     await refuse_latest(airflow, dag_id, dag_run_id)
     route = path("dags/{}/dagRuns/{}/taskInstances/{}/{}/hitlDetails", dag_id, dag_run_id, task_id, map_index)
     region = await find_region(

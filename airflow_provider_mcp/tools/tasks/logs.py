@@ -287,7 +287,7 @@ async def get_task_logs(
 ) -> Logs:
     """Get the log output of a task.
 
-    What it printed, its stack trace; the end first, next_cursor for earlier lines.
+    What a task did print and its stack trace; the end first, next_cursor for earlier lines.
     """
     pattern = compile_pattern(grep) if grep else None
     before = decode_cursor(cursor).get("before")

@@ -68,7 +68,7 @@ async def get_xcom(
     region_index: RegionIndex = None,
     iteration: Iteration = None,
 ) -> XCom:
-    """Get an XCom: the value, output or result that a task returned or pushed to the next."""
+    """Get an XCom, the return value of a task: what value, output or result it pushed to the next."""
     run_id = await find_run_id(airflow, dag_id, dag_run_id)
     region = await find_region(
         airflow,
