@@ -206,6 +206,21 @@ def get_provider_info() -> dict[str, Any]:
                                                    'type': 'string',
                                                    'example': 'lockdown',
                                                    'default': 'fence'},
+                                'audit_log': {'description': 'Which calls of tools get a row '
+                                                             "``mcp.tool_call`` in Airflow's "
+                                                             'audit log, with the caller, the '
+                                                             'Dag, run\n'
+                                                             'and task where known, client, '
+                                                             'tool, outcome and duration, '
+                                                             'never the arguments: ``all``, '
+                                                             '``writes``\n'
+                                                             '(all but those that only read) '
+                                                             'or ``none``. Takes effect when '
+                                                             'the web process starts.\n',
+                                              'version_added': '0.1.0',
+                                              'type': 'string',
+                                              'example': 'writes',
+                                              'default': 'all'},
                                 'conn_id': {'description': 'The connection whose extra narrows '
                                                            'these options at run time, within '
                                                            '30 seconds and\n'

@@ -47,6 +47,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
+from airflow_provider_mcp.hosts.database import get_engine
 from airflow_provider_mcp.server.claims import Claims, MemoryClaims
 
 log = logging.getLogger(__name__)
@@ -203,11 +204,4 @@ async def _in_thread(function: Callable[[], Returned]) -> Returned:
 
 def open_claims() -> Claims:
     """Return the claims in the database of this Airflow."""
-
-    def get_engine() -> Engine:
-        from airflow import settings
-
-        engine: Engine = settings.engine
-        return engine
-
     return DatabaseClaims(get_engine)

@@ -19,9 +19,13 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
 
 UNAVAILABLE = json.dumps(
     {"detail": "Airflow's database does not answer now, or is locked. Nothing is known to have changed."}
@@ -40,3 +44,11 @@ def is_database_fault(failure: BaseException | None) -> bool:
             return True
         failure = failure.__cause__ or failure.__context__
     return False
+
+
+def get_engine() -> Engine:
+    """Return the engine of Airflow's database. Ask at each use: a process that was forked has its own."""
+    from airflow import settings
+
+    engine: Engine = settings.engine
+    return engine

@@ -19,7 +19,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 from urllib.parse import urlsplit
@@ -29,9 +29,13 @@ from airflow import __version__
 from airflow.configuration import conf
 
 from airflow_provider_mcp.endpoint.door import own_origins
+from airflow_provider_mcp.hosts import metrics
+from airflow_provider_mcp.hosts.audit_log import AuditLog
 from airflow_provider_mcp.hosts.claims import open_claims
 from airflow_provider_mcp.hosts.connections import read_extra
+from airflow_provider_mcp.hosts.database import get_engine
 from airflow_provider_mcp.hosts.options import read_options
+from airflow_provider_mcp.hosts.tracing import share_tracing
 from airflow_provider_mcp.sdk.airflow import Airflow, Caller, Site
 from airflow_provider_mcp.sdk.json_types import JSON
 from airflow_provider_mcp.server.build import AirflowServer, build_server
@@ -55,10 +59,21 @@ class Service:
         self.version: str = __version__
         self.base_url: str = conf.get(section, "base_url", fallback="").rstrip("/")
         self.page_url = page_url
-        self.catalogue = load_catalogue(self.version)
-        self.policy_source = PolicySource(read_extra, read_options(), self.catalogue.describe_unknown)
+        share_tracing()
+        options = read_options()
+        self.catalogue = load_catalogue(self.version, of_host=_find_watchers(options))
+        self.policy_source = PolicySource(read_extra, options, self.catalogue.describe_unknown)
         secret = conf.get_mandatory_value(section, "secret_key").encode()
         self.server = build_server(self.catalogue, Confirmations(secret), open_claims())
+
+
+def _find_watchers(options: Policy) -> Mapping[str, object]:
+    """Return the plugins that take note of each call in Airflow itself."""
+    schema = conf.get("database", "sql_alchemy_schema", fallback=None) or None
+    watchers: dict[str, object] = {"metrics": metrics}
+    if options.audit_log != "none":
+        watchers["audit_log"] = AuditLog(get_engine, options.audit_log, schema)
+    return watchers
 
 
 class ServiceHost:

@@ -275,8 +275,10 @@ class ToolCall:
     """What the client calls itself."""
     dag_id: str | None
     dag_run_id: str | None
-    """None for a call that is not about one, or names none that is known."""
+    """None for a call that is not about one, or names none that is known; so are the task and its index."""
     outcome: str
     """``ok``, ``cancelled`` if the client went away, or the code of the error."""
     duration: float
     """Seconds."""
+    task_id: str | None = None
+    map_index: int | None = None

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
 from typing import TypeVar
@@ -108,10 +108,14 @@ def load_catalogue(
     *,
     built_in: Sequence[str] = BUILT_IN,
     found: Sequence[EntryPoint] | None = None,
+    of_host: Mapping[str, object] | None = None,
 ) -> Catalogue:
-    """Load every plugin and return what they offer on this version of Airflow."""
+    """Load every plugin and return what they offer on this version of Airflow.
+
+    :param of_host: The plugins that the process itself brings, by name.
+    """
     catalogue = Catalogue()
-    catalogue.plugins.load(built_in, found, catalogue.note)
+    catalogue.plugins.load(built_in, found, catalogue.note, of_host or {})
     owners = catalogue.owners
 
     def take(owner: str, kind: str, name: str) -> bool:

@@ -131,14 +131,18 @@ class Observation:
     outcome: str = "cancelled"
     """Stays so if the client goes away."""
     identifiers: dict[str, str] = field(default_factory=dict)
+    map_index: int | None = None
 
     def note(self, *sources: Mapping[str, JSON] | None) -> None:
-        """Keep the Dag and the run that arguments, a result or an error name; the last to name one wins."""
+        """Keep the Dag, run and task that arguments, a result or an error name; the last to name one wins."""
         for source in sources:
-            for name in ("dag_id", "dag_run_id"):
+            for name in ("dag_id", "dag_run_id", "task_id"):
                 value = (source or {}).get(name)
                 if isinstance(value, str):
                     self.identifiers[name] = value
+            index = (source or {}).get("map_index")
+            if type(index) is int:
+                self.map_index = index
 
 
 @contextmanager
@@ -162,5 +166,7 @@ def observe(
                 dag_run_id=observation.identifiers.get("dag_run_id"),
                 outcome=observation.outcome,
                 duration=time.monotonic() - began,
+                task_id=observation.identifiers.get("task_id"),
+                map_index=observation.map_index,
             )
         )

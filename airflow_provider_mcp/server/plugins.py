@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import importlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from typing import TypeAlias
@@ -81,13 +81,21 @@ class Plugins:
         self._by_owner: dict[str, object] = {}
         self._implementations: dict[str, list[tuple[str, HookCall]]] = {}
 
-    def load(self, built_in: Sequence[str], found: Sequence[EntryPoint] | None, report: Report) -> None:
-        """Load the built-in modules and the entry points.
+    def load(
+        self,
+        built_in: Sequence[str],
+        found: Sequence[EntryPoint] | None,
+        report: Report,
+        of_host: Mapping[str, object] | None = None,
+    ) -> None:
+        """Load the built-in modules, the plugins of this process, and the entry points.
 
         :param found: What stands in place of the entry points that are installed.
         """
         for name in built_in:
             self._add(name, importlib.import_module(f"airflow_provider_mcp.tools.{name}"), report)
+        for name, plugin in (of_host or {}).items():
+            self._add(name, plugin, report)
         for entry in entry_points(group=hookspecs.PROJECT) if found is None else found:
             with isolated(entry.name, "could not be imported", report):
                 self._add(entry.name, entry.load(), report)

@@ -22,7 +22,7 @@ import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from airflow_provider_mcp.connection_fields import HOOK_KEYS, POLICY_KEYS
 from airflow_provider_mcp.sdk.tool import Access, Tool
@@ -30,6 +30,8 @@ from airflow_provider_mcp.sdk.tool import Access, Tool
 Confirm = Literal["none", "destructive", "write"]
 
 UntrustedText = Literal["off", "fence", "lockdown"]
+
+Audited = Literal["all", "writes", "none"]
 
 _CONFIRM_LEVELS: Mapping[Confirm, frozenset[Access]] = {
     "none": frozenset(),
@@ -57,6 +59,8 @@ class Policy:
     max_result_chars: int = 40_000
     max_request_bytes: int = 4_194_304
     allowed_origins: frozenset[str] = frozenset()
+    audit_log: Audited = "all"
+    """Which calls Airflow's audit log has a row for."""
     conn_id: str = "mcp_default"
     problem: str | None = None
     """Why only reading is allowed, or what could not be read, if anything is wrong."""
@@ -234,6 +238,7 @@ FILE_OPTIONS: Mapping[str, Callable[[object], object]] = {
     "max_result_chars": _parse_number(1),
     "max_request_bytes": _parse_number(1),
     "allowed_origins": _parse_names,
+    "audit_log": _parse_choice(*get_args(Audited)),
     "conn_id": _parse_conn_id,
 }
 """How the value of each option is read. It raises ValueError with what is wrong and what is right."""

@@ -43,7 +43,13 @@ from airflow_provider_mcp.tools.shared.arguments import DagId, RunState
 from airflow_provider_mcp.tools.shared.icons import DAGS_ICON
 from airflow_provider_mcp.tools.shared.matching import fetch_matching
 from airflow_provider_mcp.tools.shared.reads import Parts
-from airflow_provider_mcp.tools.shared.rows import drop_empty, page_template, pick, seconds_only
+from airflow_provider_mcp.tools.shared.rows import (
+    TOOL_CALL_EVENT,
+    drop_empty,
+    page_template,
+    pick,
+    seconds_only,
+)
 
 Part = Literal["tasks", "params", "source", "runs", "versions", "import_errors", "warnings", "assets"]
 RECENT_RUNS = 5
@@ -324,7 +330,12 @@ async def _preview_delete_dag(airflow: Airflow, dag_id: str) -> JSONObject:
     dag = (await airflow.get(path("dags/{}", dag_id))).json()
     runs = (await airflow.get(path("dags/{}/dagRuns", dag_id), params={"limit": 1})).json()["total_entries"]
     try:
-        events = (await airflow.get("eventLogs", params={"dag_id": dag_id, "limit": 1})).json()
+        counted: dict[str, str | int] = {
+            "dag_id": dag_id,
+            "excluded_events": TOOL_CALL_EVENT,
+            "limit": 1,
+        }
+        events = (await airflow.get("eventLogs", params=counted)).json()
         # Each deletion is one event more: the same preview is never shown again.
         as_of = events["total_entries"]
     except ToolError:

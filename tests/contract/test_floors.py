@@ -95,8 +95,8 @@ FLOORS = (
         "hosts.airflow2.waiting "
         "hosts.airflow3 hosts.airflow3.browser hosts.airflow3.calls hosts.airflow3.mount "
         "hosts.airflow3.serving "
-        "hosts.claims hosts.connections hosts.database hosts.once hosts.options hosts.page_urls "
-        "hosts.service",
+        "hosts.audit_log hosts.claims hosts.connections hosts.database hosts.metrics hosts.once "
+        "hosts.options hosts.page_urls hosts.service hosts.tracing",
     ),
     (
         "an Airflow elsewhere",

@@ -44,6 +44,7 @@ from airflow_provider_mcp.tools.diagnostics.statistics import (
 )
 from airflow_provider_mcp.tools.shared.arguments import DagId
 from airflow_provider_mcp.tools.shared.reads import Unread, count_states, read_pages, try_get
+from airflow_provider_mcp.tools.shared.rows import TOOL_CALL_EVENT
 
 MAX_CHARS = 8800
 """About 2,500 tokens."""
@@ -179,7 +180,13 @@ async def _scheduler_says(airflow: Airflow, run: Row, failures: Sequence[Row], u
     }
     if not silent:
         return
-    query = {"dag_id": run["dag_id"], "run_id": run["dag_run_id"], "order_by": "-when", "limit": 100}
+    query = {
+        "dag_id": run["dag_id"],
+        "run_id": run["dag_run_id"],
+        "excluded_events": TOOL_CALL_EVENT,
+        "order_by": "-when",
+        "limit": 100,
+    }
     answer = await try_get(airflow, "eventLogs", query)
     if isinstance(answer, Unread):
         unchecked["scheduler_says"] = answer.why

@@ -22,6 +22,9 @@ from typing import Literal
 
 from airflow_provider_mcp.sdk import Airflow, JSONObject
 
+TOOL_CALL_EVENT = "mcp.tool_call"
+"""The event of the rows in Airflow's audit log that calls of tools leave, those that only read too."""
+
 
 def drop_empty(row: JSONObject) -> JSONObject:
     """Return a row without the fields that say nothing: no value, an empty text, list or object."""

@@ -186,6 +186,9 @@ def test_delete_dag_previews_what_is_lost() -> None:
     preview = airflow.call(dags._preview_delete_dag, "read", dag_id="sales_daily")
     assert (preview["dag_runs"], preview["audit_events"]) == (338_905, 12)
     assert airflow.calls[1].params == {"limit": "1"}
+    (counted,) = [call.params for call in airflow.calls if call.route == "eventLogs"]
+    # The preview is shown again by a call that leaves a row itself: it must not change what is shown.
+    assert counted["excluded_events"] == "mcp.tool_call"
     assert airflow.changes() == []
     airflow.on(**{"GET eventLogs": 403})
     assert airflow.call(dags._preview_delete_dag, "read", dag_id="sales_daily")["audit_events"] is None

@@ -123,6 +123,7 @@ _EVENT_LOG_FILTERS: Filters = {
     "map_index": "map_index",
     "event": "event",
     "owner": "owner",
+    "excluded_events": "excluded_events",
     "before": "before",
     "after": "after",
 }

@@ -1,0 +1,139 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""What each call leaves in Airflow: a row of the audit log, metrics, and a span."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from devtools.airflow_process import AirflowHome
+from tests.live.site import LINE, Site
+
+
+class Collector:
+    """A collector of OTLP over HTTP on a loopback port."""
+
+    def __init__(self) -> None:
+        self.metrics: dict[str, list[dict[str, str]]] = {}
+        self.spans: dict[str, dict[str, str]] = {}
+        collector = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                collector.take(self.path, body)
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def take(self, path: str, body: bytes) -> None:
+        if path == "/v1/metrics":
+            for one in ExportMetricsServiceRequest.FromString(body).resource_metrics:
+                for metric in (m for scope in one.scope_metrics for m in scope.metrics):
+                    points = metric.sum.data_points or metric.gauge.data_points
+                    tags = [{a.key: a.value.string_value for a in point.attributes} for point in points]
+                    self.metrics.setdefault(metric.name, []).extend(tags)
+        elif path == "/v1/traces":
+            for sent in ExportTraceServiceRequest.FromString(body).resource_spans:
+                for span in (s for scope in sent.scope_spans for s in scope.spans):
+                    self.spans[span.name] = {a.key: a.value.string_value for a in span.attributes}
+
+    def close(self) -> None:
+        self._server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def collector() -> Iterator[Collector]:
+    made = Collector()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def observed(home: AirflowHome, site: Site, collector: Collector) -> Iterator[Site]:
+    """A second web process, whose metrics and spans go to the collector."""
+    there = f"http://127.0.0.1:{collector.port}"
+    options = {
+        "AIRFLOW__METRICS__OTEL_ON": "True",
+        "AIRFLOW__METRICS__OTEL_HOST": "127.0.0.1",
+        "AIRFLOW__METRICS__OTEL_PORT": str(collector.port),
+        "AIRFLOW__METRICS__OTEL_INTERVAL_MILLISECONDS": "500",
+        "AIRFLOW__TRACES__OTEL_ON": "True",
+        "AIRFLOW__TRACES__OTEL_HOST": "127.0.0.1",
+        "AIRFLOW__TRACES__OTEL_PORT": str(collector.port),
+        "OTEL_BSP_SCHEDULE_DELAY": "300",
+    }
+    if LINE == 3:
+        options |= {
+            "OTEL_TRACES_EXPORTER": "otlp_proto_http",
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{there}/v1/traces",
+        }
+    with Site(home, options=options).serving(1) as running:
+        yield running
+
+
+def wait_for(look: Callable[[], Any]) -> Any:
+    end = time.monotonic() + 20
+    while not (found := look()):
+        assert time.monotonic() < end, "it did not come in time"
+        time.sleep(0.2)
+    return found
+
+
+def rows(site: Site, user: str, tool: str) -> list[dict[str, Any]]:
+    answer = site.call("list_event_logs", event="mcp.tool_call", owner=user, limit=50)
+    found = [{**row, "extra": json.loads(row["extra"])} for row in answer["structuredContent"]["event_logs"]]
+    return [row for row in found if row["extra"]["tool"] == tool]
+
+
+def test_each_call_leaves_a_row_with_its_caller(site: Site) -> None:
+    site.call("get_dag", user="viewer", dag_id="demo_params")
+    site.call("get_dag_run", user="viewer", dag_id="no_such_dag", dag_run_id="no_such_run")
+    (row,) = wait_for(lambda: rows(site, "viewer", "get_dag"))[:1]
+    assert (row["dag_id"], row["owner"]) == ("demo_params", "viewer")
+    extra = row["extra"]
+    assert (extra["access"], extra["outcome"]) == ("read", "ok")
+    assert extra["client"]
+    assert 0 < extra["duration"] < 30
+    assert set(extra) == {"client", "tool", "access", "outcome", "duration"}
+    failed = wait_for(lambda: rows(site, "viewer", "get_dag_run"))[0]
+    assert (failed["extra"]["outcome"], failed["run_id"]) == ("not_found", "no_such_run")
+
+
+def test_metrics_and_spans_come_out_where_airflow_sends_them(observed: Site, collector: Collector) -> None:
+    assert not observed.call("list_dags", limit=1).get("isError")
+    found = wait_for(lambda: collector.metrics.get("airflow.mcp.tool_call"))
+    assert {"tool": "list_dags", "outcome": "ok"}.items() <= found[0].items()
+    wait_for(lambda: collector.metrics.get("airflow.mcp.tool_duration"))
+    span = wait_for(lambda: collector.spans.get("tools/call list_dags"))
+    assert span["mcp.method.name"] == "tools/call"
+    assert span["gen_ai.tool.name"] == "list_dags"
