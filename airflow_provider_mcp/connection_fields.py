@@ -59,6 +59,14 @@ FIELDS = (
         "MCP: destructive, or write to confirm every change.",
         choices=("none", "destructive", "write"),
     ),
+    Field(
+        "confirm_by",
+        "policy",
+        "string",
+        "Confirm by",
+        "MCP: person, to confirm on Airflow's own page alone.",
+        choices=("any", "person"),
+    ),
     Field("calls_per_minute", "policy", "integer", "Calls a minute", "MCP: most calls of one user.", least=0),
     Field(
         "writes_per_minute", "policy", "integer", "Writes a minute", "MCP: most changes of one user.", least=0

@@ -89,6 +89,15 @@ def get_provider_info() -> dict[str, Any]:
                                                                        'write',
                                                                        '',
                                                                        None]}},
+                                       'confirm_by': {'label': 'Confirm by',
+                                                      'description': 'MCP: person, to confirm '
+                                                                     "on Airflow's own page "
+                                                                     'alone.',
+                                                      'schema': {'type': ['string', 'null'],
+                                                                 'enum': ['any',
+                                                                          'person',
+                                                                          '',
+                                                                          None]}},
                                        'calls_per_minute': {'label': 'Calls a minute',
                                                             'description': 'MCP: most calls of '
                                                                            'one user.',
@@ -123,7 +132,8 @@ def get_provider_info() -> dict[str, Any]:
  'config': {'mcp': {'description': 'The MCP endpoint at ``<base_url>/mcp/v1`` and what it '
                                    'offers. The connection named by\n'
                                    '``conn_id`` can narrow ``read_only``, ``toolsets``, '
-                                   '``disabled_tools``, ``confirm``, the two rates,\n'
+                                   '``disabled_tools``, ``confirm``, ``confirm_by``, the two '
+                                   'rates,\n'
                                    '``untrusted_text`` and ``max_result_chars`` while Airflow '
                                    'runs; it can never widen them. With a\n'
                                    'malformed value or an unknown option, only reading is '
@@ -173,6 +183,21 @@ def get_provider_info() -> dict[str, Any]:
                                             'type': 'string',
                                             'example': 'write',
                                             'default': 'destructive'},
+                                'confirm_by': {'description': 'Who may confirm: with ``any``, '
+                                                              'whoever makes the call, by a '
+                                                              'form of the client or by a '
+                                                              'second call.\n'
+                                                              'With ``person`` the caller '
+                                                              "confirms on Airflow's own page "
+                                                              '``<base_url>/mcp/confirm/...``, '
+                                                              'logged in to\n'
+                                                              'Airflow in a browser; nothing '
+                                                              'that a client or a model sends '
+                                                              'can do it.\n',
+                                               'version_added': '0.1.0',
+                                               'type': 'string',
+                                               'example': 'person',
+                                               'default': 'any'},
                                 'calls_per_minute': {'description': 'How many calls one user '
                                                                     'may make a minute in one '
                                                                     'web process. A call '

@@ -24,9 +24,8 @@ from typing import Any, TypeAlias
 
 import anyio
 
-from airflow_provider_mcp.endpoint.door import CLIENT_GONE, HTTPRequest, Reply
+from airflow_provider_mcp.endpoint.door import CLIENT_GONE, HTTPRequest, Reply, Respond
 from airflow_provider_mcp.endpoint.exchange import stream_headers
-from airflow_provider_mcp.endpoint.serve import Host, serve
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Event: TypeAlias = MutableMapping[str, Any]
@@ -38,9 +37,9 @@ UNWATCHED_SECONDS = 0.5
 """How long a call runs before anyone looks whether its client is still there."""
 
 
-async def answer(scope: Scope, receive: Receive, send: Send, host: Host) -> None:
-    """Answer one HTTP request."""
-    await _Exchange(scope, receive, send).run(host)
+async def answer(scope: Scope, receive: Receive, send: Send, respond: Respond) -> None:
+    """Answer one HTTP request by a function, such as the endpoint's ``serve``."""
+    await _Exchange(scope, receive, send).run(respond)
 
 
 class _Exchange:
@@ -60,16 +59,17 @@ class _Exchange:
             ],
             read_body=self._read_body,
             scheme=scope.get("scheme", "http"),
+            path=scope["path"].removeprefix(scope.get("root_path", "")),
             query=scope.get("query_string", b"").decode("latin-1"),
             emit=self._emit,
         )
 
-    async def run(self, host: Host) -> None:
+    async def run(self, respond: Respond) -> None:
         """Answer the request."""
         reply: Reply | None = Reply(CLIENT_GONE)
         with self._work:
             try:
-                reply = await serve(self._request, host)
+                reply = await respond(self._request)
             finally:
                 await self._stop_watching()
         if self._streaming:

@@ -20,8 +20,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 import mcp_types as types
@@ -52,6 +53,7 @@ class HTTPRequest:
     :param headers: By lower-case name, as they came.
     :param read_body: Returns the body, or as much of it as shows that it is over so many bytes; None if
         the client went away. Raises ``TimeoutError`` if it does not come within so many seconds.
+    :param path: Below ``/mcp``.
     :param emit: None where an answer cannot be streamed.
     """
 
@@ -59,6 +61,7 @@ class HTTPRequest:
     headers: Sequence[tuple[str, str]]
     read_body: Callable[[int, float], Awaitable[bytes | None]]
     scheme: str = "http"
+    path: str = ""
     query: str = ""
     emit: Emit | None = None
 
@@ -82,6 +85,10 @@ class Reply:
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     stream: Iterator[bytes] | None = None
+
+
+Respond: TypeAlias = "Callable[[HTTPRequest], Coroutine[None, None, Reply | None]]"
+"""Answers a request; None if the answer was streamed, to its end."""
 
 
 class Unauthenticated(Exception):  # noqa: N818 - the answer is 401, which is no fault of ours

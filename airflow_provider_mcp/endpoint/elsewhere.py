@@ -40,6 +40,13 @@ HEADERS = {
 }
 """Those of each answer, whose status is 404."""
 
+_PAGES = ("/confirm/", "/static/")
+
+
+def is_page(path: str) -> bool:
+    """Say whether a path below ``/mcp`` is that of a page for people, or of what pages load."""
+    return path.startswith(_PAGES)
+
 
 def answer_elsewhere(path: str, prefix: str) -> bytes | None:
     """Return the body of the answer to a request beside the endpoint; None for one that is none of ours.
@@ -53,6 +60,8 @@ def answer_elsewhere(path: str, prefix: str) -> bytes | None:
     if _METADATA.fullmatch(path) or _METADATA.fullmatch(route):
         detail = "There is no login by OAuth here: send a credential of Airflow in the Authorization header."
         return json.dumps({"error": "not_found", "detail": detail}).encode()
+    if route.startswith("/mcp/") and is_page(route.removeprefix("/mcp")):
+        return None
     if route == "/mcp" or (route.startswith("/mcp/") and route.rstrip("/") != ENDPOINT):
         return json.dumps({"detail": f"The MCP endpoint is {prefix}{ENDPOINT}, by POST."}).encode()
     return None

@@ -28,10 +28,9 @@ from collections.abc import Callable, Coroutine, MutableMapping
 from contextlib import suppress
 from typing import Any, TypeAlias
 
-from airflow_provider_mcp.endpoint.door import CLIENT_GONE, HTTPRequest, Reply
+from airflow_provider_mcp.endpoint.door import CLIENT_GONE, HTTPRequest, Reply, Respond
 from airflow_provider_mcp.endpoint.exchange import stream_headers
 from airflow_provider_mcp.endpoint.loops import LoopPool, open_poll, run, step_aside
-from airflow_provider_mcp.endpoint.serve import Host, serve
 
 Environ: TypeAlias = MutableMapping[str, Any]
 
@@ -39,18 +38,22 @@ LOOK_SECONDS = 1.0
 """How often, in seconds, a call looks whether its client is still there; a faster one never does."""
 
 
-def answer(environ: Environ, host: Host, loops: LoopPool) -> Reply:
-    """Answer one HTTP request; a streamed answer goes on while its parts are taken."""
+def answer(environ: Environ, respond: Respond, loops: LoopPool, path: str = "") -> Reply:
+    """Answer one HTTP request by a function, such as the endpoint's ``serve``.
+
+    A streamed answer goes on while its parts are taken.
+    """
     exchange = Exchange(loops.take(), loops.give_back, functools.partial(is_gone, environ))
     request = HTTPRequest(
         method=environ["REQUEST_METHOD"],
         headers=list_headers(environ),
         read_body=functools.partial(_read_body, environ),
         scheme=environ["wsgi.url_scheme"],
+        path=path,
         query=environ.get("QUERY_STRING", ""),
         emit=exchange.emit,
     )
-    reply = exchange.begin(serve(request, host))
+    reply = exchange.begin(respond(request))
     if reply is None:
         return Reply(200, headers=stream_headers(request), stream=exchange)
     return reply

@@ -53,7 +53,7 @@ BATCH = 500
 BATCH_SECONDS = 0.5
 """How long calls are gathered: many rows cost hardly more than one, and the next call is not slowed down."""
 
-RETRY_SECONDS = 10
+RETRY_SECONDS = 2
 """After how long a database that did not answer is tried again."""
 
 EXIT_SECONDS = 2

@@ -83,8 +83,9 @@ class DatabaseClaims:
         return await _in_thread(lambda: store.add(self._get_engine(), key, b"", expires))
 
     async def keep(self, key: str, outcome: str, expires: float) -> None:
-        await self._memory.keep(key, outcome, expires)
         store = await self._find()
+        if store is None or store.table is None or store.table.name != OWN_TABLE:
+            await self._memory.keep(key, outcome, expires)
         if store is not None:
             await _in_thread(lambda: store.change(self._get_engine(), key, outcome.encode()))
 

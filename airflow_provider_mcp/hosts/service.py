@@ -100,6 +100,16 @@ class ServiceHost:
     def own_origins(self) -> Collection[str | None]:
         return own_origins(self._service.base_url, self._scheme, self._host)
 
+    @property
+    def pages(self) -> str:
+        """The address that Airflow's pages are below."""
+        return self._service.base_url or self._reached
+
+    @property
+    def _reached(self) -> str:
+        """The same, as this request says it."""
+        return f"{self._scheme}://{self._host}{urlsplit(self._service.base_url).path}"
+
     async def policy(self) -> Policy:
         return await self._service.policy_source.fresh()
 
@@ -116,8 +126,7 @@ class ServiceHost:
     ) -> Airflow:
         """Return a client that reaches this Airflow by a transport, as the caller."""
         service = self._service
-        reached = f"{self._scheme}://{self._host}{urlsplit(service.base_url).path}"
-        root = service.base_url or reached
+        reached, root = self._reached, self.pages
         site = Site(
             version=service.version,
             page_url=functools.partial(service.page_url, root),

@@ -21,11 +21,13 @@ from __future__ import annotations
 import hmac
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import TextIO
 from urllib.parse import urlsplit
 
 from airflow_provider_mcp.endpoint import asgi
 from airflow_provider_mcp.endpoint.door import HTTPRequest, Unauthenticated, json_reply
+from airflow_provider_mcp.endpoint.serve import serve
 from airflow_provider_mcp.remote.gateway import Gateway
 from airflow_provider_mcp.remote.target import is_loopback
 from airflow_provider_mcp.server.policy import Policy
@@ -73,7 +75,7 @@ class HttpEndpoint:
         elif self._hosts and host not in self._hosts:
             await asgi.send_reply(send, json_reply(421, {"detail": "Unknown Host"}))
         else:
-            await asgi.answer(scope, receive, send, self)
+            await asgi.answer(scope, receive, send, partial(serve, host=self))
 
     async def authenticate(self, request: HTTPRequest) -> Identity:
         if self._bearer is not None:

@@ -75,12 +75,14 @@ class Client:
     :param answers: What it has answered, by the names that :meth:`ask` was given.
     :param answerable: The kinds of questions that it declares to answer.
     :param extensions: The identifiers of the protocol's extensions that it declares.
+    :param opens_links: Whether it opens an address for its user when it is asked to.
     :param takes_jobs: Whether a tool may return a :class:`~airflow_provider_mcp.jobs.JobStarted` to it.
     """
 
     answers: Mapping[str, JSON] = field(default_factory=dict)
     answerable: frozenset[type] = frozenset()
     takes_jobs: bool = False
+    opens_links: bool = False
     progress_token: str | int | None = None
     log_levels: frozenset[str] = frozenset()
     notify: Notify | None = None

@@ -79,8 +79,8 @@ class AirflowServer(Server[None]):
     ) -> None:
         super().__init__(**options)
         self.catalogue = catalogue
-        self._confirmations = confirmations
-        self._claims = claims
+        self.confirmations = confirmations
+        self.claims = claims
         self._rates = Rates()
         self._dynamic = DynamicCatalogue(catalogue)
 
@@ -90,8 +90,8 @@ class AirflowServer(Server[None]):
             identity,
             policy,
             self.catalogue,
-            self._confirmations,
-            self._claims,
+            self.confirmations,
+            self.claims,
             client,
             self._rates,
             self._dynamic,

@@ -60,9 +60,8 @@ class MemoryClaims:
         self._lock = threading.Lock()
 
     async def claim(self, key: str, expires: float) -> bool:
-        now = time.time()
         with self._lock:
-            self._claimed = {k: v for k, v in self._claimed.items() if v[0] >= now}
+            self._forget()
             if key in self._claimed:
                 return False
             self._claimed[key] = expires, ""
@@ -70,12 +69,17 @@ class MemoryClaims:
 
     async def keep(self, key: str, outcome: str, expires: float) -> None:
         with self._lock:
+            self._forget()
             self._claimed[key] = expires, outcome
 
     async def recall(self, key: str) -> str | None:
         with self._lock:
             entry = self._claimed.get(key)
         return None if entry is None or entry[0] < time.time() else entry[1]
+
+    def _forget(self) -> None:
+        now = time.time()
+        self._claimed = {k: v for k, v in self._claimed.items() if v[0] >= now}
 
 
 def name_claim(token: str, user: str, tool: str, arguments: Mapping[str, JSON], step: int) -> str:

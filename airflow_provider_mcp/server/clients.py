@@ -39,7 +39,13 @@ def describe_client(name: str | None, capabilities: JSON, *, modern: bool) -> Cl
         answerable=frozenset(_answerable(capabilities)),
         extensions=extensions,
         takes_jobs=TASKS.identifier in extensions,
+        opens_links=_opens_links(capabilities),
     )
+
+
+def _opens_links(capabilities: Mapping[str, JSON]) -> bool:
+    elicitation = capabilities.get("elicitation")
+    return isinstance(elicitation, Mapping) and isinstance(elicitation.get("url"), Mapping)
 
 
 def _answerable(capabilities: Mapping[str, JSON]) -> set[type[Question]]:

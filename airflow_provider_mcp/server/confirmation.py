@@ -27,6 +27,7 @@ from airflow_provider_mcp.sdk.client import Form
 from airflow_provider_mcp.sdk.errors import ConfirmationRequired
 from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
 from airflow_provider_mcp.sdk.tool import Tool
+from airflow_provider_mcp.server.approval import approve_call
 from airflow_provider_mcp.server.foreign_text import Cleaner
 from airflow_provider_mcp.server.request import Request
 from airflow_provider_mcp.server.running import run_owned
@@ -74,11 +75,15 @@ async def confirm_call(
     :raises ConfirmationRequired: It is not confirmed; for other clients the error has preview and token.
     """
     preview, bound = await preview_call(tool, checked, request)
-    if answers_form(params) and not _agrees((params.input_responses or {})["confirm"]):
+    by_person = request.policy.confirm_by == "person"
+    if answers_form(params) and not _agrees((params.input_responses or {})["confirm"], by_person):
         raise ConfirmationRequired(
             f"The user did not agree to {tool.name}; nothing was changed.",
             hint="Ask the user what to do instead.",
         )
+    if by_person:
+        was_sent = answers_form(params)
+        return await approve_call(tool, arguments, preview, bound, token, request, was_sent=was_sent)
     confirmations, user = request.confirmations, request.caller.id
     if token is not None:
         confirmations.check(str(token), user, tool.name, arguments, bound)
@@ -106,9 +111,8 @@ def answers_form(params: types.CallToolRequestParams) -> bool:
     return bool(params.request_state) and "confirm" in (params.input_responses or {})
 
 
-def _agrees(answer: object) -> bool:
-    return (
-        isinstance(answer, types.ElicitResult)
-        and answer.action == "accept"
-        and (answer.content or {}).get("confirm") is True
-    )
+def _agrees(answer: object, by_person: bool) -> bool:
+    """Say whether the user agrees; a person does so on the page, and here to being sent there."""
+    if not isinstance(answer, types.ElicitResult) or answer.action != "accept":
+        return False
+    return by_person or (answer.content or {}).get("confirm") is True

@@ -29,6 +29,8 @@ from airflow_provider_mcp.sdk.tool import Access, Tool
 
 Confirm = Literal["none", "destructive", "write"]
 
+ConfirmBy = Literal["any", "person"]
+
 UntrustedText = Literal["off", "fence", "lockdown"]
 
 Audited = Literal["all", "writes", "none"]
@@ -39,6 +41,7 @@ _CONFIRM_LEVELS: Mapping[Confirm, frozenset[Access]] = {
     "write": frozenset({"write", "destructive"}),
 }
 
+_CONFIRMERS: tuple[ConfirmBy, ...] = ("any", "person")
 
 _TEXT_LEVELS: tuple[UntrustedText, ...] = ("off", "fence", "lockdown")
 
@@ -52,6 +55,8 @@ class Policy:
     toolsets: frozenset[str] | None = None
     disabled_tools: frozenset[str] = frozenset()
     confirm: Confirm = "destructive"
+    confirm_by: ConfirmBy = "any"
+    """``person``: on Airflow's own page, by whom the call acts for (CONTRACT, section 7a)."""
     calls_per_minute: int = 600
     writes_per_minute: int = 60
     """Of one user in one process; 0 for no limit."""
@@ -232,6 +237,7 @@ FILE_OPTIONS: Mapping[str, Callable[[object], object]] = {
     "toolsets": _parse_toolsets,
     "disabled_tools": _parse_names,
     "confirm": _parse_choice(*_CONFIRM_LEVELS),
+    "confirm_by": _parse_choice(*_CONFIRMERS),
     "calls_per_minute": _parse_number(0),
     "writes_per_minute": _parse_number(0),
     "untrusted_text": _parse_choice(*_TEXT_LEVELS),
@@ -250,6 +256,7 @@ _STRICTEST: Mapping[str, object] = {
     "enabled": False,
     "read_only": True,
     "confirm": "write",
+    "confirm_by": "person",
     "untrusted_text": "lockdown",
 }
 """What stands in for a value that cannot be understood."""
@@ -269,6 +276,7 @@ _STRICTER: Mapping[str, Callable[..., object]] = {
     "toolsets": _stricter_toolsets,
     "disabled_tools": lambda mine, wanted: mine | wanted,
     "confirm": lambda mine, wanted: max(mine, wanted, key=list(_CONFIRM_LEVELS).index),
+    "confirm_by": lambda mine, wanted: max(mine, wanted, key=_CONFIRMERS.index),
     "calls_per_minute": _stricter_rate,
     "writes_per_minute": _stricter_rate,
     "untrusted_text": lambda mine, wanted: max(mine, wanted, key=_TEXT_LEVELS.index),

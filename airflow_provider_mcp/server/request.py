@@ -50,11 +50,15 @@ class Identity:
     """Who sent a request, as the host authenticated them, and the way to Airflow as them.
 
     :param scopes: What their token is limited to; None for a credential without such a limit.
+    :param pages: The address that the pages of this Airflow are below; None where it has none of ours.
+    :param credential: A digest of what they authenticated with, if a browser could log in by it as well.
     """
 
     caller: Caller
     open_airflow: OpenAirflow
     scopes: frozenset[str] | None = None
+    pages: str | None = None
+    credential: str = ""
 
 
 Context: TypeAlias = "ServerRequestContext[None, Request]"

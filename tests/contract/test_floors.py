@@ -62,9 +62,8 @@ FLOORS = (
     ),
     (
         "one exchange, whatever the host",
-        "server server.acting server.build server.caller_tools server.calls server.catalogue "
-        "server.claims server.clients "
-        "server.confirmation "
+        "server server.acting server.approval server.build server.caller_tools server.calls "
+        "server.catalogue server.claims server.clients server.confirmation "
         "server.cutting server.extensions server.failures server.foreign_text server.identifiers "
         "server.jobs "
         "server.observing server.plugin_slips "
@@ -80,9 +79,10 @@ FLOORS = (
         "endpoint.serve endpoint.tracing endpoint.wsgi",
     ),
     (
-        "login for clients without a token",
-        "oauth oauth.authorization oauth.clients oauth.documents oauth.errors oauth.grants oauth.login "
-        "oauth.metadata oauth.pages oauth.redirects oauth.requests oauth.sealing oauth.store",
+        "a clients for login oauth oauth.authorization oauth.clients oauth.documents oauth.errors "
+        "oauth.grants oauth.login oauth.metadata oauth.pages oauth.redirects oauth.requests "
+        "oauth.sealing oauth.store pages people the token web web.confirm web.forms web.host "
+        "web.rendering web.respond web.sentences without",
     ),
     (
         "the seam to Airflow 2 and 3",

@@ -102,7 +102,7 @@ def observed(home: AirflowHome, site: Site, collector: Collector) -> Iterator[Si
 
 
 def wait_for(look: Callable[[], Any]) -> Any:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not (found := look()):
         assert time.monotonic() < end, "it did not come in time"
         time.sleep(0.2)

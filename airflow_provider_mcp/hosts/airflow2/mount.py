@@ -32,6 +32,7 @@ from airflow_provider_mcp.hosts.once import Once
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+    from airflow_provider_mcp.endpoint.door import Reply
     from airflow_provider_mcp.hosts.airflow2.serving import Serving
 
 EXTENSION = "airflow_provider_mcp"
@@ -53,6 +54,10 @@ def flask_blueprints() -> list[flask.Blueprint]:
             provide_automatic_options=False,
             strict_slashes=True,
         )
+    # What is none of our pages is answered before Airflow looks for a route.
+    blueprint.add_url_rule(
+        "/<path:page>", endpoint="page", view_func=_view_page, methods=["GET", "POST"], strict_slashes=True
+    )
     blueprint.record_once(_install)
     return [blueprint]
 
@@ -96,6 +101,15 @@ def _view() -> flask.Response:
         # A null session is not saved: a call leaves no row in the session table and sets no cookie.
         context = flask.globals.request_ctx
         context.session = flask.current_app.session_interface.make_null_session(flask.current_app)
+    return _make_response(reply)
+
+
+def _view_page(**_: str) -> flask.Response:
+    serving: Once[Serving] = flask.current_app.extensions[EXTENSION]
+    return _make_response(serving.get().answer_page())
+
+
+def _make_response(reply: Reply) -> flask.Response:
     headers = {"Cache-Control": "no-store", **reply.headers}
     if reply.stream is not None:
         return flask.Response(reply.stream, reply.status, headers, direct_passthrough=True)

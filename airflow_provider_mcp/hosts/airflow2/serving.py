@@ -21,6 +21,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import flask
@@ -37,6 +38,8 @@ from airflow_provider_mcp.endpoint.door import (
     Unauthenticated,
 )
 from airflow_provider_mcp.endpoint.loops import LoopPool, step_aside
+from airflow_provider_mcp.endpoint.serve import serve
+from airflow_provider_mcp.hosts.airflow2 import browser
 from airflow_provider_mcp.hosts.airflow2.backends import Backends
 from airflow_provider_mcp.hosts.airflow2.calls import InnerApp, InwardAuthentication, prepare_user
 from airflow_provider_mcp.hosts.airflow2.waiting import take_place
@@ -44,6 +47,7 @@ from airflow_provider_mcp.hosts.page_urls import page_url_of_airflow2
 from airflow_provider_mcp.hosts.service import Service, ServiceHost
 from airflow_provider_mcp.sdk.airflow import Caller
 from airflow_provider_mcp.server.request import Identity
+from airflow_provider_mcp.web.respond import respond
 
 log = logging.getLogger(__name__)
 
@@ -70,11 +74,19 @@ class Serving:
     def answer(self) -> Reply:
         """Answer the current Flask request."""
         environ = flask.request.environ
-        return wsgi.answer(environ, Host(self, environ), self._loops)
+        return wsgi.answer(environ, partial(serve, host=Host(self, environ)), self._loops)
+
+    def answer_page(self) -> Reply:
+        """Answer the current Flask request for a page."""
+        environ = flask.request.environ
+        path = flask.request.path.removeprefix("/mcp")
+        return wsgi.answer(environ, partial(respond, host=Host(self, environ)), self._loops, path)
 
 
 class Host(ServiceHost):
     """How the current Flask request sees this process."""
+
+    line = 2
 
     def __init__(self, serving: Serving, environ: wsgi.Environ) -> None:
         super().__init__(serving.service, environ["wsgi.url_scheme"], environ.get("HTTP_HOST", ""))
@@ -85,6 +97,18 @@ class Host(ServiceHost):
     @property
     def schemes(self) -> Sequence[str]:
         return self._serving.backends.schemes
+
+    async def identify(self, request: HTTPRequest) -> Identity | None:
+        """Return who is logged in to Airflow in the browser that sent the request."""
+        try:
+            return await browser.identify(request, self)
+        except SQLAlchemyError as failure:
+            log.error("MCP: a login could not be checked: %s", type(failure).__name__)
+            raise AuthenticationUnavailable from failure
+
+    def find_login(self, path: str) -> str | None:
+        """Return the address of Airflow's login."""
+        return browser.find_login(path)
 
     def place_to_wait(self) -> AbstractContextManager[bool]:
         return take_place(self._environ)
@@ -107,7 +131,11 @@ class Host(ServiceHost):
         """Return a user, whom the auth manager knows as this caller, as the caller of this request."""
         inner = self._serving.inner
         transport = inner.open_transport(prepare_user(inner.app, user), self._script_name)
-        return Identity(caller, lambda access: self.open_airflow(transport, inner.base_url, caller, access))
+        return Identity(
+            caller,
+            lambda access: self.open_airflow(transport, inner.base_url, caller, access),
+            pages=self.pages,
+        )
 
 
 def _find_user(backends: Backends) -> Any | None:

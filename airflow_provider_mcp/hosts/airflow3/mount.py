@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, TypedDict
 import anyio
 import fastapi
 
-from airflow_provider_mcp.endpoint.elsewhere import HEADERS, answer_elsewhere
+from airflow_provider_mcp.endpoint.elsewhere import HEADERS, answer_elsewhere, is_page
 from airflow_provider_mcp.hosts.once import Once
 
 if TYPE_CHECKING:
@@ -95,7 +95,8 @@ class Endpoint(fastapi.FastAPI):  # type: ignore[misc]
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        if scope["path"].removeprefix(scope.get("root_path", "")) not in ROUTES:
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        if path not in ROUTES and not is_page(path):
             # The middleware answers what is beside the endpoint, but for a path that it does not know.
             await fastapi.Response(b'{"detail":"Not Found"}', 404, HEADERS)(scope, receive, send)
             return
@@ -103,7 +104,8 @@ class Endpoint(fastapi.FastAPI):  # type: ignore[misc]
         if serving is None:
             # Some seconds of imports, during which the event loop has others to serve.
             serving = await anyio.to_thread.run_sync(self.serving.get)
-        await serving.answer(scope, receive, send)
+        answer = serving.answer if path in ROUTES else serving.answer_page
+        await answer(scope, receive, send)
 
 
 def _build_serving() -> Serving:

@@ -20,21 +20,28 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 
 import fastapi
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from jwt import ExpiredSignatureError, InvalidTokenError
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from airflow_provider_mcp.endpoint import asgi
 from airflow_provider_mcp.endpoint.door import AuthenticationUnavailable, HTTPRequest, Unauthenticated
+from airflow_provider_mcp.endpoint.serve import serve
+from airflow_provider_mcp.hosts.airflow3 import browser
 from airflow_provider_mcp.hosts.airflow3.calls import InnerApp
 from airflow_provider_mcp.hosts.page_urls import page_url_of_airflow3
 from airflow_provider_mcp.hosts.service import Service, ServiceHost
 from airflow_provider_mcp.sdk.airflow import Caller
+from airflow_provider_mcp.server.approval import digest_credential
+from airflow_provider_mcp.server.catalogue import release
 from airflow_provider_mcp.server.request import Identity
+from airflow_provider_mcp.web.respond import respond
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +60,11 @@ class Serving:
 
     async def answer(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         """Answer one HTTP request."""
-        await asgi.answer(scope, receive, send, Host(self, scope))
+        await asgi.answer(scope, receive, send, partial(serve, host=Host(self, scope)))
+
+    async def answer_page(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+        """Answer one HTTP request for a page."""
+        await asgi.answer(scope, receive, send, partial(respond, host=Host(self, scope)))
 
     def inner(self, app: fastapi.FastAPI) -> InnerApp:
         """Return Airflow's app as calls within a request need it."""
@@ -66,12 +77,25 @@ class Host(ServiceHost):
     """How one request sees this process."""
 
     schemes: Sequence[str] = ("Bearer",)
+    line = 3
 
     def __init__(self, serving: Serving, scope: asgi.Scope) -> None:
         host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
         super().__init__(serving.service, scope["scheme"], host)
         # The mount leaves `app` as the app that holds the mount: Airflow's own.
         self._inner = serving.inner(scope["app"])
+
+    async def identify(self, request: HTTPRequest) -> Identity | None:
+        """Return who is logged in to Airflow in the browser that sent the request."""
+        try:
+            return await browser.identify(request, self)
+        except SQLAlchemyError as failure:
+            log.error("MCP: a login could not be checked: %s", type(failure).__name__)
+            raise AuthenticationUnavailable from failure
+
+    def find_login(self, path: str) -> str | None:
+        """Return the address of Airflow's login. Airflow 3.0 keeps the login out of the server's sight."""
+        return browser.find_login(path) if release(self._service.version) >= (3, 1) else None
 
     async def authenticate(self, request: HTTPRequest) -> Identity:
         authorization = request.header("authorization") or ""
@@ -98,7 +122,8 @@ class Host(ServiceHost):
             user = None
         if user is None:
             raise Unauthenticated("The token was not accepted by this Airflow: get a new one from it.")
-        return self.act_as(user, lambda: authorization)
+        # Airflow takes the same token from a cookie, too: with it, nobody confirms their own calls.
+        return replace(self.act_as(user, lambda: authorization), credential=digest_credential(token))
 
     def act_as(self, user: BaseUser, authorize: Callable[[], str] | None = None) -> Identity:
         """Return a user as the caller of this request.
@@ -108,7 +133,9 @@ class Host(ServiceHost):
         caller = Caller(str(user.get_id()), user.get_name())
         transport = self._inner.open_transport(user, authorize or (lambda: f"Bearer {mint_token(user)}"))
         base_url = self._inner.base_url
-        return Identity(caller, lambda access: self.open_airflow(transport, base_url, caller, access))
+        return Identity(
+            caller, lambda access: self.open_airflow(transport, base_url, caller, access), pages=self.pages
+        )
 
 
 def mint_token(user: BaseUser) -> str:

@@ -1,0 +1,62 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""What the pages ask of the process that they are part of."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Protocol
+
+from airflow_provider_mcp.endpoint.door import HTTPRequest
+from airflow_provider_mcp.server.build import AirflowServer
+from airflow_provider_mcp.server.policy import Policy
+from airflow_provider_mcp.server.request import Identity
+
+
+class PageHost(Protocol):
+    """The process, as it serves one request of a browser."""
+
+    @property
+    def server(self) -> AirflowServer:
+        """The MCP server."""
+
+    @property
+    def own_origins(self) -> Collection[str | None]:
+        """The origins at which this process is reached."""
+
+    @property
+    def pages(self) -> str:
+        """The address that Airflow's pages are below."""
+
+    @property
+    def line(self) -> int:
+        """Airflow's major version, whose look the pages have."""
+
+    async def policy(self) -> Policy:
+        """Return the policy in force."""
+
+    async def identify(self, request: HTTPRequest) -> Identity | None:
+        """Return who is logged in to Airflow in the browser that sent the request, None if nobody is.
+
+        :raises AuthenticationUnavailable: That could not be found out.
+        """
+
+    def find_login(self, path: str) -> str | None:
+        """Return the address of Airflow's login, which comes back to a path below the pages' address.
+
+        None where a login cannot be seen by the server.
+        """
