@@ -14,7 +14,7 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""What each call leaves in Airflow: a row of the audit log, metrics, and a span."""
+"""What each call leaves in Airflow (a row of the audit log, metrics, a span), and the pages for people."""
 
 from __future__ import annotations
 
@@ -25,11 +25,13 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import httpx
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from devtools.airflow_process import AirflowHome
+from tests.live.browser import log_in, read_token
 from tests.live.site import LINE, Site
 
 
@@ -80,7 +82,7 @@ def collector() -> Iterator[Collector]:
 
 @pytest.fixture(scope="module")
 def observed(home: AirflowHome, site: Site, collector: Collector) -> Iterator[Site]:
-    """A second web process, whose metrics and spans go to the collector."""
+    """A second web process: its metrics and spans go to the collector, and persons confirm."""
     there = f"http://127.0.0.1:{collector.port}"
     options = {
         "AIRFLOW__METRICS__OTEL_ON": "True",
@@ -91,6 +93,7 @@ def observed(home: AirflowHome, site: Site, collector: Collector) -> Iterator[Si
         "AIRFLOW__TRACES__OTEL_HOST": "127.0.0.1",
         "AIRFLOW__TRACES__OTEL_PORT": str(collector.port),
         "OTEL_BSP_SCHEDULE_DELAY": "300",
+        "AIRFLOW__MCP__CONFIRM_BY": "person",
     }
     if LINE == 3:
         options |= {
@@ -137,3 +140,51 @@ def test_metrics_and_spans_come_out_where_airflow_sends_them(observed: Site, col
     span = wait_for(lambda: collector.spans.get("tools/call list_dags"))
     assert span["mcp.method.name"] == "tools/call"
     assert span["gen_ai.tool.name"] == "list_dags"
+
+
+# ---- approval by a person --------------------------------------------------------------------------------
+
+
+def ask(site: Site, **arguments: Any) -> dict[str, Any]:
+    told: dict[str, Any] = site.call("set_dag_run_state", **arguments)["structuredContent"]
+    assert told["error"]["code"] == "confirmation_required", told
+    return told
+
+
+def test_a_person_approves_in_the_browser(observed: Site) -> None:
+    run = {"dag_id": "demo_waiting", "dag_run_id": "of-the-person"}
+    created = observed.call("trigger_dag", **run)
+    assert not created.get("isError"), created
+    call = {**run, "state": "failed"}
+    told = ask(observed, **call)
+    link = told["approve_url"].replace(observed.root, "")
+    nobody = httpx.get(f"{observed.root}{link}", timeout=60)
+    assert nobody.status_code in (302, 303, 307)
+    assert "login" in nobody.headers["location"]
+    with log_in(observed, "viewer") as other:
+        assert other.get(link).status_code == 403
+    with log_in(observed) as browser:
+        page = browser.get(link)
+        assert page.status_code == 200, page.text
+        assert "of-the-person" in page.text
+        confirmed = {**call, "confirmation_token": told["confirmation_token"]}
+        assert observed.call("set_dag_run_state", **confirmed).get("isError")
+        forged = browser.post(link, data={"form_token": "x", "decision": "approve"})
+        assert forged.status_code == 403
+        form = {"form_token": read_token(page), "decision": "approve"}
+        assert "You have approved" in browser.post(link, data=form).text
+    done = observed.call("set_dag_run_state", **confirmed)
+    assert not done.get("isError"), done
+    assert observed.call("get_dag_run", **run)["structuredContent"]["state"] == "failed"
+    again = observed.call("set_dag_run_state", **confirmed)
+    assert "used before" in again["content"][0]["text"]
+
+
+def test_the_client_s_own_token_opens_no_page(observed: Site) -> None:
+    created = observed.call("trigger_dag", dag_id="demo_waiting", dag_run_id="of-nobody")
+    assert not created.get("isError"), created
+    told = ask(observed, dag_id="demo_waiting", dag_run_id="of-nobody", state="failed")
+    scheme, _, token = observed.authorization().partition(" ")
+    for headers in ({"Authorization": f"{scheme} {token}"}, {"Cookie": f"_token={token}"}):
+        answer = httpx.get(told["approve_url"], headers=headers, timeout=60)
+        assert answer.status_code in (302, 303, 307, 403)

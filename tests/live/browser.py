@@ -1,0 +1,45 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""A browser in which a user is logged in to a real Airflow, without its scripts."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+
+from tests.live.site import LINE, TLS, Site
+
+
+def log_in(site: Site, user: str = "admin") -> httpx.Client:
+    """Return a client that has the cookies of a login."""
+    browser = httpx.Client(base_url=site.root, timeout=60, verify=TLS, follow_redirects=False)
+    if LINE == 3:
+        answer = browser.post(f"{site.root}/auth/token", json={"username": user, "password": user})
+        browser.cookies.set("_token", answer.json()["access_token"])
+        return browser
+    page = browser.get(f"{site.root}/login/")
+    csrf = page.text.split('name="csrf_token"')[1].split('value="')[1].split('"')[0]
+    browser.post(f"{site.root}/login/", data={"username": user, "password": user, "csrf_token": csrf})
+    return browser
+
+
+def read_token(page: httpx.Response) -> str:
+    """Return the token of the form on a page."""
+    found = re.search(r'name="form_token" value="([^"]+)"', page.text)
+    assert found is not None, page.text
+    return found[1]
