@@ -133,78 +133,84 @@ def _digest(purpose: str, text: str) -> str:
     return hashlib.sha256(f"{purpose} {text}".encode("utf-8", "replace")).hexdigest()[:32]
 
 
-async def approve_call(
-    tool: Tool,
-    arguments: Mapping[str, JSON],
-    preview: JSONObject,
-    bound: JSONObject,
-    token: JSON,
-    request: Request,
-    *,
-    was_sent: bool,
-) -> types.InputRequiredResult | str:
-    """Return the token by which a person has confirmed this call, or what sends the client to the page.
+@dataclass(frozen=True)
+class Act:
+    """What would be done: a call of a tool, or another request about one.
 
-    :param bound: What the confirmation is bound to, beside user, tool and arguments.
-    :param token: What the call brings from an earlier answer, if it does.
+    :param name: The tool's name, or the method of the request.
+    :param bound: What the confirmation is bound to, beside user, name and arguments.
+    """
+
+    tool: Tool
+    name: str
+    title: str
+    arguments: Mapping[str, JSON]
+    preview: JSONObject
+    bound: JSONObject
+
+
+async def approve_act(
+    act: Act, token: JSON, request: Request, *, sends_link: bool, was_sent: bool = False
+) -> types.InputRequiredResult | str:
+    """Return the token by which a person has confirmed, or what sends the client's user to the page.
+
+    :param token: What the request brings from an earlier answer, if it does.
+    :param sends_link: Whether the answer may be to open the page.
     :param was_sent: Whether the client says that it has sent its user to the page.
     :raises ConfirmationRequired: Nobody has approved. The error has the preview, the link and the token.
     """
     pages = request.identity.pages
     if pages is None:
         raise Unsupported(
-            f"{tool.name} needs a person's approval on Airflow's own page, and this server has no pages.",
+            f"{act.name} needs a person's approval on Airflow's own page, and this server has no pages.",
             hint="Nothing was changed. Connect to the MCP endpoint inside Airflow, <base_url>/mcp/v1.",
         )
     user, approvals = request.caller.id, Approvals(request.claims)
     if token is None:
-        issued = request.confirmations.issue(user, tool.name, arguments, bound)
-        link = (
-            f"{pages}{PAGE}{await approvals.ask(issued, await _describe(tool, arguments, preview, request))}"
-        )
-        if request.client.opens_links:
-            return _send_to(link, tool, issued)
-        raise _refuse(tool, preview, issued, link, "it waits for a person's approval")
+        issued = request.confirmations.issue(user, act.name, act.arguments, act.bound)
+        link = f"{pages}{PAGE}{await approvals.ask(issued, await _describe(act, request))}"
+        if sends_link:
+            return _send_to(link, act, issued)
+        raise _refuse(act, issued, link, "it waits for a person's approval")
     brought = str(token)
-    request.confirmations.check(brought, user, tool.name, arguments, bound)
+    request.confirmations.check(brought, user, act.name, act.arguments, act.bound)
     name = name_approval(brought)
-    link = f"{pages}{PAGE}{name}"
     decision = await (_wait_for(approvals, name, request) if was_sent else approvals.find_decision(name))
     if decision == "approved":
         return brought
     if decision == "declined":
         raise ConfirmationRequired(
-            f"The user declined {tool.name}; nothing was changed.",
+            f"The user declined {act.name}; nothing was changed.",
             hint="Ask the user what to do instead.",
         )
-    raise _refuse(tool, preview, brought, link, "nobody has approved it yet")
+    raise _refuse(act, brought, f"{pages}{PAGE}{name}", "nobody has approved it yet")
 
 
-async def _describe(
-    tool: Tool, arguments: Mapping[str, JSON], preview: JSONObject, request: Request
-) -> Approval:
+async def _describe(act: Act, request: Request) -> Approval:
     """Return what the person sees: within its limit, without secrets and hidden characters."""
     airflow = request.reads()
-    redacted = {name: airflow.redact(value, name) for name, value in arguments.items() if value is not None}
-    cleaner = Cleaner.for_owner(request.policy, tool.owner)
+    redacted = {
+        name: airflow.redact(value, name) for name, value in act.arguments.items() if value is not None
+    }
+    cleaner = Cleaner.for_owner(request.policy, act.tool.owner)
     return Approval(
         user=request.caller.id,
         user_name=request.caller.name,
         credential=request.identity.credential,
         client=request.client.name,
-        tool=tool.name,
-        title=tool.title,
-        access=tool.access,
+        tool=act.name,
+        title=act.title,
+        access=act.tool.access,
         arguments=cleaner.clean((await shape(redacted, MOST_SHOWN_CHARS)).data),
-        preview=cleaner.clean((await shape(preview, MOST_SHOWN_CHARS)).data),
+        preview=cleaner.clean((await shape(act.preview, MOST_SHOWN_CHARS)).data),
         expires=time.time() + TOKEN_SECONDS,
     )
 
 
-def _send_to(link: str, tool: Tool, token: str) -> types.InputRequiredResult:
+def _send_to(link: str, act: Act, token: str) -> types.InputRequiredResult:
     """Return what asks the client to open the page; its token comes back with the answer."""
     params = types.ElicitRequestURLParams(
-        message=f"{tool.title}: look in Airflow at what it would do, and approve or decline it there.",
+        message=f"{act.title}: look in Airflow at what it would do, and approve or decline it there.",
         url=link,
         elicitation_id=name_approval(token),
     )
@@ -224,11 +230,11 @@ async def _wait_for(approvals: Approvals, name: str, request: Request) -> Decisi
     return decision
 
 
-def _refuse(tool: Tool, preview: JSONObject, token: str, link: str, why: str) -> ConfirmationRequired:
+def _refuse(act: Act, token: str, link: str, why: str) -> ConfirmationRequired:
     refusal = ConfirmationRequired(
-        f"{tool.name} has not run: {why}. Nothing was changed.",
+        f"{act.name} has not run: {why}. Nothing was changed.",
         hint="Ask the user to open approve_url in a browser, within ten minutes, and to approve there. When "
         "they say that they have, repeat the call with confirmation_token added.",
     )
-    refusal.shown = {"approve_url": link, "preview": preview, "confirmation_token": token}
+    refusal.shown = {"approve_url": link, "preview": act.preview, "confirmation_token": token}
     return refusal

@@ -27,7 +27,7 @@ from airflow_provider_mcp.sdk.client import Form
 from airflow_provider_mcp.sdk.errors import ConfirmationRequired
 from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
 from airflow_provider_mcp.sdk.tool import Tool
-from airflow_provider_mcp.server.approval import approve_call
+from airflow_provider_mcp.server.approval import Act, approve_act
 from airflow_provider_mcp.server.foreign_text import Cleaner
 from airflow_provider_mcp.server.request import Request
 from airflow_provider_mcp.server.running import run_owned
@@ -82,8 +82,9 @@ async def confirm_call(
             hint="Ask the user what to do instead.",
         )
     if by_person:
-        was_sent = answers_form(params)
-        return await approve_call(tool, arguments, preview, bound, token, request, was_sent=was_sent)
+        act = Act(tool, tool.name, tool.title, arguments, preview, bound)
+        links, was_sent = request.client.opens_links, answers_form(params)
+        return await approve_act(act, token, request, sends_link=links, was_sent=was_sent)
     confirmations, user = request.confirmations, request.caller.id
     if token is not None:
         confirmations.check(str(token), user, tool.name, arguments, bound)

@@ -29,6 +29,7 @@ from airflow_provider_mcp.sdk.errors import ConfirmationRequired, PermissionDeni
 from airflow_provider_mcp.sdk.jobs import Job, JobStarted
 from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
 from airflow_provider_mcp.sdk.tool import Tool
+from airflow_provider_mcp.server.approval import Act, approve_act
 from airflow_provider_mcp.server.extensions import Extension, Method
 from airflow_provider_mcp.server.failures import protocol_errors
 from airflow_provider_mcp.server.foreign_text import Cleaner
@@ -125,6 +126,16 @@ async def _confirm_cancel(tool: Tool, job: Job, job_id: JobId, ctx: Context, par
     bound = {key: value for key, value in preview.items() if key != "now"}
     call = (request.caller.id, ctx.method, {"taskId": params.task_id}, bound)
     token = (ctx.meta or {}).get(TOKEN_KEY)
+    if request.policy.confirm_by == "person":
+        title = f"Cancel the task of {tool.title}"
+        act = Act(tool, ctx.method, title, {"taskId": params.task_id}, preview, bound)
+        try:
+            await approve_act(act, token, request, sends_link=False)
+        except ConfirmationRequired as refusal:
+            # An error of the protocol has no room beside its data.
+            refusal.identifiers |= refusal.shown
+            raise
+        return
     if token is not None:
         request.confirmations.check(str(token), *call)
         return

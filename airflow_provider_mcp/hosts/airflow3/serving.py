@@ -95,7 +95,11 @@ class Host(ServiceHost):
 
     def find_login(self, path: str) -> str | None:
         """Return the address of Airflow's login. Airflow 3.0 keeps the login out of the server's sight."""
-        return browser.find_login(path) if release(self._service.version) >= (3, 1) else None
+        return browser.find_login(path) if self._sees_logins else None
+
+    @property
+    def _sees_logins(self) -> bool:
+        return release(self._service.version) >= (3, 1)
 
     async def authenticate(self, request: HTTPRequest) -> Identity:
         authorization = request.header("authorization") or ""
@@ -134,7 +138,9 @@ class Host(ServiceHost):
         transport = self._inner.open_transport(user, authorize or (lambda: f"Bearer {mint_token(user)}"))
         base_url = self._inner.base_url
         return Identity(
-            caller, lambda access: self.open_airflow(transport, base_url, caller, access), pages=self.pages
+            caller,
+            lambda access: self.open_airflow(transport, base_url, caller, access),
+            pages=self.pages if self._sees_logins else None,
         )
 
 

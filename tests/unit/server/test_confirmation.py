@@ -32,6 +32,7 @@ from airflow_provider_mcp.endpoint.exchange import exchange
 from airflow_provider_mcp.sdk import hookspecs
 from airflow_provider_mcp.sdk.airflow import Airflow, Caller
 from airflow_provider_mcp.sdk.tool import Toolset, tool
+from airflow_provider_mcp.server.approval import Approvals, name_approval
 from airflow_provider_mcp.server.build import build_server
 from airflow_provider_mcp.server.catalogue import Catalogue, load_catalogue
 from airflow_provider_mcp.server.claims import MOST_OUTCOME_CHARS, MemoryClaims
@@ -128,7 +129,9 @@ class World:
         named = params.get("name") or params.get("taskId") or params.get("uri")
         if named:
             headers.append(("mcp-name", named))
-        identity = Identity(caller, lambda access: open_airflow(self.airflow, access))
+        identity = Identity(
+            caller, lambda access: open_airflow(self.airflow, access), pages="https://airflow.example.com"
+        )
 
         async def run() -> Any:
             body = json.dumps(message).encode()
@@ -540,6 +543,27 @@ def test_cancelling_a_run_asks_for_the_confirmation_that_setting_its_state_asks_
     assert world.airflow.changes() == before
     assert cancel_task(world, task_id, token)["result"]["resultType"] == "complete"
     assert world.airflow.changes() == [*before, ("PATCH", "dags/a/dagRuns/r")]
+
+
+def test_cancelling_a_run_waits_for_a_person_where_persons_confirm(catalogue: Catalogue) -> None:
+    world = World(catalogue, confirm_by="person")
+    world.run["state"] = "running"
+    task_id = start_task(world)
+    asked_first = cancel_task(world, task_id)["error"]["data"]
+    assert asked_first["approve_url"].startswith("https://airflow.example.com/mcp/confirm/")
+    token = asked_first["confirmation_token"]
+    again = cancel_task(world, task_id, token)["error"]["data"]
+    assert (again["code"], again["approve_url"]) == ("confirmation_required", asked_first["approve_url"])
+    approvals, name = Approvals(world.replicas[1].claims), name_approval(token)
+
+    async def approve() -> None:
+        waiting = await approvals.find(name)
+        assert waiting is not None
+        assert (waiting.user, waiting.tool) == ("1", "tasks/cancel")
+        await approvals.decide(name, waiting, "approved")
+
+    anyio.run(approve)
+    assert cancel_task(world, task_id, token)["result"]["resultType"] == "complete"
 
 
 def test_cancelling_what_is_over_or_needs_none_asks_for_nothing(catalogue: Catalogue) -> None:
