@@ -236,5 +236,5 @@ def _refuse(act: Act, token: str, link: str, why: str) -> ConfirmationRequired:
         hint="Ask the user to open approve_url in a browser, within ten minutes, and to approve there. When "
         "they say that they have, repeat the call with confirmation_token added.",
     )
-    refusal.shown = {"approve_url": link, "preview": act.preview, "confirmation_token": token}
+    refusal.details = {"approve_url": link, "preview": act.preview, "confirmation_token": token}
     return refusal

@@ -133,7 +133,7 @@ async def _confirm_cancel(tool: Tool, job: Job, job_id: JobId, ctx: Context, par
             await approve_act(act, token, request, sends_link=False)
         except ConfirmationRequired as refusal:
             # An error of the protocol has no room beside its data.
-            refusal.identifiers |= refusal.shown
+            refusal.identifiers |= refusal.details
             raise
         return
     if token is not None:

@@ -79,10 +79,10 @@ FLOORS = (
         "endpoint.serve endpoint.tracing endpoint.wsgi",
     ),
     (
-        "a clients for login oauth oauth.authorization oauth.clients oauth.documents oauth.errors "
-        "oauth.grants oauth.login oauth.metadata oauth.pages oauth.redirects oauth.requests "
-        "oauth.sealing oauth.store pages people the token web web.confirm web.forms web.host "
-        "web.rendering web.respond web.sentences without",
+        "login for clients without a token, and the pages for people",
+        "oauth oauth.authorization oauth.clients oauth.documents oauth.errors oauth.grants oauth.login "
+        "oauth.metadata oauth.pages oauth.redirects oauth.requests oauth.sealing oauth.store "
+        "web web.confirm web.forms web.host web.rendering web.respond web.sentences",
     ),
     (
         "the seam to Airflow 2 and 3",

@@ -55,7 +55,9 @@ def authenticate(monkeypatch: pytest.MonkeyPatch, answer: Any, authorization: st
     manager = SimpleNamespace(get_user_from_token=get_user_from_token)
     monkeypatch.setattr(serving, "get_auth_manager", lambda: manager)
     inner = SimpleNamespace(open_transport=lambda *_: None, base_url="http://airflow.in-process/api/v2/")
-    pretended = cast(Serving, SimpleNamespace(service=SimpleNamespace(base_url="", version="3.3.2"), inner=lambda _: inner))
+    pretended = cast(
+        Serving, SimpleNamespace(service=SimpleNamespace(base_url="", version="3.3.2"), inner=lambda _: inner)
+    )
     host = Host(pretended, {"headers": [], "scheme": "http", "app": None})
     headers = [] if authorization is None else [("authorization", authorization)]
 
