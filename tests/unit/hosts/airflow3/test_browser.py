@@ -111,7 +111,10 @@ def test_who_is_logged_in_calls_airflow_by_a_token_made_for_it(monkeypatch: pyte
         open_transport=lambda user, authorize: opened.append((user, authorize())), base_url="http://in/"
     )
     host = Host(
-        cast(Serving, SimpleNamespace(service=None, inner=lambda _: inner)),
+        cast(
+            Serving,
+            SimpleNamespace(service=SimpleNamespace(base_url="", version="3.3.2"), inner=lambda _: inner),
+        ),
         {"headers": [], "scheme": "http", "app": None},
     )
     identity = anyio.run(browser.identify, request_with(("cookie", "_token=hers")), host)
