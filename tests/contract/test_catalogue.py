@@ -56,6 +56,7 @@ VERBS = {
         "explain",
         "wait",
         "call",
+        "trace",
     ),
     *("trigger", "clear", "set", "create", "update", "delete", "pause", "unpause", "reparse", "respond"),
     *("materialize", "test"),

@@ -59,6 +59,7 @@ VERBS = frozenset(
         "clear",
         "delete",
         "call",
+        "trace",
     ]
 )
 CATALOGUE = load_catalogue("3.3.2", found=[])

@@ -114,6 +114,11 @@ QUESTIONS = {
         "what is different between these two runs",
         "compare the failed run with the good one",
     ],
+    "trace_lineage": [
+        "what breaks downstream if I change this table",
+        "which pipelines depend on this one",
+        "what is upstream of the report dag",
+    ],
     "resolve_url": ["what is this link about https://airflow/dags/x", "I pasted a url from the ui"],
     "search_api": ["is there an endpoint for this in the REST API"],
     "call_api_read": ["GET an operation of the REST API"],

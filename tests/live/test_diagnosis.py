@@ -351,3 +351,21 @@ def test_a_viewer_is_told_what_could_not_be_checked(busy: Site) -> None:
     assert json.dumps(health).count("unknown") == sum(
         part["status"] == "unknown" for part in health["parts"].values()
     ) + (health["status"] == "unknown")
+
+
+def test_lineage_is_traced_through_an_asset_a_trigger_and_a_sensor(site: Site) -> None:
+    until("the Dags", lambda: result(site, "list_dags", pattern="lineage_", limit=100)["total"] == 4)
+    shown = result(site, "trace_lineage", dag_id="lineage_source", direction="downstream", depth=3)
+    found = {(link["from"], link["how"], link["to"]) for link in shown["downstream"]}
+    asset = "asset:s3://lineage/prices"
+    assert found == {
+        ("dag:lineage_source", "produces", asset),
+        (asset, "schedules", "dag:lineage_parent"),
+        ("dag:lineage_parent", "triggers", "dag:lineage_child"),
+        ("dag:lineage_child", "awaited_by", "dag:lineage_waiter"),
+    }
+    assert shown["dags"]["lineage_waiter"]["is_paused"] is True
+    # Nothing has run: what a template gives is not known, and said so.
+    assert [row["task_id"] for row in shown["unknown"]] == ["start_some"]
+    above = result(site, "trace_lineage", dag_id="lineage_child", direction="upstream", depth=2)
+    assert {link["from"] for link in above["upstream"]} == {"dag:lineage_parent", asset, "dag:lineage_source"}

@@ -26,6 +26,7 @@ from airflow_provider_mcp.tools.diagnostics.comparison import compare_dag_runs
 from airflow_provider_mcp.tools.diagnostics.health import get_system_health
 from airflow_provider_mcp.tools.diagnostics.history import find_failures
 from airflow_provider_mcp.tools.diagnostics.import_errors import list_import_errors
+from airflow_provider_mcp.tools.diagnostics.lineage import trace_lineage
 from airflow_provider_mcp.tools.diagnostics.resolve import resolve_url
 from airflow_provider_mcp.tools.diagnostics.runs import diagnose_dag_run
 from airflow_provider_mcp.tools.diagnostics.trends import analyze_dag
@@ -47,6 +48,7 @@ def register_toolsets() -> list[Toolset]:
                 find_failures,
                 analyze_dag,
                 compare_dag_runs,
+                trace_lineage,
                 resolve_url,
             ],
             icon=DIAGNOSTICS_ICON,
