@@ -22,6 +22,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, ClassVar, Literal
 
+import anyio.to_thread
 from pydantic import Field
 
 from airflow_provider_mcp.sdk import (
@@ -50,8 +51,9 @@ from airflow_provider_mcp.tools.shared.rows import (
     pick,
     seconds_only,
 )
+from airflow_provider_mcp.tools.shared.sources import find_dag_source
 
-Part = Literal["tasks", "params", "source", "runs", "versions", "import_errors", "warnings", "assets"]
+Part = Literal["tasks", "params", "source", "file", "runs", "versions", "import_errors", "warnings", "assets"]
 RECENT_RUNS = 5
 
 
@@ -70,6 +72,8 @@ class Dag(Result, extra="allow"):
     tasks: list[JSONObject] | None = None
     params: JSONObject | None = None
     source: str | None = None
+    source_lines: dict[str, int] | None = None
+    """Which lines of the file these are: ``first`` and ``last`` of so many."""
     runs: list[JSONObject] | None = None
     versions: list[JSONObject] | None = None
     import_errors: list[JSONObject] | None = None
@@ -203,8 +207,22 @@ async def _read_runs(airflow: Airflow, dag: JSONObject) -> _Read:
     return [pick(run, *names) for run in answer["dag_runs"]], answer.get("total_entries", 0)
 
 
+async def _read_file(airflow: Airflow, dag: JSONObject) -> _Read:
+    return {"source": await _get_file(airflow, dag)}, 0
+
+
 async def _read_source(airflow: Airflow, dag: JSONObject) -> _Read:
-    return (await airflow.get(path("dagSources/{}", dag["dag_id"]))).json().get("content"), 0
+    found = await anyio.to_thread.run_sync(find_dag_source, await _get_file(airflow, dag), dag["dag_id"])
+    hint = found.note
+    if hint is None and found.last - found.first + 1 < found.of:
+        hint = "source is the lines that make this Dag; include file shows all of the file."
+    lines = {"first": found.first, "last": found.last, "of": found.of}
+    return {"source": found.text, "source_lines": lines, "hint": hint}, 0
+
+
+async def _get_file(airflow: Airflow, dag: JSONObject) -> str:
+    content = (await airflow.get(path("dagSources/{}", dag["dag_id"]))).json().get("content")
+    return str(content or "")
 
 
 async def _read_versions(airflow: Airflow, dag: JSONObject) -> _Read:
@@ -254,6 +272,7 @@ _READ_PART: Mapping[Part, Callable[[Airflow, JSONObject], Awaitable[_Read]]] = {
     "tasks": _read_tasks,
     "params": _read_params,
     "source": _read_source,
+    "file": _read_file,
     "runs": _read_runs,
     "versions": _read_versions,
     "import_errors": _read_import_errors,
@@ -276,9 +295,11 @@ async def get_dag(
     parts = Parts()
     shown: JSONObject = {}
     totals: dict[str, int] = {}
-    for name in dict.fromkeys(include):
+    # The whole file has the Dag's own lines in it.
+    wanted = [name for name in dict.fromkeys(include) if name != "source" or "file" not in include]
+    for name in wanted:
         part, total = await parts.read(name, _READ_PART[name](airflow, row)) or (None, 0)
-        shown[name] = part
+        shown |= part if name in ("source", "file") and part else {name: part}
         if isinstance(part, list) and total > len(part):
             totals[name] = total
     return Dag(

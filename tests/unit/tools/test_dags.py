@@ -243,3 +243,26 @@ def test_a_refusal_for_all_dags_says_that_one_may_be_allowed() -> None:
     refused = airflow.refuses("permission_denied", list_dag_runs)
     assert "The same call with dag_id may be allowed" in refused.hint
     assert "dag_id" not in airflow.refuses("permission_denied", list_dag_runs, dag_id="a").hint
+
+
+def test_the_source_is_what_makes_the_dag_and_the_file_is_all_of_it() -> None:
+    file = "import airflow\n\nwith DAG('other'):\n    pass\n\nwith DAG('sales_daily'):\n    Load()\n"
+    airflow = FakeAirflow(
+        **{"GET dags/sales_daily/details": DAG, "GET dagSources/sales_daily": {"content": file}}
+    )
+    shown = airflow.call(dags.get_dag, dag_id="sales_daily", include=["source"])
+    assert shown["source"] == "with DAG('sales_daily'):\n    Load()"
+    assert shown["source_lines"] == {"first": 6, "last": 7, "of": 7}
+    assert "include file" in shown["hint"]
+    for include in (["file"], ["source", "file"]):
+        whole = airflow.call(dags.get_dag, dag_id="sales_daily", include=include)
+        assert whole["source"] == file
+        assert "source_lines" not in whole
+
+
+def test_a_source_that_may_not_be_read_is_missing_and_the_rest_is_shown() -> None:
+    airflow = FakeAirflow(**{"GET dags/sales_daily/details": DAG, "GET dagSources/sales_daily": 403})
+    shown = airflow.call(dags.get_dag, dag_id="sales_daily", include=["source", "params"])
+    assert "source" in shown["missing"]
+    assert "source" not in shown
+    assert shown["params"]
