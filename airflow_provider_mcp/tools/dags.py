@@ -43,6 +43,7 @@ from airflow_provider_mcp.sdk import (
 from airflow_provider_mcp.tools.shared.arguments import DagId, RunState
 from airflow_provider_mcp.tools.shared.icons import DAGS_ICON
 from airflow_provider_mcp.tools.shared.matching import fetch_matching
+from airflow_provider_mcp.tools.shared.reach import read_reach
 from airflow_provider_mcp.tools.shared.reads import Parts
 from airflow_provider_mcp.tools.shared.rows import (
     TOOL_CALL_EVENT,
@@ -89,6 +90,8 @@ class Dag(Result, extra="allow"):
 class PausedState(Result):
     dag_id: str
     is_paused: bool
+    reaches: JSONObject | None = None
+    """What a pause reaches: the Dags that are fed no more, the runs that wait, and who starts this one."""
     ui_url: str
 
 
@@ -320,7 +323,9 @@ async def _set_paused(airflow: Airflow, dag_id: str, is_paused: bool) -> PausedS
 @tool(access="write", idempotent=True)
 async def pause_dag(airflow: Airflow, dag_id: DagId) -> PausedState:
     """Pause a Dag: disable or turn off a pipeline's schedule; no new runs start, running ones go on."""
-    return await _set_paused(airflow, dag_id, True)
+    paused = await _set_paused(airflow, dag_id, True)
+    paused.reaches = await read_reach(airflow, dag_id, starters=True)
+    return paused
 
 
 @tool(access="write", idempotent=True)
@@ -367,6 +372,7 @@ async def _preview_delete_dag(airflow: Airflow, dag_id: str) -> JSONObject:
         "stays": "its file: a Dag that is still in one comes back, without its history",
         "fileloc": dag.get("fileloc"),
         "audit_events": as_of,
+        "now": {"reaches": await read_reach(airflow, dag_id, starters=True)},
     }
 
 

@@ -54,7 +54,7 @@ FLOORS = (
         "tools.resources tools.runs tools.runs.changes tools.runs.conf tools.runs.reading "
         "tools.runs.results tools.runs.trigger tools.shared tools.shared.arguments "
         "tools.shared.configuration tools.shared.icons tools.shared.instances tools.shared.latest "
-        "tools.shared.links tools.shared.sources "
+        "tools.shared.links tools.shared.reach tools.shared.sources "
         "tools.shared.masking tools.shared.matching tools.shared.misses tools.shared.previews "
         "tools.shared.reads tools.shared.regions tools.shared.rows tools.shared.versions "
         "tools.shared.xcoms tools.tasks "

@@ -369,3 +369,16 @@ def test_lineage_is_traced_through_an_asset_a_trigger_and_a_sensor(site: Site) -
     assert [row["task_id"] for row in shown["unknown"]] == ["start_some"]
     above = result(site, "trace_lineage", dag_id="lineage_child", direction="upstream", depth=2)
     assert {link["from"] for link in above["upstream"]} == {"dag:lineage_parent", asset, "dag:lineage_source"}
+
+
+def test_a_pause_and_a_deletion_say_what_they_reach(site: Site) -> None:
+    until("the Dags", lambda: result(site, "list_dags", pattern="lineage_", limit=100)["total"] == 4)
+    paused = result(site, "pause_dag", dag_id="lineage_source")
+    result(site, "unpause_dag", dag_id="lineage_source")
+    (fed,) = paused["reaches"]["dags_fed"]
+    assert (fed["dag_id"], fed["is_paused"]) == ("lineage_parent", True)
+    assert "made by load" in fed["how"]
+    asked = site.call("delete_dag", dag_id="lineage_parent")["structuredContent"]
+    reaches = asked["preview"]["now"]["reaches"]
+    assert [fed["dag_id"] for fed in reaches["dags_fed"]] == ["lineage_child"]
+    assert [row["task_id"] for row in reaches["unknown"]] == ["start_some"]

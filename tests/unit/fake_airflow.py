@@ -43,6 +43,24 @@ class FakeAirflow(Recording):
                 self.reply(request, answer)
         return self
 
+    def unconnected(self, dag_id: str) -> FakeAirflow:
+        """Add the replies by which nothing depends on a Dag: what previews ask for is of no matter then."""
+        none: dict[str, Any] = {"total_entries": 0}
+        replies = {
+            "GET assets": {**none, "assets": []},
+            f"GET dags/{dag_id}/tasks": {"tasks": []},
+            "GET dags/~/dagRuns/~/taskInstances": {**none, "task_instances": []},
+            f"GET dags/{dag_id}": {"dag_id": dag_id},
+            f"GET dags/{dag_id}/dagRuns": {**none, "dag_runs": []},
+        }
+        known = {f"{method} {route}" for method, route, *_ in self._replies}
+        return self.on(**{request: reply for request, reply in replies.items() if request not in known})
+
+    @property
+    def last_change(self) -> Any:
+        """The body of the last request beside those that read."""
+        return [call for call in self.calls if call.method != "GET"][-1].body
+
     def call(self, tool: Callable[..., Any], access: Any = "write", **arguments: Any) -> Any:
         """Call a tool; return what it shows."""
         result = call_tool(tool, open_airflow(self, access), **arguments)

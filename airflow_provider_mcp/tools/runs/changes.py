@@ -27,6 +27,7 @@ from airflow_provider_mcp.tools.runs.results import DeletedRun, Run, show_run
 from airflow_provider_mcp.tools.shared.arguments import DagId, RunId
 from airflow_provider_mcp.tools.shared.latest import refuse_latest
 from airflow_provider_mcp.tools.shared.previews import as_of, name_by_state
+from airflow_provider_mcp.tools.shared.reach import read_reach
 from airflow_provider_mcp.tools.shared.reads import count_states
 from airflow_provider_mcp.tools.shared.rows import drop_empty, seconds_only
 
@@ -95,6 +96,7 @@ async def _preview_clear_dag_run(
         "task_instances": name_by_state(rows),
         "run": _identify(run),
         "as_of": as_of(rows),
+        "now": {"reaches": await read_reach(airflow, dag_id, {row["task_id"] for row in rows})},
     }
 
 
@@ -124,7 +126,10 @@ async def preview_set_dag_run_state(airflow: Airflow, dag_id: str, dag_run_id: s
         "sets": state,
         "run": _identify(run),
         "then": _EFFECTS[state],
-        "now": {"task_counts": (await count_states(airflow, dag_id, dag_run_id))[0]},
+        "now": {
+            "task_counts": (await count_states(airflow, dag_id, dag_run_id))[0],
+            "reaches": await read_reach(airflow, dag_id),
+        },
     }
 
 
@@ -173,6 +178,7 @@ async def _preview_delete_dag_run(airflow: Airflow, dag_id: str, dag_run_id: str
         "deletes": "the run with its task instances, XComs and notes",
         "run": _identify(run),
         "task_counts": (await count_states(airflow, dag_id, dag_run_id))[0],
+        "now": {"reaches": await read_reach(airflow, dag_id)},
     }
 
 

@@ -182,7 +182,7 @@ def test_delete_dag_previews_what_is_lost() -> None:
             "GET eventLogs": {"event_logs": [], "total_entries": 12},
             "DELETE dags/sales_daily": 204,
         }
-    )
+    ).unconnected("sales_daily")
     preview = airflow.call(dags._preview_delete_dag, "read", dag_id="sales_daily")
     assert (preview["dag_runs"], preview["audit_events"]) == (338_905, 12)
     assert airflow.calls[1].params == {"limit": "1"}
@@ -198,6 +198,7 @@ def test_delete_dag_previews_what_is_lost() -> None:
 
 def test_pausing_says_what_is() -> None:
     airflow = FakeAirflow(**{"PATCH dags/sales_daily": lambda request: json.loads(request.content)})
+    airflow.unconnected("sales_daily")
     assert airflow.call(dags.pause_dag, dag_id="sales_daily")["is_paused"] is True
     assert airflow.call(dags.unpause_dag, dag_id="sales_daily")["is_paused"] is False
 

@@ -249,11 +249,11 @@ def test_the_latest_run_and_what_triggered_it() -> None:
 
 def test_clear_dag_run_previews_by_airflows_dry_run() -> None:
     rows = instances("success", "failed", None)
-    airflow = fake(**{"POST dags/a/dagRuns/r/clear": {"task_instances": rows}})
+    airflow = fake(**{"POST dags/a/dagRuns/r/clear": {"task_instances": rows}}).unconnected("a")
     preview = airflow.call(
         changes._preview_clear_dag_run, "read", dag_id="a", dag_run_id="r", only_failed=False
     )
-    assert airflow.calls[-1].body == {"dry_run": True, "only_failed": False}
+    assert airflow.last_change == {"dry_run": True, "only_failed": False}
     assert preview["clears"] == 3
     assert preview["task_instances"] == {"success": ["t[0]"], "failed": ["t[1]"], "no_status": ["t[2]"]}
     rows[1]["try_number"] = 2
@@ -269,10 +269,11 @@ def test_clear_dag_run_previews_by_airflows_dry_run() -> None:
 def test_set_dag_run_state_binds_the_run_and_not_its_progress() -> None:
     listed = {"task_instances": instances("running", "queued"), "total_entries": 2}
     airflow = fake(**{"GET dags/a/dagRuns/r/taskInstances": listed, "PATCH dags/a/dagRuns/r": RUN})
+    airflow.unconnected("a")
     preview = airflow.call(
         changes.preview_set_dag_run_state, "read", dag_id="a", dag_run_id="r", state="failed"
     )
-    assert preview["now"] == {"task_counts": {"running": 1, "queued": 1}}
+    assert preview["now"] == {"task_counts": {"running": 1, "queued": 1}, "reaches": {"dags_fed": []}}
     assert preview["run"]["start_date"] == RUN["start_date"]
     airflow.call(changes.set_dag_run_state, dag_id="a", dag_run_id="r", state="failed")
     assert airflow.calls[-1].body == {"state": "failed"}
@@ -286,7 +287,7 @@ def test_delete_dag_run_spares_a_running_one() -> None:
             "DELETE dags/a/dagRuns/r": 204,
             "GET dags/a/dagRuns/r/taskInstances": {"task_instances": [], "total_entries": 0},
         }
-    )
+    ).unconnected("a")
     refused = airflow.refuses("conflict", changes._preview_delete_dag_run, dag_id="a", dag_run_id="r")
     assert "set_dag_run_state" in refused.hint
     airflow.on(**{"GET dags/a/dagRuns/r": {**RUN, "state": "success"}})

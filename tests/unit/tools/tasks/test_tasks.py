@@ -285,10 +285,10 @@ def test_clear_task_instances_previews_by_airflows_dry_run() -> None:
         **{
             "POST dags/a/clearTaskInstances": {"task_instances": [INSTANCE, {**INSTANCE, "task_id": "u"}]},
         }
-    )
+    ).unconnected("a")
     preview = airflow.call(changes._preview_clear, "read", **CALL, **FLAGS)
     assert preview["task_instances"] == {"failed": ["t", "u"]}
-    body = airflow.calls[-1].body
+    body = airflow.last_change
     assert (body["dry_run"], body["include_downstream"], body["reset_dag_runs"]) == (True, True, True)
     shown = airflow.call(changes.clear_task_instances, **CALL, map_indexes=[1, 2])
     assert airflow.calls[-1].body["task_ids"] == [["t", 1], ["t", 2]]
@@ -315,11 +315,11 @@ def test_set_task_instance_state_previews_what_it_also_clears() -> None:
             f"PATCH {TASK}/dry_run": {"task_instances": [INSTANCE]},
             "POST dags/a/clearTaskInstances": {"task_instances": [INSTANCE, after]},
         }
-    )
+    ).unconnected("a")
     preview = airflow.call(changes._preview_set_state, "read", **CALL, state="success")
     assert preview["task_instances"] == {"failed": ["t"]}
     assert preview["clears_downstream"] == {"upstream_failed": ["after"]}
-    assert airflow.calls[-1].body["dry_run"] is True
+    assert airflow.last_change["dry_run"] is True
     refused = airflow.refuses("conflict", changes._preview_set_state, **CALL, state="failed")
     assert "already failed" in refused.message
 

@@ -224,7 +224,7 @@ def test_a_preview_without_its_dry_run_shows_the_rest() -> None:
             f"GET {RUN}/taskInstances": rows(3, 1),
             "POST dags/a/clearTaskInstances": {"task_instances": []},
         }
-    )
+    ).unconnected("a")
     preview = airflow.call(changes._preview_set_state, "read", **MANY, state="success")
     assert preview["task_instances"] == {"failed": ["t[1]"]}
     assert "as they are now" in preview["missing"]["dry_run"]
