@@ -98,7 +98,7 @@ class World:
                 "DELETE dags/a": 204,
                 "PATCH dags/a": {},
             }
-        )
+        ).unconnected("a")
         self.run, self.instance = dict(RUN), dict(INSTANCE)
         self.policy = Policy(**policy)
         self._catalogue = catalogue
@@ -201,7 +201,7 @@ def test_nothing_happens_before_the_second_step(catalogue: Catalogue) -> None:
     shown = world.result("set_dag_run_state", {**CALL, "state": "success"})
     preview = shown["structuredContent"]["preview"]
     assert preview["sets"] == "success"
-    assert preview["now"] == {"task_counts": {"failed": 1}}
+    assert preview["now"] == {"task_counts": {"failed": 1}, "reaches": {"dags_fed": []}}
     assert json.dumps(preview, separators=(",", ":")) in shown["content"][0]["text"]
     assert world.airflow.changes() == []
     token = shown["structuredContent"]["confirmation_token"]
