@@ -190,7 +190,7 @@ async def add_toolsets(ctx: Context, call_next: CallNext) -> HandlerResult:
     request = Request.of(ctx)
     toolsets: dict[str, JSONObject] = {}
     # Which ones depend on the caller, only a list of the tools is worth asking for.
-    for tool in request.fixed_tools():
+    for tool in await request.fixed_tools():
         if tool.toolset not in toolsets:
             toolsets[tool.toolset] = _describe_toolset(request.catalogue, tool.toolset)
         toolsets[tool.toolset]["tools"].append(tool.name)

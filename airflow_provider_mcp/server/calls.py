@@ -167,7 +167,7 @@ Result: TypeAlias = types.InputRequiredResult | JSONObject
 async def _run(call: Call) -> Result:
     """Check a call, have it confirmed if it must be, and act."""
     tool, request = call.tool, call.request
-    request.check(tool)
+    await request.check(tool)
     request.rates.count(request.caller.id, tool.access, request.policy)
     # A client that sends each property it was shown sends an empty one.
     token = call.arguments.pop(TOKEN_ARGUMENT, None) or None

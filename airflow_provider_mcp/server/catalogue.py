@@ -25,7 +25,6 @@ from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
 from typing import TypeVar
 
-from airflow_provider_mcp.sdk.airflow import Caller
 from airflow_provider_mcp.sdk.binding import bind_tool
 from airflow_provider_mcp.sdk.prompts import Prompt
 from airflow_provider_mcp.sdk.resources import Resource
@@ -91,16 +90,6 @@ class Catalogue:
         prefixes = tuple(toolset.prefix for toolset in self.dynamic.values())
         dynamic = {name for name in policy.disabled_tools if name.startswith(prefixes)}
         return policy.describe_unknown(self.toolsets, {*self.tools, *self.other_versions, *dynamic})
-
-    def allowed(self, tool: Tool, user: Caller) -> bool:
-        """Ask every plugin's ``tool_allowed``; a hook that raises counts as a veto."""
-        for owner, ask in self.plugins.implementations("tool_allowed"):
-            vetoed = True
-            with isolated(owner, f"tool_allowed failed for {tool.name}, which is refused"):
-                vetoed = any(answer is False for answer in ask(tool=tool, user=user))
-            if vetoed:
-                return False
-        return True
 
 
 def load_catalogue(

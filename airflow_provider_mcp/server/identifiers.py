@@ -103,7 +103,11 @@ async def complete(ctx: Context, params: types.CompleteRequestParams) -> types.C
     dag_id = chosen.get("dag_id", "")
     identifier = IDENTIFIERS.get(argument)
     request = Request.of(ctx)
-    if identifier is None or not request.offers(identifier.tool) or (identifier is not DAG and not dag_id):
+    if (
+        identifier is None
+        or (identifier is not DAG and not dag_id)
+        or not await request.offers(identifier.tool)
+    ):
         return types.CompleteResult(completion=types.Completion(values=[]))
     looking = identifier.names(request.reads(), argument, dag_id, begun)
     with protocol_errors(f"the completion of {argument}", "resources"):

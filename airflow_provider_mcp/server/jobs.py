@@ -171,7 +171,7 @@ async def _find_job(request: Request, params: TaskParams) -> tuple[Tool, Job, Jo
     tool = await request.find(job_id.tool) if job_id else None
     if job_id is not None and tool is not None and tool.job is not None:
         try:
-            request.check(tool)
+            await request.check(tool)
             return tool, tool.job, job_id
         except PermissionDenied:
             pass

@@ -35,7 +35,7 @@ from airflow_provider_mcp.server.wire import brief, build_messages
 
 async def list_prompts(ctx: Context, _: types.PaginatedRequestParams | None) -> types.ListPromptsResult:
     """Answer ``prompts/list``."""
-    return types.ListPromptsResult(prompts=[_describe(prompt) for prompt in Request.of(ctx).prompts()])
+    return types.ListPromptsResult(prompts=[_describe(prompt) for prompt in await Request.of(ctx).prompts()])
 
 
 async def get_prompt(
@@ -43,7 +43,7 @@ async def get_prompt(
 ) -> types.GetPromptResult | types.InputRequiredResult:
     """Answer ``prompts/get``."""
     request = Request.of(ctx)
-    prompt = next((prompt for prompt in request.prompts() if prompt.name == params.name), None)
+    prompt = next((prompt for prompt in await request.prompts() if prompt.name == params.name), None)
     if prompt is None:
         raise MCPError(types.INVALID_PARAMS, f"Unknown prompt: {brief(params.name)}")
     arguments = params.arguments or {}

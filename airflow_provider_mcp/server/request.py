@@ -21,7 +21,7 @@ Policy, scopes, vetoes of plugins, and tools that depend on the caller meet here
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
@@ -39,6 +39,7 @@ from airflow_provider_mcp.server.claims import Claims
 from airflow_provider_mcp.server.policy import Policy
 from airflow_provider_mcp.server.rates import Rates
 from airflow_provider_mcp.server.signing import Confirmations
+from airflow_provider_mcp.server.vetoes import drop_vetoed
 
 OpenAirflow: TypeAlias = Callable[[Literal["read", "write"]], Airflow]
 
@@ -98,11 +99,11 @@ class Request:
     async def tools(self) -> list[Tool]:
         """Return the tools that the caller is offered."""
         dynamic = (await self.caller_tools()).tools.values()
-        return [*self.fixed_tools(), *(tool for tool in dynamic if self._is_offered(tool))]
+        return await self._choose([*self.catalogue.tools.values(), *dynamic])
 
-    def fixed_tools(self) -> list[Tool]:
+    async def fixed_tools(self) -> list[Tool]:
         """Return those that do not depend on who calls."""
-        return [tool for tool in self.catalogue.tools.values() if self._is_offered(tool)]
+        return await self._choose(list(self.catalogue.tools.values()))
 
     async def caller_tools(self, name: str | None = None) -> CallerTools:
         """Return what plugins have for this caller, before policy and vetoes, and what they left out.
@@ -124,12 +125,12 @@ class Request:
         tool = self.catalogue.tools.get(name) or (await self.caller_tools(name)).tools.get(name)
         return tool if tool is not None and self._switched_on.offers(tool) else None
 
-    def check(self, tool: Tool) -> None:
+    async def check(self, tool: Tool) -> None:
         """Refuse a tool that a plugin vetoes for this caller.
 
         :raises PermissionDenied: It is vetoed.
         """
-        if not self.catalogue.allowed(tool, self.caller):
+        if not await drop_vetoed(self.catalogue.plugins, [tool], self.caller):
             raise PermissionDenied(
                 f"{tool.name} is not offered to {self.caller.name}.", hint="Ask an Airflow administrator."
             )
@@ -156,35 +157,45 @@ class Request:
             else "an administrator can lift [mcp] read_only"
         )
 
-    def resources(self) -> list[Resource]:
+    async def resources(self) -> list[Resource]:
         """Return the resources that the caller is offered."""
         resources = self.catalogue.resources.values()
-        return [one for one in resources if self._offers("resource", one.uri, one.tools)]
+        offered = await self._offered_names(resources)
+        return [one for one in resources if self._offers("resource", one.uri, one.tools, offered)]
 
-    def prompts(self) -> list[Prompt]:
+    async def prompts(self) -> list[Prompt]:
         """Return the prompts that the caller is offered."""
         prompts = self.catalogue.prompts.values()
-        return [one for one in prompts if self._offers("prompt", one.name, one.tools)]
+        offered = await self._offered_names(prompts)
+        return [one for one in prompts if self._offers("prompt", one.name, one.tools, offered)]
 
-    def offers(self, name: str) -> bool:
+    async def offers(self, name: str) -> bool:
         """Say whether the caller is offered the tool of this name, here and now."""
         tool = self.catalogue.tools.get(name)
-        return tool is not None and self._is_offered(tool)
+        return tool is not None and bool(await self._choose([tool]))
 
-    def _is_offered(self, tool: Tool) -> bool:
-        return (
-            self._switched_on.offers(tool)
-            and (self.may_write or tool.access == "read")
-            and self.catalogue.allowed(tool, self.caller)
-        )
+    async def _choose(self, tools: Sequence[Tool]) -> list[Tool]:
+        """Return those of some tools that the caller is offered."""
+        switched_on = self._switched_on
+        offered = [
+            tool for tool in tools if switched_on.offers(tool) and (self.may_write or tool.access == "read")
+        ]
+        return await drop_vetoed(self.catalogue.plugins, offered, self.caller)
 
-    def _offers(self, kind: str, name: str, tools: Sequence[str]) -> bool:
+    async def _offered_names(self, parts: Iterable[Resource | Prompt]) -> set[str]:
+        """Return the names of the tools behind resources or prompts that the caller is offered."""
+        names = dict.fromkeys(name for part in parts for name in part.tools)
+        tools = [tool for name in names if (tool := self.catalogue.tools.get(name)) is not None]
+        return {tool.name for tool in await self._choose(tools)}
+
+    def _offers(self, kind: str, name: str, tools: Sequence[str], offered: Collection[str]) -> bool:
         """Say whether the caller is offered a resource or a prompt.
 
         :param tools: Its tools; without any, one of its owner's toolsets must be switched on.
+        :param offered: The names of the tools that the caller is offered.
         """
         if tools:
-            return all(self.offers(tool) for tool in tools)
+            return set(tools) <= set(offered)
         switched_on = self.policy.toolsets
         owner = self.catalogue.owners[kind, name]
         return switched_on is None or any(

@@ -43,7 +43,7 @@ async def list_resources(ctx: Context, _: types.PaginatedRequestParams | None) -
         types.Resource(
             uri=r.uri, name=r.name, title=r.title, description=r.description, mime_type=r.mime_type
         )
-        for r in Request.of(ctx).resources()
+        for r in await Request.of(ctx).resources()
         if "{" not in r.uri
     ]
     return types.ListResourcesResult(resources=listed)
@@ -57,7 +57,7 @@ async def list_resource_templates(
         types.ResourceTemplate(
             uri_template=r.uri, name=r.name, title=r.title, description=r.description, mime_type=r.mime_type
         )
-        for r in Request.of(ctx).resources()
+        for r in await Request.of(ctx).resources()
         if "{" in r.uri
     ]
     return types.ListResourceTemplatesResult(resource_templates=listed)
@@ -66,7 +66,7 @@ async def list_resource_templates(
 async def read_resource(ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
     """Answer ``resources/read``."""
     request, uri = Request.of(ctx), str(params.uri)
-    resource, arguments = _find_resource(request, uri)
+    resource, arguments = await _find_resource(request, uri)
     owner = request.catalogue.owners["resource", resource.uri]
 
     async def read(airflow: Airflow) -> JSON:
@@ -92,13 +92,13 @@ async def accept_subscription(
 
     Subscribing is accepted; updates are never sent, for there is no stream.
     """
-    _find_resource(Request.of(ctx), str(params.uri))
+    await _find_resource(Request.of(ctx), str(params.uri))
     return types.EmptyResult()
 
 
-def _find_resource(request: Request, uri: str) -> tuple[Resource, dict[str, str]]:
+async def _find_resource(request: Request, uri: str) -> tuple[Resource, dict[str, str]]:
     """Return the resource at an address, and the parameters in it."""
-    for resource in request.resources():
+    for resource in await request.resources():
         match = _compile_template(resource.uri).fullmatch(uri)
         if match:
             return resource, {name: unquote(value) for name, value in match.groupdict().items()}

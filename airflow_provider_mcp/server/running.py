@@ -107,6 +107,13 @@ async def run_owned(
     return await thread.run(lambda: run_function(function, arguments, inner_airflow, inner_client))
 
 
+async def run_apart(owner: str, name: str, work: Callable[[], Coroutine[Any, Any, Returned]]) -> Returned:
+    """Run a coroutine of a plugin that needs no Airflow; apart from all others if it is not built in."""
+    if owner in BUILT_IN or not _has_threads():
+        return await work()
+    return await ApartThread[Returned](name).run(work)
+
+
 def _has_threads() -> bool:
     """Say whether a thread can have an event loop of its own: gevent makes all threads one."""
     monkey = sys.modules.get("gevent.monkey")

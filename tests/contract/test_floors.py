@@ -70,7 +70,7 @@ FLOORS = (
         "server.observing server.plugin_slips "
         "server.plugins server.policy server.policy_source server.prompts "
         "server.rates server.request server.resources server.rounds server.running server.shaping "
-        "server.signing "
+        "server.signing server.vetoes "
         "server.wire",
     ),
     (

@@ -41,6 +41,7 @@ from airflow_provider_mcp.sdk import Client, Prompt, Toolset, tool
 from airflow_provider_mcp.sdk.airflow import Airflow, Caller
 from airflow_provider_mcp.sdk.binding import bind_tool
 from airflow_provider_mcp.server import build, running
+from airflow_provider_mcp.server import request as server_request
 from airflow_provider_mcp.server.catalogue import Catalogue, load_catalogue
 from airflow_provider_mcp.server.policy import Policy
 from airflow_provider_mcp.server.request import Identity
@@ -314,11 +315,13 @@ def test_a_job_is_the_users_that_started_it(served: Server[Any]) -> None:
     assert ask(served, "tasks/get", TASKS, taskId=task_id)[1]["result"]["status"] == "cancelled"
 
 
-def test_a_veto_holds_for_jobs(
-    catalogue: Catalogue, served: Server[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_veto_holds_for_jobs(served: Server[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     task_id = call(served, "slow_compute", TASKS, arguments={"seconds": 60})["taskId"]
-    monkeypatch.setattr(catalogue, "allowed", lambda tool, _: tool.name != "slow_compute")
+
+    async def drop(_: Any, tools: list[Any], __: Any) -> list[Any]:
+        return [tool for tool in tools if tool.name != "slow_compute"]
+
+    monkeypatch.setattr(server_request, "drop_vetoed", drop)
     status, refused = ask(served, "tasks/cancel", TASKS, taskId=task_id)
     assert (status, refused["error"]["code"]) == (400, -32602)
 

@@ -27,7 +27,6 @@ import pytest
 from pydantic import BaseModel
 
 from airflow_provider_mcp.sdk import hookspecs
-from airflow_provider_mcp.sdk.airflow import Caller
 from airflow_provider_mcp.sdk.prompts import Prompt
 from airflow_provider_mcp.sdk.resources import Resource
 from airflow_provider_mcp.sdk.tool import ToolCall, Toolset, tool
@@ -121,28 +120,6 @@ def test_a_helper_beside_a_hook_is_no_slip(monkeypatch: pytest.MonkeyPatch) -> N
     helper = make_tool("register_toolset")
     monkeypatch.setattr(sys.modules["plugin_helped"], "register_toolset", helper, raising=False)
     assert load_catalogue("3.3.2", found=[found]).problems == []
-
-
-def test_a_veto_hides_and_a_failing_veto_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(tool: Any, user: Any) -> bool:
-        return bool(tool.name != "list_dags" or user.name == "ada")
-
-    def fails(tool: Any, user: Any) -> bool:
-        raise RuntimeError(f"{tool} {user}")
-
-    ada, bob = Caller("1", "ada"), Caller("2", "bob")
-    one = load_catalogue("3.3.2", found=[module(monkeypatch, "veto", tool_allowed=never)])
-    assert one.allowed(one.tools["list_dags"], ada)
-    assert not one.allowed(one.tools["list_dags"], bob)
-    assert one.allowed(one.tools["get_dag"], bob)
-    both = load_catalogue(
-        "3.3.2",
-        found=[
-            module(monkeypatch, "veto", tool_allowed=never),
-            module(monkeypatch, "bad", tool_allowed=fails),
-        ],
-    )
-    assert not both.allowed(both.tools["get_dag"], ada)
 
 
 def test_every_watcher_is_told_though_one_raises(monkeypatch: pytest.MonkeyPatch) -> None:
