@@ -155,9 +155,10 @@ def get_provider_info() -> dict[str, Any]:
                                 'toolsets': {'description': 'Comma-separated toolsets to '
                                                             'offer, or ``all``. The built-in '
                                                             'ones are ``dags``, ``runs``,\n'
-                                                            '``tasks``, ``assets``, '
-                                                            '``backfills``, ``admin``, '
-                                                            '``diagnostics`` and ``api``.\n',
+                                                            '``tasks``, ``dag_tools``, '
+                                                            '``assets``, ``backfills``, '
+                                                            '``admin``, ``diagnostics`` and '
+                                                            '``api``.\n',
                                              'version_added': '0.1.0',
                                              'type': 'string',
                                              'example': 'dags,runs,tasks,diagnostics',
@@ -284,13 +285,22 @@ def get_provider_info() -> dict[str, Any]:
                                                     'type': 'string',
                                                     'example': 'https://inspector.example.com',
                                                     'default': ''},
-                                'dag_tool_tag': {'description': 'Dags with this tag are to be '
-                                                                'offered as tools. Not built '
-                                                                'yet: it has no effect.\n',
+                                'dag_tool_tag': {'description': 'Dags with this tag are '
+                                                                'offered as tools, '
+                                                                '``run_<dag_id>``, to those '
+                                                                'who may start them. Empty\n'
+                                                                'switches it off.\n',
                                                  'version_added': '0.1.0',
                                                  'type': 'string',
-                                                 'example': None,
+                                                 'example': 'agents',
                                                  'default': 'mcp'},
+                                'max_dag_tools': {'description': 'How many Dags are offered as '
+                                                                 'tools to one caller: the '
+                                                                 'first ones by their IDs.\n',
+                                                  'version_added': '0.1.0',
+                                                  'type': 'integer',
+                                                  'example': '20',
+                                                  'default': '50'},
                                 'oauth_enabled': {'description': 'Let clients that have no '
                                                                  'token log in by OAuth '
                                                                  "through Airflow's own login "

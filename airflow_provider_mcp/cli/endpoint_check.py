@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
 from airflow_provider_mcp.server.build import CALLER_KEY
+from airflow_provider_mcp.server.calls import LEFT_OUT_KEY
 
 if TYPE_CHECKING:
     import httpx
@@ -79,9 +80,12 @@ async def check_endpoint(remote: Remote, report: Report, *, accepted: bool) -> N
     if not report_caller(response, report):
         return
     response = await remote.post_endpoint(LIST_TOOLS, authenticate=True)
-    tools = (parse_result(response) or {}).get("tools")
+    listed = parse_result(response) or {}
+    tools = listed.get("tools")
     if isinstance(tools, list):
         report_offer(tools, report)
+        for sentence in (listed.get("_meta") or {}).get(LEFT_OUT_KEY, []):
+            report.note(f"not offered to you: {sentence}")
     else:
         report.fail(
             f"tools/list answers with HTTP {response.status_code}",

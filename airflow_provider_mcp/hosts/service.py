@@ -19,7 +19,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 from urllib.parse import urlsplit
@@ -123,6 +123,7 @@ class ServiceHost:
         base_url: httpx.URL | str,
         caller: Caller,
         access: Literal["read", "write"],
+        find_triggerable: Callable[[Sequence[str]], Awaitable[frozenset[str]]],
     ) -> Airflow:
         """Return a client that reaches this Airflow by a transport, as the caller."""
         service = self._service
@@ -135,6 +136,9 @@ class ServiceHost:
             page_roots=(root, reached),
             policy_conn_ids=frozenset({service.policy_source.conn_id}),
             place_to_wait=self.place_to_wait,
+            find_triggerable=find_triggerable,
+            dag_tool_tag=self.options.dag_tool_tag,
+            max_dag_tools=self.options.max_dag_tools,
         )
         return Airflow(transport=transport, base_url=base_url, site=site, caller=caller, access=access)
 

@@ -47,6 +47,7 @@ from airflow_provider_mcp.sdk.pages import (
     decode_cursor,
     encode_cursor,
 )
+from airflow_provider_mcp.sdk.plain_schemas import plain_schema
 from airflow_provider_mcp.sdk.prompts import Prompt
 from airflow_provider_mcp.sdk.resources import Resource
 from airflow_provider_mcp.sdk.secret_forms import MASK
@@ -99,6 +100,7 @@ __all__ = [
     "hookimpl",
     "near_miss",
     "path",
+    "plain_schema",
     "search_close_names",
     "tool",
 ]

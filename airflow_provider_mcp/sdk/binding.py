@@ -22,7 +22,9 @@ the web server's log, in ``airflow-mcp check`` and in the testing kit.
 
 from __future__ import annotations
 
+import functools
 import inspect
+import json
 import re
 import types
 import typing
@@ -71,6 +73,7 @@ def bind_tool(function: Callable[..., object], *, toolset: str, owner: str, dyna
     if "return" not in hints:
         raise TypeError(f"the tool {name} does not say what it returns: write -> and a pydantic model")
     returned = _read_return(hints["return"], f"the tool {name}", starts_jobs=options.job is not None)
+    output_schema, result = (None, None) if returned is None else _describe_result(name, returned)
     if options.preview is not None:
         takes = set(arguments.model_fields) if arguments is not None else {"arguments"}
         _check_preview(options.preview, name, takes, arguments)
@@ -88,15 +91,33 @@ def bind_tool(function: Callable[..., object], *, toolset: str, owner: str, dyna
         preview=options.preview,
         arguments=arguments,
         input_schema=input_schema,
-        output_schema=None if returned is None else build_output_schema(name, returned),
+        output_schema=output_schema,
         job=options.job,
         keywords=options.keywords,
         replaces=options.replaces or options.access == "destructive",
         open_world=options.open_world,
         dynamic=dynamic,
         warnings=tuple(f"the tool {name}: {fault}" for fault in find_untyped(input_schema)),
-        result=None if returned is None else pydantic.TypeAdapter(returned),
+        result=result,
     )
+
+
+def _describe_result(name: str, returned: Any) -> tuple[JSONObject, pydantic.TypeAdapter[Any]]:
+    """Return the schema of what a tool returns, and what checks it.
+
+    :raises TypeError: It cannot be a result.
+    """
+    try:
+        # Tools that are made for each caller return the same types again and again.
+        return _describe_type(returned)
+    except TypeError:
+        # A type without a hash; or the fault is told with the name of the tool.
+        return build_output_schema(name, returned), pydantic.TypeAdapter(returned)
+
+
+@functools.lru_cache(maxsize=256)
+def _describe_type(returned: Any) -> tuple[JSONObject, pydantic.TypeAdapter[Any]]:
+    return build_output_schema("", returned), pydantic.TypeAdapter(returned)
 
 
 _TITLE_WORDS = {
@@ -239,20 +260,32 @@ def _check_own_schema(
 
     :raises TypeError: It is not a schema of an object, or the function takes something else.
     """
-    from jsonschema import Draft202012Validator, SchemaError
-
     visible = [
         parameter for parameter in inspect.signature(function).parameters if hints[parameter] not in INJECTED
     ]
     if visible != ["arguments"]:
         raise TypeError(f"the tool {name} brings its own schema: it takes its arguments as `arguments`")
     try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as wrong:
-        raise TypeError(f"the input_schema of the tool {name} is no JSON schema: {wrong.message}") from None
+        fault = _find_schema_fault(json.dumps(schema))
+    except (TypeError, ValueError) as not_json:
+        fault = str(not_json)
+    if fault is not None:
+        raise TypeError(f"the input_schema of the tool {name} is no JSON schema: {fault}")
     if schema.get("type") != "object":
         raise TypeError(f"the input_schema of the tool {name} must have the type object")
     return dict(schema)
+
+
+@functools.lru_cache(maxsize=1024)
+def _find_schema_fault(text: str) -> str | None:
+    """Return what is wrong with a schema. It takes some milliseconds, and is asked again for each caller."""
+    from jsonschema import Draft202012Validator, SchemaError
+
+    try:
+        Draft202012Validator.check_schema(json.loads(text))
+    except SchemaError as wrong:
+        return wrong.message
+    return None
 
 
 def _read_return(hint: Any, subject: str, *, starts_jobs: bool) -> Any | None:

@@ -39,12 +39,96 @@ def flatten_schema(schema: Schema) -> JSONObject:
     return _flatten(plain, definitions, ())
 
 
+def plain_schema(schema: Schema, example: JSON = None) -> JSONObject:
+    """Return a JSON schema that others wrote in the words that every client takes.
+
+    It has one type for each part, and only what all clients know. What fits it may still not fit ``schema``:
+    check by that one. A text stands for what may be of several types, or of any.
+
+    :param example: A value that fits, such as the default, for a schema without a type.
+    """
+    return _simplify(_flatten(schema, schema.get("$defs", {}), ()), example)
+
+
+_FORMATS = frozenset(["date-time", "date", "time", "duration", "email", "uri", "uuid", "ipv4", "ipv6"])
+
+_WORDS: Mapping[str, tuple[str, ...]] = {
+    "string": ("enum", "format", "minLength", "maxLength", "pattern"),
+    "integer": ("enum", "minimum", "maximum"),
+    "number": ("enum", "minimum", "maximum"),
+    "boolean": (),
+    "array": ("minItems", "maxItems"),
+    "object": ("required",),
+}
+"""What is kept of a schema, by its type."""
+
+_KINDS: tuple[tuple[type, str], ...] = (
+    (bool, "boolean"),
+    (int, "integer"),
+    (float, "number"),
+    (str, "string"),
+    (list, "array"),
+    (dict, "object"),
+)
+
+
+def _simplify(schema: Schema, example: JSON) -> JSONObject:
+    kinds = _find_kinds(schema, example)
+    kind = "string" if "string" in kinds or not kinds else kinds[0]
+    plain: JSONObject = {"type": kind}
+    if isinstance(schema.get("description"), str):
+        plain["description"] = schema["description"]
+    if len(kinds) > 1:
+        # The limits of one type are none of another's.
+        return plain
+    for word in _WORDS[kind]:
+        value = schema.get(word)
+        if word == "enum" and isinstance(value, list):
+            value = [choice for choice in value if choice is not None]
+        if value is not None and not (word == "format" and value not in _FORMATS):
+            plain[word] = value
+    if kind == "array":
+        first = example[0] if isinstance(example, list) and example else None
+        items = schema.get("items")
+        plain["items"] = _simplify(items if isinstance(items, Mapping) else {}, first)
+    if kind == "object" and schema.get("properties"):
+        values = example if isinstance(example, Mapping) else {}
+        plain["properties"] = {
+            name: _simplify(part if isinstance(part, Mapping) else {}, values.get(name))
+            for name, part in schema["properties"].items()
+        }
+    return plain
+
+
+def _find_kinds(schema: Schema, example: JSON) -> list[str]:
+    """Return the types that a schema allows beside null, as far as it, its choices or an example say."""
+    declared = schema.get("type")
+    if declared is None:
+        parts = [part for key in ("anyOf", "oneOf", "allOf") for part in schema.get(key, ())]
+        kinds = [kind for part in parts for kind in _find_kinds(part, None)]
+        if not parts:
+            values = schema.get("enum") or [example]
+            kinds = [kind for value in values for kind in _name_kind(value)]
+    else:
+        kinds = [declared] if isinstance(declared, str) else list(declared)
+    kinds = [kind for kind in dict.fromkeys(kinds) if kind in _WORDS]
+    return ["number"] if set(kinds) == {"integer", "number"} else kinds
+
+
+def _name_kind(value: JSON) -> list[str]:
+    """Return the type of a value in JSON Schema's words, in a list; none for null."""
+    return next(([name] for kind, name in _KINDS if isinstance(value, kind)), [])
+
+
 def find_untyped(schema: Schema) -> list[str]:
     """Return a sentence for each argument, or part of one, that has not one type."""
     return [f"{path} {fault}: {_CURE}" for path, fault in _walk(schema, "")]
 
 
-def _flatten(schema: Schema, definitions: Schema, inside: tuple[str, ...]) -> JSONObject:
+def _flatten(schema: JSON, definitions: Schema, inside: tuple[str, ...]) -> JSONObject:
+    if not isinstance(schema, Mapping):
+        # True takes anything, as an empty one does.
+        return {}
     reference = schema.get("$ref")
     if isinstance(reference, str):
         name = reference.removeprefix("#/$defs/")

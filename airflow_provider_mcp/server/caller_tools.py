@@ -61,7 +61,7 @@ class CallerTools:
 
 
 Key = tuple[str, bool, tuple[str, ...], str | None]
-"""A caller, whether they may write, the toolsets that are looked at, and the one name that is looked for."""
+"""A caller, whether they may write, the toolsets switched on, and the one name that is looked for."""
 
 
 class DynamicCatalogue:
@@ -82,17 +82,15 @@ class DynamicCatalogue:
         :param toolsets: The names of the toolsets that are switched on.
         :param name: The one tool that is looked for, None for all.
         """
-        names = tuple(
-            toolset
-            for toolset, dynamic in self._catalogue.dynamic.items()
-            if toolset in toolsets and (name is None or name.startswith(dynamic.prefix))
-        )
-        if not names:
+        dynamic = self._catalogue.dynamic
+        offered = tuple(toolset for toolset in dynamic if toolset in toolsets)
+        asked = [one for one in offered if name is None or name.startswith(dynamic[one].prefix)]
+        if not asked:
             return CallerTools()
-        key = (airflow.caller.id, may_write, names, name)
+        key = (airflow.caller.id, may_write, offered, name)
         kept = self._recall(key) or self._recall((*key[:3], None))
         if kept is None:
-            kept = await self._ask_plugins(airflow, names, may_write, name)
+            kept = await self._ask_plugins(airflow, asked, may_write, name)
             self._keep(key, kept)
         return kept
 

@@ -63,6 +63,7 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 FOREIGN_FIELDS = frozenset(
     {
         *("answer", "body", "caused_by", "chosen_options", "code", "conf", "content", "context", "detail"),
+        "diagnosis",
         *("doc_md", "docs", "description", "error", "error_detail", "errors", "event", "evidence"),
         *("exception_message", "extra", "last_error", "line", "matches", "message", "messages", "note"),
         *("options", "params", "params_input", "rendered_fields", "rendered_template_fields", "result"),

@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 BUILT_IN = (
     "dags",
     "runs",
+    "dag_tools",
     "tasks",
     "assets",
     "backfills",

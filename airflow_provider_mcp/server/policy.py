@@ -66,6 +66,9 @@ class Policy:
     allowed_origins: frozenset[str] = frozenset()
     audit_log: Audited = "all"
     """Which calls Airflow's audit log has a row for."""
+    dag_tool_tag: str = "mcp"
+    """The tag of the Dags that are offered as tools; empty for none."""
+    max_dag_tools: int = 50
     conn_id: str = "mcp_default"
     problem: str | None = None
     """Why only reading is allowed, or what could not be read, if anything is wrong."""
@@ -218,6 +221,10 @@ def _parse_number(least: int) -> Callable[[object], int]:
     return parse
 
 
+def _parse_text(value: object) -> str:
+    return str(value).strip()
+
+
 def _parse_conn_id(value: object) -> str:
     return str(value).strip() or Policy.conn_id
 
@@ -246,10 +253,12 @@ FILE_OPTIONS: Mapping[str, Callable[[object], object]] = {
     "allowed_origins": _parse_names,
     "audit_log": _parse_choice(*get_args(Audited)),
     "conn_id": _parse_conn_id,
+    "dag_tool_tag": _parse_text,
+    "max_dag_tools": _parse_number(1),
 }
 """How the value of each option is read. It raises ValueError with what is wrong and what is right."""
 
-_WITHOUT_EFFECT = ("dag_tool_tag", "oauth_enabled")
+_WITHOUT_EFFECT = ("oauth_enabled",)
 """Options that ``provider.yaml`` names for what is not built yet."""
 
 _STRICTEST: Mapping[str, object] = {

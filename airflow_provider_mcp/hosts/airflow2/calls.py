@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -28,6 +28,8 @@ import anyio.to_thread
 import flask
 import httpx
 from airflow import settings
+from airflow.security import permissions
+from airflow.www.extensions.init_auth_manager import get_auth_manager
 from sqlalchemy.orm import lazyload
 
 from airflow_provider_mcp.hosts.airflow2.rest import serve_v2
@@ -115,6 +117,40 @@ class InnerApp:
         :param script_name: The path below which the request that is served has reached the app.
         """
         return Transport(self, load_user, script_name)
+
+    async def find_triggerable(self, load_user: LoadUser, dag_ids: Sequence[str]) -> frozenset[str]:
+        """Return those of some Dags of which a user may start a run."""
+        # A thread of its own, as for the calls: in this one, it would use the outer database session.
+        return await anyio.to_thread.run_sync(self._find_triggerable, load_user, tuple(dag_ids))
+
+    def _find_triggerable(self, load_user: LoadUser, dag_ids: Sequence[str]) -> frozenset[str]:
+        try:
+            with self.app.app_context():
+                flask.g.user = load_user()
+                may_trigger = _find_check(self.app)
+                return frozenset(dag_id for dag_id in dag_ids if may_trigger(dag_id))
+        finally:
+            settings.Session.remove()
+
+
+def _find_check(app: flask.Flask) -> Callable[[str], bool]:
+    """Return how the route that starts a run decides whether the user of this context may."""
+    manager = get_auth_manager()
+    if not hasattr(manager, "is_authorized_dag"):
+        # Airflow 2.7
+        needed = [
+            (permissions.ACTION_CAN_EDIT, permissions.RESOURCE_DAG),
+            (permissions.ACTION_CAN_CREATE, permissions.RESOURCE_DAG_RUN),
+        ]
+        return lambda dag_id: bool(app.appbuilder.sm.check_authorization(needed, dag_id))
+    from airflow.auth.managers.models.resource_details import DagAccessEntity, DagDetails
+
+    return lambda dag_id: manager.is_authorized_dag(
+        method="POST",
+        access_entity=DagAccessEntity.RUN,
+        details=DagDetails(id=dag_id),
+        user=flask.g.user,
+    )
 
 
 def _keep_failure(_: object, exception: BaseException, **__: object) -> None:

@@ -18,6 +18,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -130,10 +131,12 @@ class Host(ServiceHost):
     def act_as(self, user: Any, caller: Caller) -> Identity:
         """Return a user, whom the auth manager knows as this caller, as the caller of this request."""
         inner = self._serving.inner
-        transport = inner.open_transport(prepare_user(inner.app, user), self._script_name)
+        load_user = prepare_user(inner.app, user)
+        transport = inner.open_transport(load_user, self._script_name)
+        base_url, may = inner.base_url, functools.partial(inner.find_triggerable, load_user)
         return Identity(
             caller,
-            lambda access: self.open_airflow(transport, inner.base_url, caller, access),
+            lambda access: self.open_airflow(transport, base_url, caller, access, may),
             pages=self.pages,
         )
 

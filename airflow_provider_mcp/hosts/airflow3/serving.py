@@ -35,6 +35,7 @@ from airflow_provider_mcp.endpoint.door import AuthenticationUnavailable, HTTPRe
 from airflow_provider_mcp.endpoint.serve import serve
 from airflow_provider_mcp.hosts.airflow3 import browser
 from airflow_provider_mcp.hosts.airflow3.calls import InnerApp
+from airflow_provider_mcp.hosts.airflow3.permissions import find_triggerable
 from airflow_provider_mcp.hosts.page_urls import page_url_of_airflow3
 from airflow_provider_mcp.hosts.service import Service, ServiceHost
 from airflow_provider_mcp.sdk.airflow import Caller
@@ -136,10 +137,10 @@ class Host(ServiceHost):
         """
         caller = Caller(str(user.get_id()), user.get_name())
         transport = self._inner.open_transport(user, authorize or (lambda: f"Bearer {mint_token(user)}"))
-        base_url = self._inner.base_url
+        base_url, may = self._inner.base_url, partial(find_triggerable, user)
         return Identity(
             caller,
-            lambda access: self.open_airflow(transport, base_url, caller, access),
+            lambda access: self.open_airflow(transport, base_url, caller, access, may),
             pages=self.pages if self._sees_logins else None,
         )
 

@@ -19,6 +19,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal
 
 import anyio
@@ -133,14 +134,34 @@ async def _read_events(airflow: Airflow, dag_id: str, dag_run_id: str) -> list[J
     return [pick(event, *names) for event in (await airflow.get(route)).json()["asset_events"]]
 
 
-async def wait_for_end(airflow: Airflow, client: Client, run: JSONObject, seconds: int) -> WaitedRun:
-    """Look at the run until it ends or ``seconds`` are over."""
+Tell = Callable[[JSONObject, float], Awaitable[None]]
+"""Reports the progress of a run that has been waited for so many seconds."""
+
+
+async def wait_for_end(
+    airflow: Airflow,
+    client: Client,
+    run: JSONObject,
+    seconds: int,
+    *,
+    tell: Tell | None = None,
+    result_task: str | None = None,
+) -> WaitedRun:
+    """Look at the run until it ends or ``seconds`` are over.
+
+    :param tell: Reports progress in another way than by the time.
+    :param result_task: The task whose return value is the result; None for the last one.
+    """
+
+    async def tell_time(run: JSONObject, waited: float) -> None:
+        await client.progress(waited, seconds, f"{run['dag_run_id']} is {run['state']}.")
+
     began = time.monotonic()
     hint = None
     if run["state"] not in FINISHED and seconds:
         with airflow.place_to_wait() as may_wait:
             if may_wait:
-                run = await _look_until_end(airflow, client, run, seconds)
+                run = await _look_until_end(airflow, run, seconds, tell or tell_time)
                 hint = "Still going; call wait_for_dag_run to go on waiting."
             else:
                 hint = (
@@ -149,17 +170,16 @@ async def wait_for_end(airflow: Airflow, client: Client, run: JSONObject, second
                 )
     if run["state"] in FINISHED:
         left = MOST_SECONDS - (time.monotonic() - began)
-        return await show_end(airflow, run, min(10, max(1, left)))
+        return await show_end(airflow, run, min(10, max(1, left)), result_task)
     return WaitedRun(**show_run(airflow, run), done=False, hint=hint)
 
 
-async def _look_until_end(airflow: Airflow, client: Client, run: JSONObject, seconds: int) -> JSONObject:
+async def _look_until_end(airflow: Airflow, run: JSONObject, seconds: int, tell: Tell) -> JSONObject:
     route = path("dags/{}/dagRuns/{}", run["dag_id"], run["dag_run_id"])
     until = time.monotonic() + seconds
     pause = 0.5
     while run["state"] not in FINISHED and (left := until - time.monotonic()) > 0:
-        waited = round(seconds - left, 1)
-        await client.progress(waited, seconds, f"{run['dag_run_id']} is {run['state']}.")
+        await tell(run, round(seconds - left, 1))
         await anyio.sleep(min(pause, left))
         pause = min(pause * 1.5, 3)
         run = (await airflow.get(route)).json()

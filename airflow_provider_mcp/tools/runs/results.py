@@ -96,10 +96,13 @@ def show_run(airflow: Airflow, run: JSONObject) -> JSONObject:
     return {**show_row(run), **drop_empty({**more, "triggered_by": who}), "ui_url": ui_url}
 
 
-async def show_end(airflow: Airflow, run: JSONObject, seconds: float = 10) -> WaitedRun:
+async def show_end(
+    airflow: Airflow, run: JSONObject, seconds: float = 10, result_task: str | None = None
+) -> WaitedRun:
     """Return a finished run with how its tasks ended.
 
     :param seconds: How long that may take: the run itself is known, and shown in any case.
+    :param result_task: The task whose return value is the result; None for the last one.
     """
     parts = Parts(seconds)
     dag_id, dag_run_id = run["dag_id"], run["dag_run_id"]
@@ -114,7 +117,7 @@ async def show_end(airflow: Airflow, run: JSONObject, seconds: float = 10) -> Wa
         failed = sorted(name_instance(row) for row in rows if row.get("state") == "failed")[:MOST_FAILED]
     result = None
     if run["state"] == "success":
-        result = await parts.read("result", _read_result(airflow, dag_id, dag_run_id))
+        result = await parts.read("result", _read_result(airflow, dag_id, dag_run_id, result_task))
     return WaitedRun(
         **show_run(airflow, run),
         done=True,
@@ -126,13 +129,15 @@ async def show_end(airflow: Airflow, run: JSONObject, seconds: float = 10) -> Wa
     )
 
 
-async def _read_result(airflow: Airflow, dag_id: str, dag_run_id: str) -> JSON:
-    """Return what the last task returned; None if there are several, or it returned nothing."""
-    tasks = (await airflow.get(path("dags/{}/tasks", dag_id))).json()["tasks"]
-    last = [task for task in tasks if not task.get("downstream_task_ids")]
-    if len(last) != 1 or last[0].get("is_mapped"):
-        return None
-    instance = instance_route(dag_id, dag_run_id, last[0]["task_id"])
+async def _read_result(airflow: Airflow, dag_id: str, dag_run_id: str, task_id: str | None) -> JSON:
+    """Return what a task, or the last one, returned; None if several are last, or it returned nothing."""
+    if task_id is None:
+        tasks = (await airflow.get(path("dags/{}/tasks", dag_id))).json()["tasks"]
+        last = [task for task in tasks if not task.get("downstream_task_ids")]
+        if len(last) != 1 or last[0].get("is_mapped"):
+            return None
+        task_id = last[0]["task_id"]
+    instance = instance_route(dag_id, dag_run_id, task_id)
     answer = (await airflow.get(f"{instance}/xcomEntries", params={"limit": 100})).json()
     if not any(row["key"] == "return_value" for row in answer["xcom_entries"]):
         return None

@@ -18,6 +18,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Annotated
 
 from pydantic import Field
@@ -36,49 +37,20 @@ from airflow_provider_mcp.sdk import (
     path,
     tool,
 )
-from airflow_provider_mcp.tools.runs.changes import preview_set_dag_run_state
 from airflow_provider_mcp.tools.runs.conf import check_conf
+from airflow_provider_mcp.tools.runs.jobs import cancel_run, look_after, preview_cancel
 from airflow_provider_mcp.tools.runs.reading import wait_for_end
-from airflow_provider_mcp.tools.runs.results import FINISHED, WaitedRun, show_end
+from airflow_provider_mcp.tools.runs.results import WaitedRun, show_end
 from airflow_provider_mcp.tools.shared.arguments import DagId, Wait
 from airflow_provider_mcp.tools.shared.latest import LATEST
 
-_CANCELLED = "Cancelled by the MCP client that started it."
-
 
 async def _get_job(airflow: Airflow, dag_id: str, dag_run_id: str) -> JobState:
-    """Say how a run stands, for a client that holds it as a task."""
-    run = (await airflow.get(path("dags/{}/dagRuns/{}", dag_id, dag_run_id))).json()
-    state = run["state"]
-    changed = run.get("end_date") or run.get("start_date") or run.get("queued_at")
-    if state not in FINISHED:
-        return JobState("working", f"The run is {state}.", updated_at=changed)
-    failed = state == "failed"
-    if failed and _CANCELLED in (run.get("note") or ""):
-        return JobState("cancelled", "The run was cancelled.", updated_at=changed)
-    summary = await show_end(airflow, run)
-    return JobState("completed", f"The run is {state}.", result=summary, failed=failed, updated_at=changed)
+    """Say how a run stands, for a client that has it as a task."""
+    return await look_after(airflow, dag_id, dag_run_id, functools.partial(show_end, airflow))
 
 
-async def _cancel_job(airflow: Airflow, dag_id: str, dag_run_id: str) -> None:
-    """End a run by failing it; its note tells it from one that failed by itself."""
-    route = path("dags/{}/dagRuns/{}", dag_id, dag_run_id)
-    run = (await airflow.get(route)).json()
-    if run["state"] in FINISHED:
-        return
-    note = "\n".join(filter(None, [run.get("note"), _CANCELLED]))
-    await airflow.patch(route, json={"state": "failed", "note": note})
-
-
-async def _preview_cancel(airflow: Airflow, dag_id: str, dag_run_id: str) -> JSONObject | None:
-    """Say what cancelling would do: what setting the run's state would."""
-    run = (await airflow.get(path("dags/{}/dagRuns/{}", dag_id, dag_run_id))).json()
-    if run["state"] in FINISHED:
-        return None
-    return await preview_set_dag_run_state(airflow, dag_id, dag_run_id, "failed")
-
-
-_JOB = Job(get=_get_job, cancel=_cancel_job, cancel_access="destructive", cancel_preview=_preview_cancel)
+_JOB = Job(get=_get_job, cancel=cancel_run, cancel_access="destructive", cancel_preview=preview_cancel)
 
 
 @tool(access="write", job=_JOB, open_world=True)
@@ -109,7 +81,7 @@ async def trigger_dag(
             hint="Call again with unpause=true if the Dag may be unpaused.",
             dag_id=dag_id,
         )
-    run = await _start(airflow, dag_id, body)
+    run = await start_run(airflow, dag_id, body)
     if dag.get("is_paused"):
         # Only now: a Dag whose run was refused stays as it was.
         await _unpause(airflow, dag_id, run["dag_run_id"])
@@ -133,7 +105,11 @@ def _check_run_id(dag_id: str, dag_run_id: str) -> str:
     return dag_run_id
 
 
-async def _start(airflow: Airflow, dag_id: str, body: JSONObject) -> JSONObject:
+async def start_run(airflow: Airflow, dag_id: str, body: JSONObject) -> JSONObject:
+    """Start a run, and return it.
+
+    :raises Conflict: There is a run with this ID or logical date.
+    """
     try:
         run: JSONObject = (await airflow.post(path("dags/{}/dagRuns", dag_id), json=body)).json()
     except Conflict:

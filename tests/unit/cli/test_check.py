@@ -28,6 +28,7 @@ from airflow_provider_mcp.cli import lock
 from airflow_provider_mcp.cli.arguments import FAULTY, OK
 from airflow_provider_mcp.cli.commands import main
 from airflow_provider_mcp.remote import http
+from airflow_provider_mcp.server.calls import LEFT_OUT_KEY
 from airflow_provider_mcp.server.catalogue import load_catalogue
 from tests.unit.cli.pretended import check_at, endpoint, refusal, text_of
 
@@ -45,6 +46,20 @@ def test_all_is_well() -> None:
     assert "login: a credential in the Authorization header (Bearer or Basic)" in text
     assert "the endpoint takes the credential: you are ada (apache-airflow 0.1.0)" in text
     assert "2 tools are offered to you: 1 that read, 1 that change" in text
+
+
+def test_a_dag_that_cannot_be_offered_is_told() -> None:
+    def leaving_out(request: httpx.Request) -> httpx.Response:
+        answer = endpoint(request)
+        if b"tools/list" not in request.content:
+            return answer
+        message = answer.json()
+        message["result"]["_meta"] = {LEFT_OUT_KEY: ["dag_tools: the Dag a is left out: it is too long"]}
+        return httpx.Response(200, json=message)
+
+    report = check_at(leaving_out)
+    assert report.faults == []
+    assert "not offered to you: dag_tools: the Dag a is left out" in text_of(report)
 
 
 @pytest.mark.parametrize(
