@@ -18,7 +18,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -133,7 +132,7 @@ class Host(ServiceHost):
         inner = self._serving.inner
         load_user = prepare_user(inner.app, user)
         transport = inner.open_transport(load_user, self._script_name)
-        base_url, may = inner.base_url, functools.partial(inner.find_triggerable, load_user)
+        base_url, may = inner.base_url, partial(inner.find_triggerable, load_user)
         return Identity(
             caller,
             lambda access: self.open_airflow(transport, base_url, caller, access, may),
