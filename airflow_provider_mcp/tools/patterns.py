@@ -278,3 +278,21 @@ def _one_of(items: JSON) -> _Matches:
 def lines_of(text: str) -> Iterator[str]:
     """Yield a text's lines, at least one."""
     yield from text.splitlines() or [""]
+
+
+def find_required_text(text: str) -> str:
+    """Return a text that every matching line has, as it is written in JSON too; empty if none is known."""
+    try:
+        parsed = parser.parse(text)
+    except (re.error, OverflowError, RecursionError):
+        return ""
+    if parsed.state.flags & re.IGNORECASE:
+        return ""
+    runs = [""]
+    for code, what in parsed:
+        char = chr(what) if code is sre.LITERAL else ""
+        if char.isascii() and char.isprintable() and char not in {"", '"', "\\", "/"}:
+            runs[-1] += char
+        else:
+            runs.append("")
+    return max(runs, key=len)

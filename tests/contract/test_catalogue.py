@@ -67,7 +67,7 @@ REPLACE = {"set_dag_run_note", "set_pool", "set_variable", "update_backfill"}
 """Tools of the access level write that replace a stored value."""
 OPEN_WORLD = {
     *("call_api", "call_api_read", "test_connection"),
-    *("diagnose_dag_run", "find_failures", "get_task_instance", "get_task_logs", "get_xcom"),
+    *("diagnose_dag_run", "find_failures", "get_task_instance", "get_task_logs", "get_xcom", "search_logs"),
     *("trigger_dag", "wait_for_dag_run"),
 }
 """Tools that reach beyond Airflow, or bring in text from beyond it: logs, XComs, rendered fields."""

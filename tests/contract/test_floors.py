@@ -60,7 +60,8 @@ FLOORS = (
         "tools.shared.masking tools.shared.matching tools.shared.misses tools.shared.previews "
         "tools.shared.reads tools.shared.regions tools.shared.rows tools.shared.versions "
         "tools.shared.xcoms tools.tasks "
-        "tools.tasks.changes tools.tasks.hitl tools.tasks.instances tools.tasks.logs "
+        "tools.tasks.changes tools.tasks.hitl tools.tasks.instances tools.tasks.log_lines "
+        "tools.tasks.log_reading tools.tasks.log_search tools.tasks.log_window tools.tasks.logs "
         "tools.tasks.xcom",
     ),
     (

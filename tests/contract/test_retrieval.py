@@ -66,6 +66,10 @@ QUESTIONS = {
         "what were the rendered templates of the step",
     ],
     "get_task_logs": ["show me the log of the task", "what did the task print", "give me the stack trace"],
+    "search_logs": [
+        "search all logs of the run for a text",
+        "which task wrote this message in its log",
+    ],
     "get_xcom": ["what value did the task return", "show the output that the task pushed"],
     "clear_task_instances": ["retry the failed task", "restart only this one step"],
     "set_task_instance_state": ["mark the task as success", "mark this task as skipped"],

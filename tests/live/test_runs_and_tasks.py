@@ -240,6 +240,34 @@ def test_the_last_error_of_a_log_is_never_out_of_sight(site: Site, runs: dict[st
     assert refused(site, "get_task_logs", "not_found", **LOG, try_number=7)
 
 
+def test_airflows_own_lines_are_folded_and_can_be_reached(site: Site, runs: dict[str, str]) -> None:
+    shown = ok(site, "get_task_logs", **LOG, tail=5000, level=None, cursor=None)
+    every = ok(site, "get_task_logs", **LOG, grep=".", tail=1)
+    assert shown["total"] >= every["total"] > 3000
+    short = ok(site, "get_task_logs", **LOG, grep="row 17 is", context=2)
+    assert [line["event"] for line in short["lines"]] == [f"row {number} is fine" for number in range(15, 20)]
+    assert short["lines"][0]["line"] > 15
+    end = ok(site, "get_task_logs", **LOG, tail=10)
+    assert any("folded" in line for line in end["lines"]), end["lines"]
+    # Where a row is not shown with its number, it follows the one above.
+    assert end["lines"][0]["line"] > 3000
+
+
+def test_the_logs_of_a_run_are_searched(site: Site, runs: dict[str, str]) -> None:
+    run = {"dag_id": "demo_fails", "dag_run_id": RUN}
+    found = ok(site, "search_logs", **run, grep="row 2999 is fine", context=1)
+    (log,) = found["logs"]
+    assert (found["total"], found["searched"], log["task_id"], log["try_number"]) == (1, 1, "transform", 1)
+    middle = [line["event"] for line in log["lines"] if line.get("match")]
+    assert (middle, len(log["lines"])) == (["row 2999 is fine"], 3)
+    # What the exception says is found, too, however this Airflow sends it.
+    assert ok(site, "search_logs", **run, grep="KeyError: 'customer_id'")["total"] >= 1
+    mapped = ok(site, "search_logs", dag_id="demo_mapped", dag_run_id=RUN, grep=".")
+    assert mapped["searched"] >= 4
+    assert {log.get("map_index") for log in mapped["logs"]} >= {0, 1, 2}
+    refused(site, "search_logs", "not_found", **run, grep="x", task_id="trasnform")
+
+
 def assert_progress_of_log(site: Site, least: int) -> None:
     """Assert that a client which sends a token hears of the lines that are read, before the result."""
     with streaming(site, "get_task_logs", "log", **LOG) as answer:
@@ -454,7 +482,10 @@ def test_a_run_is_noted_set_cleared_and_deleted(site: Site, prefixed: Site, runs
     ok(site, "set_dag_run_note", **run, note="seen by a test")
     assert rest(site, "GET", route)["note"] == "seen by a test"
     preview, shown = confirmed(site, "set_dag_run_state", **run, state="failed")
-    assert preview["now"] == {"task_counts": {"success": 1}}
+    assert preview["now"]["task_counts"] == {"success": 1}
+    # Nothing waits for it, and that is said.
+    assert preview["now"]["reaches"]["dags_fed"] == []
+    assert set(preview["now"]) == {"task_counts", "reaches"}
     assert shown["state"] == rest(site, "GET", route)["state"] == "failed"
     refused(site, "set_dag_run_state", "conflict", **run, state="failed")
     preview, token = previewed(site, "clear_dag_run", **run)

@@ -141,9 +141,9 @@ async def trace_lineage(
     direction: Annotated[Literal["both", "upstream", "downstream"], Field(description="Where to.")] = "both",
     depth: Annotated[int, Field(ge=1, le=5, description="Dags away.")] = 2,
 ) -> Lineage:
-    """Trace lineage: what a Dag or dataset depends on, and what is affected or breaks downstream of it.
+    """Trace lineage: which pipelines depend on this Dag or dataset, and what is upstream of it.
 
-    By assets, triggered Dags and external task sensors.
+    What breaks or is affected downstream, by assets, triggered Dags and external task sensors.
     """
     if (dag_id is None) == (asset is None):
         raise InvalidArgument("Give either dag_id or asset.", hint="list_dags and list_assets show them.")

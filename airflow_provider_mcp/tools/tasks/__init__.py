@@ -26,6 +26,7 @@ from airflow_provider_mcp.tools.shared.icons import TASKS_ICON
 from airflow_provider_mcp.tools.tasks.changes import clear_task_instances, set_task_instance_state
 from airflow_provider_mcp.tools.tasks.hitl import list_hitl, respond_to_hitl
 from airflow_provider_mcp.tools.tasks.instances import get_task_instance, list_task_instances
+from airflow_provider_mcp.tools.tasks.log_search import search_logs
 from airflow_provider_mcp.tools.tasks.logs import get_task_logs
 from airflow_provider_mcp.tools.tasks.xcom import get_xcom
 
@@ -40,6 +41,7 @@ def register_toolsets() -> list[Toolset]:
                 list_task_instances,
                 get_task_instance,
                 get_task_logs,
+                search_logs,
                 get_xcom,
                 clear_task_instances,
                 set_task_instance_state,
