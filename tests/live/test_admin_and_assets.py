@@ -530,12 +530,14 @@ def test_the_audit_log_names_the_caller(site: Site) -> None:
     row = next(row for row in newest if row["event"] != "mcp.tool_call")
     asked = {"dag_id": "demo_params", "owner": "admin", "event": row["event"], "after": began}
     listed = told(site, "list_event_logs", **asked)
-    assert (row["owner"], row["dag_id"]) == ("admin", "demo_params")
+    assert (row["owner"], row["acted_by"], row["dag_id"]) == ("admin", "user", "demo_params")
     said = rest(site, "eventLogs", **asked)
     assert listed["total"] == said["total_entries"]
     assert row["event_log_id"] in {held["event_log_id"] for held in said["event_logs"]}
     by_event = told(site, "list_event_logs", event=row["event"], after=began)
     assert {held["event"] for held in by_event["event_logs"]} == {row["event"]}
+    unknown = told(site, "list_event_logs", dag_id="demo_params", event=row["event"] + "s", after=began)
+    assert f"Did you mean {row['event']}" in unknown["hint"]
     before = told(site, "list_event_logs", dag_id="demo_params", after=began, before=began)
     assert before["total"] == 0
     ids = [held["event_log_id"] for held in told(site, "list_event_logs", limit=50)["event_logs"]]

@@ -18,28 +18,85 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from collections import Counter
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field
 
-from airflow_provider_mcp.sdk import Airflow, Cursor, JSONObject, Limit, Page, Time, tool
-from airflow_provider_mcp.tools.shared.arguments import AnyDagId, AnyRunId
+from airflow_provider_mcp.sdk import (
+    JSON,
+    Airflow,
+    Cursor,
+    JSONObject,
+    Limit,
+    Page,
+    Time,
+    find_close_names,
+    tool,
+)
+from airflow_provider_mcp.tools.shared.arguments import AnyDagId, AnyRunId, TaskState
 from airflow_provider_mcp.tools.shared.latest import LATEST, find_run_filter
+from airflow_provider_mcp.tools.shared.reads import PAGE, Unread, try_get
 from airflow_provider_mcp.tools.shared.rows import pick_instance
 
-_SHOWN = ("event_log_id", "when", "event", "owner", "dag_id", "run_id", "task_id", "map_index", "extra")
+_SHOWN = (
+    "event_log_id",
+    "when",
+    "event",
+    "acted_by",
+    "owner",
+    "dag_id",
+    "run_id",
+    "task_id",
+    "map_index",
+    "extra",
+)
 
 
 class EventLogs(Page):
     items_field: ClassVar[str] = "event_logs"
     identity: ClassVar[tuple[str, ...]] = ("event_log_id",)
     event_logs: list[JSONObject]
+    events: dict[str, int] | None = None
+    """How often each event is among the newest 100, where not all are listed."""
     dag_run_id: str | None = None
 
 
+def _find_actor(row: JSONObject) -> Literal["user", "command_line", "airflow"]:
+    """Return who acted. Of a task instance Airflow writes with its try, and with the owner of its Dag."""
+    event = str(row.get("event"))
+    if event.startswith("cli_"):
+        return "command_line"
+    if "try_number" in row:
+        of_instance = row["try_number"] is not None
+    else:
+        # Airflow before 2.10 shows no try; what a user does has fields in extra.
+        of_instance = event in get_args(TaskState) and not row.get("extra")
+    by_airflow = of_instance or " " in event or row.get("owner") in (None, "scheduler")
+    return "airflow" if by_airflow else "user"
+
+
 def _show(airflow: Airflow, row: JSONObject) -> JSONObject:
-    extra = row.get("extra")
-    return pick_instance({**row, "extra": airflow.redact(extra) if isinstance(extra, str) else None}, *_SHOWN)
+    extra = airflow.redact(row["extra"]) if isinstance(row.get("extra"), str) else None
+    return pick_instance({**row, "acted_by": _find_actor(row), "extra": extra}, *_SHOWN)
+
+
+async def _count_events(airflow: Airflow, params: Mapping[str, JSON]) -> dict[str, int]:
+    """Return how often each event is among the newest that the other filters leave; nothing if unread."""
+    query = {name: value for name, value in params.items() if value is not None and name != "event"}
+    answer = await try_get(airflow, "eventLogs", {**query, "limit": PAGE})
+    rows = [] if isinstance(answer, Unread) else answer["event_logs"]
+    return dict(Counter(row["event"] for row in rows).most_common())
+
+
+def _suggest(event: str, events: Mapping[str, int]) -> str:
+    """Say which events there are, in place of one that there is not."""
+    close = find_close_names(event, events)
+    close = close or [name for name in events if event.lower() in name.lower()]
+    meant = f" Did you mean {' or '.join(close[:3])}?" if close else ""
+    there = ", ".join(f"{name} ({count})" for name, count in list(events.items())[:20])
+    return f"No event `{event}`.{meant} Among the newest {PAGE} there are: {there or 'none'}."
 
 
 @tool(access="read")
@@ -55,7 +112,10 @@ async def list_event_logs(
     limit: Limit = 25,
     cursor: Cursor = None,
 ) -> EventLogs:
-    """List the audit log, newest first: who did what, who changed, paused, triggered or deleted it."""
+    """List the audit log, newest first: who did what, who changed, paused, triggered or deleted it.
+
+    owner is who acted where acted_by is user; where it is airflow, the Dag's owner.
+    """
     latest = dag_run_id in LATEST
     run_id = await find_run_filter(airflow, dag_id, dag_run_id) if latest else dag_run_id
     params = {
@@ -73,4 +133,8 @@ async def list_event_logs(
     )
     listed = EventLogs.of([_show(airflow, row) for row in rows], total=total, offset=offset)
     listed.dag_run_id = run_id if latest else None
+    if event is not None and not total:
+        listed.hint = _suggest(event, await _count_events(airflow, params))
+    elif event is None and cursor is None and total > len(rows):
+        listed.events = await _count_events(airflow, params)
     return listed

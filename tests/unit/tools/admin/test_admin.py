@@ -165,11 +165,60 @@ def test_the_audit_log_filters_on_the_server_and_shows_no_secret() -> None:
             "event_log_id": 7,
             "when": "2026-01-01T00:00:00Z",
             "event": "post_variable",
+            "acted_by": "user",
             "owner": "ada",
             "run_id": "r",
             "extra": '{"key": "db_password", "value": "***"}',
         }
     ]
+
+
+@pytest.mark.parametrize(
+    ("row", "who"),
+    [
+        ({"event": "patch_dag", "owner": "ada", "try_number": None, "extra": "{}"}, "user"),
+        ({"event": "api.patch_dag", "owner": "ada", "try_number": None, "extra": "{}"}, "user"),
+        ({"event": "mcp.tool_call", "owner": "ada", "try_number": None, "extra": "{}"}, "user"),
+        # Airflow 2's own page has a view of this name.
+        ({"event": "failed", "owner": "ada", "try_number": None, "extra": '{"a": 1}'}, "user"),
+        ({"event": "failed", "owner": "the Dag's owner", "try_number": 1, "extra": None}, "airflow"),
+        ({"event": "running", "owner": None, "try_number": 1}, "airflow"),
+        ({"event": "state mismatch", "owner": "x", "try_number": None}, "airflow"),
+        ({"event": "paused", "owner": "scheduler", "try_number": None, "extra": "{}"}, "airflow"),
+        ({"event": "cli_task_run", "owner": "root", "try_number": None, "extra": "{}"}, "command_line"),
+        # Airflow 2.7 to 2.9.
+        ({"event": "success", "owner": "the Dag's owner", "extra": None}, "airflow"),
+        ({"event": "success", "owner": "ada", "extra": '{"a": 1}'}, "user"),
+        ({"event": "trigger", "owner": "ada", "extra": '{"a": 1}'}, "user"),
+    ],
+)
+def test_who_acted_is_told_apart_from_the_dags_owner(row: dict[str, Any], who: str) -> None:
+    page = run(audit_log.list_event_logs, {"GET eventLogs": listing("event_logs", [row])})
+    assert page.event_logs[0]["acted_by"] == who
+
+
+def test_an_event_that_is_not_there_names_those_that_are() -> None:
+    def answer(request: httpx.Request) -> Answer:
+        rows = [] if "event" in request.url.params else [{"event": "patch_dag"}, {"event": "patch_dag"}]
+        return listing("event_logs", [*rows, {"event": "trigger_dag_run"}] if rows else [])
+
+    page = run(audit_log.list_event_logs, {"GET eventLogs": answer}, event="patch_dags", dag_id="d")
+    assert (page.total, page.event_logs) == (0, [])
+    assert "Did you mean patch_dag?" in page.hint
+    assert "patch_dag (2), trigger_dag_run (1)" in page.hint
+
+
+def test_which_events_there_are_is_told_where_not_all_are_listed() -> None:
+    def answer(request: httpx.Request) -> Answer:
+        limit = int(request.url.params["limit"])
+        rows = [{"event_log_id": n, "event": "running" if n % 2 else "success"} for n in range(60)]
+        return 200, {"event_logs": rows[:limit], "total_entries": 60}
+
+    page = run(audit_log.list_event_logs, {"GET eventLogs": answer})
+    assert page.events == {"success": 30, "running": 30}
+    assert run(audit_log.list_event_logs, {"GET eventLogs": answer}, limit=60).events is None
+    # It is not asked for again with each page.
+    assert run(audit_log.list_event_logs, {"GET eventLogs": answer}, cursor=page.next_cursor).events is None
 
 
 # ---- pools -------------------------------------------------------------------------------------------
