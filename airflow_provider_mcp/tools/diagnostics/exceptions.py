@@ -14,24 +14,19 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""What a task's log says it failed with: find, normalise, classify and group exceptions. Pure functions."""
+"""What ended a try of a task: an exception, what led to it, or the end of its process."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from airflow_provider_mcp.sdk import JSON
+from airflow_provider_mcp.tools.diagnostics.process_ends import ProcessEnd
 
 MESSAGE_CHARS = 400
 
 SHOWN_FRAMES = 4
-
-_MESSAGE_LINES = 10
-
-RAISED_BY_TASK = "Task failed with exception"
-"""The event under which Airflow (2.10+ and 3) logs the exception that ended a task."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +50,30 @@ class Failure:
     :param exception: The type of the exception as the log names it; empty if there was none.
     :param message: The exception's message, or Airflow's own last word.
     :param frames: The traceback, outermost call first.
-    :param cause: ``Type: message`` of the exception that led to this one.
+    :param caused_by: The exception that led to this one.
+    :param members: The exceptions of a group.
+    :param end: How the task's process ended, if the log says no more than that.
     """
 
     exception: str
     message: str
     frames: tuple[Frame, ...] = ()
-    cause: str | None = None
+    caused_by: Failure | None = None
+    members: tuple[Failure, ...] = ()
+    end: ProcessEnd | None = None
+
+    @property
+    def source(self) -> Failure:
+        """The first exception of the chain, which led to all others."""
+        source = self
+        while source.caused_by is not None:
+            source = source.caused_by
+        return source
+
+    @property
+    def cause(self) -> str | None:
+        """``Type: message`` of the first exception of the chain, if there is more than one."""
+        return None if self.caused_by is None else self.source.text[:MESSAGE_CHARS]
 
     @property
     def text(self) -> str:
@@ -108,7 +120,20 @@ def add_code(failure: Failure, filenames: Sequence[str], source: Sequence[str]) 
             return frame
         return replace(frame, code=source[frame.line - 1].strip())
 
-    return replace(failure, frames=tuple(filled(frame) for frame in failure.frames))
+    cause = failure.caused_by
+    return replace(
+        failure,
+        frames=tuple(filled(frame) for frame in failure.frames),
+        caused_by=None if cause is None else add_code(cause, filenames, source),
+        members=tuple(add_code(member, filenames, source) for member in failure.members),
+    )
+
+
+def walk(failure: Failure) -> Iterator[Failure]:
+    """Yield a failure, and those that led to it or are in it."""
+    yield failure
+    for inner in (*([failure.caused_by] if failure.caused_by else []), *failure.members):
+        yield from walk(inner)
 
 
 _NOISE = re.compile(
@@ -126,152 +151,6 @@ def normalise(message: str) -> str:
     """Return a message without what differs between failures of one kind: numbers, times, identifiers."""
     short = " ".join(message.split())[:MESSAGE_CHARS]
     return _NOISE.sub(lambda found: found["keep"] or "#", short).strip()
-
-
-_HEADER = re.compile(r"\s*(?:\+ Exception Group )?Traceback \(most recent call last\):\s*")
-
-_FRAME = re.compile(r'  File "(?P<file>[^"]+)", line (?P<line>\d+)(?:, in (?P<function>.+))?')
-
-_RAISED = re.compile(r"(?P<type>[A-Za-z_][\w.]*)(?:: ?(?P<message>.*))?")
-
-_CHAINED = (
-    "The above exception was the direct cause of the following exception:",
-    "During handling of the above exception, another exception occurred:",
-)
-
-# Airflow's own words, whole lines, for what ends a task without an exception.
-_ENDINGS = (
-    re.compile(r"Task exited with return code (?:Negsignal\.\w+|-?[1-9]\d*)"),
-    re.compile(r"State of this instance has been externally set to \w+\. Terminating instance\."),
-    re.compile(r"Server indicated the task shouldn't be running anymore(?:\. Terminating process)?"),
-    re.compile(r"Process terminated by signal\..*"),
-    re.compile(r"Task exited"),
-)
-
-
-def find_failure(entries: Sequence[JSON]) -> Failure | None:
-    """Return what ended a try, from the lines of its log as the REST API lists them.
-
-    :param entries: Each a text or a mapping with ``event`` and maybe ``level``, ``error_detail``. A line
-        without a level goes on with the record before it.
-    """
-    structured = _structured(entries)
-    if structured is not None:
-        return structured
-    written = _written(entries)
-    if written is not None:
-        return written
-    for entry in reversed(entries):
-        event = _event(entry)
-        if any(ending.fullmatch(event) for ending in _ENDINGS):
-            code = entry.get("exit_code") if isinstance(entry, Mapping) else None
-            return Failure("", event if code is None else f"{event} (exit code {code})")
-    return None
-
-
-def _event(entry: JSON) -> str:
-    event = entry.get("event", "") if isinstance(entry, Mapping) else entry
-    return event if isinstance(event, str) else ""
-
-
-def _structured(entries: Sequence[JSON]) -> Failure | None:
-    last = None
-    for entry in reversed(entries):
-        if not isinstance(entry, Mapping) or not isinstance(entry.get("error_detail"), list):
-            continue
-        stacks = [stack for stack in entry["error_detail"] if isinstance(stack, Mapping)]
-        if not stacks:
-            continue
-        if _event(entry) == RAISED_BY_TASK:
-            return _of_stacks(stacks)
-        if last is None and entry.get("level") in {"error", "critical"}:
-            last = stacks
-    return None if last is None else _of_stacks(last)
-
-
-def _of_stacks(stacks: Sequence[Mapping[str, JSON]]) -> Failure:
-    """Build from structured tracebacks, of which the first was raised last."""
-    raised = stacks[0]
-    frames = tuple(
-        Frame(str(frame.get("filename", "")), int(frame.get("lineno") or 0), str(frame.get("name", "")))
-        for frame in raised.get("frames") or []
-        if isinstance(frame, Mapping)
-    )
-    cause = stacks[-1] if len(stacks) > 1 else None
-    return Failure(
-        str(raised.get("exc_type") or ""),
-        str(raised.get("exc_value") or "")[:MESSAGE_CHARS],
-        frames,
-        None if cause is None else f"{cause.get('exc_type')}: {cause.get('exc_value')}"[:MESSAGE_CHARS],
-    )
-
-
-def _written(entries: Sequence[JSON]) -> Failure | None:
-    """Return the exception of the last record, of level error or unknown, that ends in a traceback."""
-    found = None
-    end = len(entries)
-    for start in range(len(entries) - 1, -1, -1):
-        entry = entries[start]
-        level = entry.get("level") if isinstance(entry, Mapping) else None
-        if level is None and start > 0:
-            continue
-        if level in {None, "error", "critical"}:
-            lines = [line for item in entries[start:end] for line in _event(item).splitlines() or [""]]
-            failure = parse_traceback(lines)
-            if failure is not None:
-                if lines[0].strip() == RAISED_BY_TASK:
-                    return failure
-                found = found or failure
-        end = start
-    return found
-
-
-def parse_traceback(lines: Sequence[str]) -> Failure | None:
-    """Return the exception that the last traceback in ``lines`` ends with; None if there is none."""
-    last: Failure | None = None
-    chained = False
-    at = 0
-    while at < len(lines):
-        at += 1
-        if lines[at - 1].strip() in _CHAINED:
-            chained = True
-        if not _HEADER.fullmatch(lines[at - 1]):
-            continue
-        frames: list[Frame] = []
-        while at < len(lines):
-            line = _ungrouped(lines[at])
-            frame = _FRAME.fullmatch(line)
-            if frame:
-                following = _ungrouped(lines[at + 1]) if at + 1 < len(lines) else ""
-                code = following.strip() if following.startswith("    ") else ""
-                frames.append(Frame(frame["file"], int(frame["line"]), frame["function"] or "", code))
-            elif not line.startswith(" "):
-                break
-            at += 1
-        named = _RAISED.fullmatch(_ungrouped(lines[at])) if frames and at < len(lines) else None
-        if named is None:
-            continue
-        at += 1
-        message = [named["message"] or ""]
-        while at < len(lines) and len(message) < _MESSAGE_LINES and lines[at].strip():
-            if lines[at].strip() in _CHAINED or _HEADER.fullmatch(lines[at]):
-                break
-            message.append(lines[at].strip())
-            at += 1
-        cause = (last.cause or last.text) if last is not None and chained else None
-        chained = False
-        last = Failure(
-            named["type"].rsplit(".", 1)[-1],
-            "\n".join(message).strip()[:MESSAGE_CHARS],
-            tuple(frames),
-            None if cause is None else cause[:MESSAGE_CHARS],
-        )
-    return last
-
-
-def _ungrouped(line: str) -> str:
-    """Return a line of an exception group's traceback without the group's margin."""
-    return re.sub(r"^ {2}[|+] ?", "", line)
 
 
 _KINDS: Mapping[str, str] = {
@@ -308,62 +187,18 @@ _KINDS: Mapping[str, str] = {
 }
 
 
+_NOT_FOUND = re.compile(r"(?:VARIABLE|CONNECTION)_NOT_FOUND\b")
+"""The task SDK raises one type for all of its errors, and names the kind first."""
+
+
 def classify(failure: Failure | None) -> str:
     """Return the kind of a failure by the type of its exception, never by words of its message."""
     if failure is None:
         return "no_exception_in_log"
     if not failure.exception:
         return "killed"
+    if failure.end is not None and failure.end.exit_code in {126, 127}:
+        return "missing_command"
+    if failure.exception == "AirflowRuntimeError" and _NOT_FOUND.match(failure.message):
+        return "missing_airflow_object"
     return _KINDS.get(failure.exception.rsplit(".", 1)[-1], "other")
-
-
-@dataclass(frozen=True)
-class Occurrence:
-    """A failed task instance and what its log says."""
-
-    dag_id: str
-    dag_run_id: str
-    task_id: str
-    map_index: int
-    try_number: int
-    when: str
-    failure: Failure | None
-
-    @property
-    def signature(self) -> str:
-        return self.failure.signature if self.failure else "no exception in the log"
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """Failures of one kind, first one first."""
-
-    signature: str
-    occurrences: tuple[Occurrence, ...]
-
-    @property
-    def first(self) -> Occurrence:
-        return self.occurrences[0]
-
-    @property
-    def last(self) -> Occurrence:
-        return self.occurrences[-1]
-
-    @property
-    def tasks(self) -> list[tuple[str, str]]:
-        return sorted({(o.dag_id, o.task_id) for o in self.occurrences})
-
-
-def cluster(occurrences: Iterable[Occurrence]) -> list[Cluster]:
-    """Group failures by their normalised error, the biggest group first, equal ones by first time."""
-    groups: dict[str, list[Occurrence]] = {}
-    for occurrence in occurrences:
-        groups.setdefault(occurrence.signature, []).append(occurrence)
-    clusters = [
-        Cluster(
-            signature,
-            tuple(sorted(group, key=lambda o: (o.when, o.dag_id, o.dag_run_id, o.task_id, o.map_index))),
-        )
-        for signature, group in groups.items()
-    ]
-    return sorted(clusters, key=lambda c: (-len(c.occurrences), c.first.when, c.signature))

@@ -26,7 +26,8 @@ from typing import Annotated
 from pydantic import Field
 
 from airflow_provider_mcp.sdk import JSON, Airflow, InvalidArgument, JSONObject, tool
-from airflow_provider_mcp.tools.diagnostics.exceptions import Cluster, Occurrence, classify, cluster
+from airflow_provider_mcp.tools.diagnostics.clusters import Cluster, Occurrence, cluster
+from airflow_provider_mcp.tools.diagnostics.exceptions import classify
 from airflow_provider_mcp.tools.diagnostics.reading import (
     LogBudget,
     Report,

@@ -25,7 +25,9 @@ from dataclasses import dataclass, field
 from pydantic import ConfigDict
 
 from airflow_provider_mcp.sdk import JSON, Airflow, Result, path
-from airflow_provider_mcp.tools.diagnostics.exceptions import Failure, Occurrence, find_failure
+from airflow_provider_mcp.tools.diagnostics.clusters import Occurrence
+from airflow_provider_mcp.tools.diagnostics.exceptions import Failure
+from airflow_provider_mcp.tools.diagnostics.tracebacks import find_failure
 from airflow_provider_mcp.tools.shared.reads import Row, Unread, try_get
 from airflow_provider_mcp.tools.shared.regions import pick_region
 
@@ -37,6 +39,10 @@ LOG_PAGES = 5
 
 LOG_SECONDS = 25
 """A request must end within 55 s: after so long, no further log is begun."""
+
+
+UNFINISHED: JSON = {"event": ""}
+"""Stands at the end of a log that was not read to its end."""
 
 
 class Report(Result):
@@ -52,15 +58,36 @@ class LogBudget:
     reads: int
     calls: int
     until: float = field(default_factory=lambda: time.monotonic() + LOG_SECONDS)
+    tails: dict[tuple[JSON, ...], list[JSON] | Unread] = field(default_factory=dict)
+    """The logs that were read: no log is read twice."""
 
     @property
     def spent(self) -> bool:
         return self.reads <= 0 or self.calls <= 0 or time.monotonic() > self.until
 
+    def find_tail(self, row: Row) -> list[JSON] | None:
+        """Return the end of a log that was read before."""
+        tail = self.tails.get(_name_try(row))
+        return None if isinstance(tail, Unread) else tail
 
-async def read_failure(airflow: Airflow, row: Row, budget: LogBudget) -> Failure | Unread | None:
-    """Return what ended a failed task instance, from the end of its log; None if that names nothing."""
+
+def _name_try(row: Row) -> tuple[JSON, ...]:
+    names = ("dag_id", "dag_run_id", "task_id", "map_index", "region_id", "region_index", "try_number")
+    return tuple(row.get(name) for name in names)
+
+
+async def read_tail(airflow: Airflow, row: Row, budget: LogBudget) -> list[JSON] | Unread:
+    """Return the last lines of a task instance's log; of a long log that pages, the first pages' end."""
+    key = _name_try(row)
+    if key in budget.tails:
+        return budget.tails[key]
     budget.reads -= 1
+    tail = await _read_tail(airflow, row, budget)
+    budget.tails[key] = tail
+    return tail
+
+
+async def _read_tail(airflow: Airflow, row: Row, budget: LogBudget) -> list[JSON] | Unread:
     route = path(
         "dags/{}/dagRuns/{}/taskInstances/{}/logs/{}",
         row["dag_id"],
@@ -83,9 +110,20 @@ async def read_failure(airflow: Airflow, row: Row, budget: LogBudget) -> Failure
         tail = (tail + lines[-LOG_TAIL:])[-LOG_TAIL:]
         token = answer.get("continuation_token")
         if not lines or not token or token == query.get("token"):
-            return find_failure(tail)
+            return tail
         query = {**query, "token": token}
-    return find_failure(tail) or Unread(f"no exception in the first {LOG_PAGES} pages of the log")
+    return [*tail, UNFINISHED]
+
+
+async def read_failure(airflow: Airflow, row: Row, budget: LogBudget) -> Failure | Unread | None:
+    """Return what ended a failed task instance, from the end of its log; None if that names nothing."""
+    tail = await read_tail(airflow, row, budget)
+    if isinstance(tail, Unread):
+        return tail
+    found = find_failure(tail)
+    if found is None and tail and tail[-1] is UNFINISHED:
+        return Unread(f"no exception in the first {LOG_PAGES} pages of the log")
+    return found
 
 
 def in_turn(groups: Sequence[Sequence[Row]]) -> list[Row]:

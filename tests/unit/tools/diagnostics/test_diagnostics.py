@@ -32,8 +32,9 @@ from hypothesis import strategies as st
 from airflow_provider_mcp.sdk.errors import ToolError
 from airflow_provider_mcp.testing import PAGES, call_tool, open_airflow
 from airflow_provider_mcp.tools.diagnostics import history, reading, trends
+from airflow_provider_mcp.tools.diagnostics.clusters import Cluster, Occurrence
 from airflow_provider_mcp.tools.diagnostics.comparison import compare_dag_runs
-from airflow_provider_mcp.tools.diagnostics.exceptions import Cluster, Failure, Occurrence
+from airflow_provider_mcp.tools.diagnostics.exceptions import Failure
 from airflow_provider_mcp.tools.diagnostics.health import get_system_health
 from airflow_provider_mcp.tools.diagnostics.history import attribute_unread, find_failures, is_new, window
 from airflow_provider_mcp.tools.diagnostics.import_errors import list_import_errors
@@ -44,7 +45,7 @@ from airflow_provider_mcp.tools.diagnostics.waiting import explain_waiting
 
 # The bounds that the tools keep, whatever is in Airflow.
 BOUNDS: dict[str, int] = {
-    "diagnose_dag_run": 70,
+    "diagnose_dag_run": 100,
     "explain_waiting": 20,
     "find_failures": 54,
     "analyze_dag": 17,
@@ -271,7 +272,8 @@ def test_15_of_150_mapped_failed(airflow: PagedAirflow) -> None:
     (failure,) = found.failures
     (error,) = failure["errors"]
     assert (error["error"], error["count"]) == ("ValueError: record # is bad", 15)
-    assert error["map_indexes"] == [0, 1, 2, 3, 4]
+    assert (error["map_indexes"], error["map_indexes_listed"]) == ([0, 1, 2, 3, 4], "5 of 15")
+    assert (failure["failed"], failure["of"]) == (15, 150)
     assert error["code"] == [
         "/opt/dags/d.py:5 in work: work(5)",
         *(f"/opt/dags/d.py:{n} in work" for n in (6, 7, 8)),
@@ -285,7 +287,9 @@ def test_15_of_150_mapped_failed(airflow: PagedAirflow) -> None:
     assert found.changed["dag_version"] == {"then": 1, "now": 2}
     assert "-version = 1\n+version = 2" in found.changed["source_diff"]
     assert found.changed["conf"] == {"a": ["null", "1"], "token": ["null", '"***"']}
-    assert found.summary.startswith("`check` (15 instances) failed first: ValueError: record 0 is bad.")
+    assert found.summary.startswith(
+        "`check` (15 of 150 instances) failed first: ValueError: record 0 is bad."
+    )
     assert size(found) <= 9000
 
 

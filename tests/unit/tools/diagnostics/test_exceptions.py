@@ -23,18 +23,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_mcp.tools.diagnostics.clusters import Occurrence, cluster
 from airflow_provider_mcp.tools.diagnostics.exceptions import (
     Failure,
     Frame,
-    Occurrence,
     add_code,
     classify,
-    cluster,
-    find_failure,
     is_user_code,
     normalise,
-    parse_traceback,
 )
+from airflow_provider_mcp.tools.diagnostics.tracebacks import find_failure, parse_traceback
 
 TRACEBACK = """\
 Task failed with exception
