@@ -164,7 +164,10 @@ def test_no_schedule_and_a_schedule_by_assets(busy: Site) -> None:
     unscheduled = result(busy, "explain_waiting", dag_id="demo_mapped")
     assert unscheduled["checks"][2]["says"] == "The Dag has no schedule: it runs only when it is triggered."
     fed = result(busy, "explain_waiting", dag_id="diag_fed")
-    assert fed["reason"].startswith("The Dag is scheduled by assets")
+    assert fed["reason"].startswith(
+        "It waits for an update of `s3://diagnosis/totals` (never updated; made by"
+    )
+    assert [call["tool"] for call in fed["next_steps"]] != ["trigger_dag"]
 
 
 def test_a_full_pool(busy: Site) -> None:
@@ -182,7 +185,10 @@ def test_a_sensor_and_a_run_behind_it(busy: Site) -> None:
     shown = result(busy, "explain_waiting", dag_id="diag_sensor", dag_run_id="first", task_id="wait_for_file")
     assert blocking(shown) == ["sensor"]
     behind = result(busy, "explain_waiting", dag_id="diag_sensor", dag_run_id="second")
-    assert behind["reason"] == "1 run(s) of the Dag are running, and max_active_runs is 1."
+    assert behind["reason"].startswith("1 run(s) of the Dag are running, and max_active_runs is 1.")
+    # What the run before it waits for is told at once.
+    assert "The oldest, `first`: The condition that" in behind["reason"]
+    assert behind["next_steps"][0]["arguments"] == {"dag_id": "diag_sensor", "dag_run_id": "first"}
     below = result(busy, "explain_waiting", dag_id="diag_sensor", dag_run_id="first", task_id="load")
     assert below["reason"].startswith("A dependency is not met: Trigger Rule")
     assert "wait_for_file" in below["reason"]

@@ -32,7 +32,7 @@ from airflow_provider_mcp.sdk import (
 )
 from airflow_provider_mcp.tools.diagnostics.health import Part
 from airflow_provider_mcp.tools.diagnostics.reading import cut
-from airflow_provider_mcp.tools.diagnostics.waiting_rules import last_line
+from airflow_provider_mcp.tools.diagnostics.waiting_dag_rules import find_last_line
 
 TRACE_CHARS = 3000
 
@@ -74,7 +74,7 @@ def _import_error(row: Part) -> Part:
         "filename": row.get("filename"),
         "bundle_name": row.get("bundle_name"),
         "timestamp": row.get("timestamp"),
-        "error": cut(last_line(trace), 500),
+        "error": cut(find_last_line(trace), 500),
         "stack_trace": trace,
     }
     return {key: value for key, value in shown.items() if value is not None}

@@ -34,17 +34,12 @@ _SHELL = re.compile(
     r"|[Oo]ut of memory|Cannot allocate memory|No space left on device|Broken pipe",
 )
 
-# Airflow 2 names the file that wrote a line; these are its own.
+# Airflow 2 names the file that wrote a line; these are its own, and no Dag's file is likely to be called so.
 _AIRFLOW_FILES = frozenset(
     {
-        "branch.py",
-        "base.py",
-        "baseoperator.py",
         "dagbag.py",
         "local_task_job_runner.py",
         "process_utils.py",
-        "python.py",
-        "short_circuit.py",
         "skipmixin.py",
         "standard_task_runner.py",
         "task_command.py",
@@ -54,7 +49,11 @@ _AIRFLOW_FILES = frozenset(
     }
 )
 
-_AIRFLOW_EVENTS = re.compile(r"::(?:end)?group::|Done\. Returned value was|Pushing xcom|Task instance in ")
+# What its operators write from files with names that a Dag's file may have too, such as `branch.py`.
+_AIRFLOW_EVENTS = re.compile(
+    r"(?:INFO - )?::(?:end)?group::|Done\. Returned value was|Pushing xcom|Task instance in "
+    r"|Branch into |Following branch |Condition result is |Skipping (?:downstream )?tasks"
+)
 
 _LOGGER_KIND = re.compile(r"airflow\.task\.(?:operators|hooks|sensors|triggers|notifiers)\.")
 """Before the module of the class that logs."""

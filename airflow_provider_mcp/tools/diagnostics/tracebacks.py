@@ -48,7 +48,9 @@ _CHAINED = (
 
 # Airflow's own words, whole lines, for what ends a task without an exception.
 _ENDINGS = (
-    re.compile(r"Task exited with return code (?:Negsignal\.\w+|-?[1-9]\d*)"),
+    re.compile(
+        r"Task exited with return code (?:Negsignal\.\w+|-?[1-9]\d*)(?:\. For more information, see .*)?"
+    ),
     re.compile(r"State of this instance has been externally set to \w+\. Terminating instance\."),
     re.compile(r"Server indicated the task shouldn't be running anymore(?:\. Terminating process)?"),
     re.compile(r"Process terminated by signal\..*"),
@@ -73,7 +75,8 @@ def find_failure(entries: Sequence[JSON]) -> Failure | None:
             end = read_end(entry, event)
             if end.signal is not None and end.guess is None:
                 end = replace(end, guess=find_guess([read_event(other) for other in entries[-50:]]))
-            return Failure("", event if code is None else f"{event} (exit code {code})", end=end)
+            said = event.partition(" For more information, see ")[0]
+            return Failure("", said if code is None else f"{said} (exit code {code})", end=end)
     return None
 
 

@@ -20,9 +20,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Literal
 
 from airflow_provider_mcp.sdk import JSON
+from airflow_provider_mcp.tools.diagnostics.asset_conditions import AssetCondition
 from airflow_provider_mcp.tools.shared.reads import Unread
 
 Row = Mapping[str, JSON]
@@ -31,6 +33,15 @@ Verdict = Literal["blocks", "ok", "unknown"]
 
 NOT_STARTED = frozenset({None, "none", "scheduled"})
 """States in which the scheduler has not yet handed the task to the executor."""
+
+
+ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
+"""States of a task instance that is not going to run."""
+
+
+def to_iso(moment: float) -> str:
+    """Return seconds since the epoch as an ISO 8601 time."""
+    return datetime.fromtimestamp(moment, timezone.utc).isoformat(timespec="seconds")
 
 
 @dataclass(frozen=True)
@@ -58,6 +69,11 @@ class Facts:
     :param active_tasks: How many tasks count against the Dag's ``max_active_tasks``.
     :param executing: How many tasks the executor has, of all Dags.
     :param schedulers: How many schedulers are alive.
+    :param assets: The assets that the Dag is scheduled by.
+    :param backfill: The backfill that the run belongs to.
+    :param behind: What the oldest running run waits for, of a run behind it.
+    :param other: The run of another Dag that the task waits for, and what that waits for.
+    :param not_run: Why the task did not run, of one that was skipped.
     """
 
     now: float
@@ -77,6 +93,15 @@ class Facts:
     parallelism: int | Unread | None = None
     executing: int | Unread | None = None
     schedulers: int | Unread | None = None
+    assets: AssetCondition | Unread | None = None
+    backfill: Row | None = None
+    behind: Row | None = None
+    other: Row | None = None
+    not_run: Row | Unread | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self.run is not None and self.run.get("state") in {"success", "failed"}
 
     @property
     def state(self) -> str | None:

@@ -97,6 +97,12 @@ def _list_upstream_events(call: V2Request) -> Rewriting:
     return convert_list(content, "dataset_events", "asset_events", convert_asset_event)
 
 
+def _list_queued_events(call: V2Request) -> Rewriting:
+    """List the updates of datasets that wait to be used by a Dag's next run; v1 names each by its URI."""
+    content: JSON = yield get(f"dags/{call.parts['dag']}/datasets/queuedEvent", call.query)
+    return content
+
+
 _INSTANCES = _rows("task_instances", "task_instances", convert_task_instance)
 
 _DAG_FILTERS: Filters = {
@@ -177,6 +183,7 @@ ROUTES: tuple[tuple[str, str, Rewrite], ...] = (
     ("PATCH", rf"{_TASK}(?P<dry>/dry_run)?", task_instances.set_state),
     ("POST", rf"{_DAG}/clearTaskInstances", task_instances.clear_instances),
     # Assets
+    ("GET", rf"{_DAG}/assets/queuedEvents", _list_queued_events),
     ("GET", r"assets", assets.list_assets),
     ("GET", r"assets/(?P<asset>\d+)", assets.get_asset),
     ("POST", r"assets/events", assets.create_asset_event),

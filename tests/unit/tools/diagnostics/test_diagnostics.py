@@ -46,7 +46,7 @@ from airflow_provider_mcp.tools.diagnostics.waiting import explain_waiting
 # The bounds that the tools keep, whatever is in Airflow.
 BOUNDS: dict[str, int] = {
     "diagnose_dag_run": 100,
-    "explain_waiting": 20,
+    "explain_waiting": 45,
     "find_failures": 54,
     "analyze_dag": 17,
     "compare_dag_runs": 9,
@@ -483,7 +483,7 @@ def test_states_are_counted_whole(airflow: PagedAirflow) -> None:
 
 
 def test_arguments_of_explain_waiting(airflow: PagedAirflow) -> None:
-    with pytest.raises(ToolError, match="task_id needs dag_run_id"):
+    with pytest.raises(ToolError, match="`r` of `d` has no task `t`"):
         airflow.use(explain_waiting, dag_id="d", task_id="t")
     with pytest.raises(ToolError, match="has no task `t`"):
         airflow.use(explain_waiting, dag_id="d", dag_run_id="r", task_id="t")

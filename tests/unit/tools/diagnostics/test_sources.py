@@ -268,6 +268,11 @@ def test_what_the_logs_of_a_green_run_warn_of() -> None:
         ),
         (line("Process exited abnormally", "task", exit_code=3), {"exit_code": 3}, "exit code 3"),
         ("Task exited with return code Negsignal.SIGSEGV", {"signal": "SIGSEGV"}, "ended by SIGSEGV"),
+        (
+            "Task exited with return code -9. For more information, see https://airflow.apache.org/x#killed",
+            {"signal": "SIGKILL"},
+            "ended by SIGKILL",
+        ),
         ("Task exited with return code -15", {"signal": "SIGTERM"}, "ended by SIGTERM"),
         ("Task exited with return code 2", {"exit_code": 2}, "return code 2"),
     ],
@@ -441,6 +446,7 @@ def test_the_lines_that_a_task_wrote() -> None:
         line("Done", "airflow.task.operators.airflow.providers.x.Y"),
         {"event": "a line that goes on"},
         line("Marking task as SUCCESS", "taskinstance.py:1138"),
+        {"event": " INFO - ::endgroup::"},
     ]
     assert find_last_line(log) == "of an own operator"
     assert find_warnings([line("x", "taskinstance.py:9", "warning"), line("No space left on device")]) == [

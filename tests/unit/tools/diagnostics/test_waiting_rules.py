@@ -24,8 +24,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_mcp.tools.diagnostics.statistics import seconds
+from airflow_provider_mcp.tools.diagnostics.waiting_dag_rules import find_last_line
 from airflow_provider_mcp.tools.diagnostics.waiting_facts import Facts
-from airflow_provider_mcp.tools.diagnostics.waiting_rules import RULES, conclude, explain, last_line
+from airflow_provider_mcp.tools.diagnostics.waiting_rules import RULES, conclude, explain
 from airflow_provider_mcp.tools.shared.reads import Unread
 
 NOW = seconds("2026-11-24T12:00:00+00:00") or 0.0
@@ -263,6 +264,20 @@ CASES: list[tuple[str, Facts, str, str]] = [
         "heartbeats",
         f"No heartbeat of the dag processor (last seen {EARLIER}).",
     ),
+    (
+        "paused backfill",
+        facts(run={**RUN, "state": "queued"}, backfill={"id": 7, "is_paused": True, "max_active_runs": 1}),
+        "backfill",
+        "The backfill 7 of this run is paused.",
+    ),
+    (
+        "triggered run",
+        waiting(
+            task_is={"state": "running"}, other={"dag_id": "e", "says": "It waits for the run `x` of `e`"}
+        ),
+        "other_run",
+        "It waits for the run `x` of `e`",
+    ),
     ("executor full", waiting(executing=32), "executor", "The executor is full: 32 tasks"),
     (
         "with the executor",
@@ -283,7 +298,8 @@ def test_the_first_rule_that_blocks_is_the_reason(known: Facts, rule: str, says:
 
 
 def test_every_rule_blocks_in_some_case() -> None:
-    assert len({rule for _, _, rule, _ in CASES}) == len(RULES)
+    # How a task ended holds nothing back.
+    assert len({rule for _, _, rule, _ in CASES} | {"outcome"}) == len(RULES)
 
 
 @pytest.mark.parametrize(
@@ -387,4 +403,4 @@ def test_every_rule_copes_with_any_facts(
     ("trace", "line"), [(None, ""), ("", ""), ("a\n\n", "a"), ("a\nImportError: x\n  \n", "ImportError: x")]
 )
 def test_last_line(trace: str | None, line: str) -> None:
-    assert last_line(trace) == line
+    assert find_last_line(trace) == line
