@@ -92,6 +92,7 @@ OPERATIONS: dict[str, Use] = {
     f"PATCH {_INSTANCE}/{{map_index}}/hitlDetails": Use(since="3.1", body=_names("chosen_options")),
     "GET /assets": Use(reads=_names("id name uri producing_tasks")),
     "GET /assets/{asset_id}": Use(reads=_names("id name uri")),
+    "GET /dags/{dag_id}/assets/queuedEvents": Use(reads=_names("queued_events asset_id")),
     "GET /assets/events": Use(reads=_names("id asset_id timestamp created_dagruns")),
     "POST /assets/events": Use(body=_names("asset_id extra"), reads=_names("id")),
     "POST /assets/{asset_id}/materialize": Use(sends=True, reads=_names("dag_id dag_run_id state")),
