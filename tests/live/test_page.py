@@ -145,51 +145,45 @@ def test_metrics_and_spans_come_out_where_airflow_sends_them(observed: Site, col
 # ---- approval by a person --------------------------------------------------------------------------------
 
 
-def ask(site: Site, **arguments: Any) -> dict[str, Any]:
-    told: dict[str, Any] = site.call("set_dag_run_state", **arguments)["structuredContent"]
-    assert told["error"]["code"] == "confirmation_required", told
-    return told
+def keep_variable(site: Site, key: str) -> None:
+    assert not site.call("set_variable", key=key, value="of the tests").get("isError")
 
 
 def test_a_person_approves_in_the_browser(observed: Site) -> None:
-    run = {"dag_id": "demo_waiting", "dag_run_id": "of-the-person"}
-    created = observed.call("trigger_dag", **run)
-    assert not created.get("isError"), created
-    call = {**run, "state": "failed"}
-    told = ask(observed, **call)
-    link = told["approve_url"].replace(observed.root, "")
-    nobody = httpx.get(f"{observed.root}{link}", timeout=60)
-    assert nobody.status_code in (302, 303, 307)
+    call = {"key": "deleted_by_a_person"}
+    keep_variable(observed, **call)
+    told = observed.call("delete_variable", **call)["structuredContent"]
+    assert told["error"]["code"] == "confirmation_required", told
+    link = told["approve_url"]
+    assert link.startswith(f"{observed.root}/mcp/confirm/")
+    nobody = httpx.get(link, timeout=60)
+    assert nobody.status_code == 303
     assert "login" in nobody.headers["location"]
     with log_in(observed, "viewer") as other:
         assert other.get(link).status_code == 403
+    confirmed = {**call, "confirmation_token": told["confirmation_token"]}
     with log_in(observed) as browser:
         page = browser.get(link)
         assert page.status_code == 200, page.text
-        assert "of-the-person" in page.text
-        confirmed = {**call, "confirmation_token": told["confirmation_token"]}
-        assert observed.call("set_dag_run_state", **confirmed).get("isError")
+        assert "deleted_by_a_person" in page.text
+        assert observed.call("delete_variable", **confirmed).get("isError")
         forged = browser.post(link, data={"form_token": "x", "decision": "approve"})
         assert forged.status_code == 403
         form = {"form_token": read_token(page), "decision": "approve"}
         assert "You have approved" in browser.post(link, data=form).text
-    done = observed.call("set_dag_run_state", **confirmed)
+    done = observed.call("delete_variable", **confirmed)
     assert not done.get("isError"), done
-    assert observed.call("get_dag_run", **run)["structuredContent"]["state"] == "failed"
-    again = observed.call("set_dag_run_state", **confirmed)
+    assert observed.call("get_variable", **call)["structuredContent"]["error"]["code"] == "not_found"
+    again = observed.call("delete_variable", **confirmed)
     assert "used before" in again["content"][0]["text"]
 
 
 def test_the_client_s_own_token_opens_no_page(observed: Site) -> None:
-    created = observed.call("trigger_dag", dag_id="demo_waiting", dag_run_id="of-nobody")
-    assert not created.get("isError"), created
+    keep_variable(observed, "deleted_by_nobody")
     authorization = observed.authorization()
-    asked = {
-        "name": "set_dag_run_state",
-        "arguments": {"dag_id": "demo_waiting", "dag_run_id": "of-nobody", "state": "failed"},
-    }
+    asked = {"name": "delete_variable", "arguments": {"key": "deleted_by_nobody"}}
     sent = {"Authorization": authorization}
     link = observed.rpc("tools/call", asked, headers=sent)["structuredContent"]["approve_url"]
     for headers in (sent, {"Cookie": f"_token={authorization.partition(' ')[2]}"}):
         answer = httpx.get(link, headers=headers, timeout=60)
-        assert answer.status_code in (302, 303, 307, 403)
+        assert answer.status_code in (303, 403)
