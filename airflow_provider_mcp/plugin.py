@@ -58,4 +58,6 @@ class MCPPlugin(AirflowPlugin):  # type: ignore[misc]
     name = "mcp"
     fastapi_apps: Any = _Lazy(3, "fastapi_apps")
     fastapi_root_middlewares: Any = _Lazy(3, "fastapi_root_middlewares")
+    external_views: Any = _Lazy(3, "external_views")
     flask_blueprints: Any = _Lazy(2, "flask_blueprints")
+    appbuilder_menu_items: Any = _Lazy(2, "appbuilder_menu_items")

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_mcp.cli import client_configs
+from airflow_provider_mcp.web import client_configs
 
 OK, FAULTY, MISUSED = 0, 1, 2
 """Exit statuses: all is well; something does not work; the command cannot be carried out as given."""

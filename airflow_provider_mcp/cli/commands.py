@@ -21,7 +21,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 
-from airflow_provider_mcp.cli import client_configs
 from airflow_provider_mcp.cli.arguments import (
     CONN_ID,
     MISUSED,
@@ -39,6 +38,7 @@ from airflow_provider_mcp.cli.output import remark
 from airflow_provider_mcp.cli.parser import Parser
 from airflow_provider_mcp.cli.serve import serve
 from airflow_provider_mcp.cli.tools import tools
+from airflow_provider_mcp.web import client_configs
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -23,7 +23,6 @@ import os
 import shutil
 import sys
 
-from airflow_provider_mcp.cli import client_configs
 from airflow_provider_mcp.cli.arguments import (
     ENV_PASSWORD,
     ENV_TOKEN,
@@ -33,6 +32,7 @@ from airflow_provider_mcp.cli.arguments import (
     Misuse,
 )
 from airflow_provider_mcp.cli.output import remark
+from airflow_provider_mcp.web import client_configs
 
 COMMAND = "airflow-mcp"
 

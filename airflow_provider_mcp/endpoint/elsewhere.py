@@ -40,12 +40,14 @@ HEADERS = {
 }
 """Those of each answer, whose status is 404."""
 
-_PAGES = ("/confirm/", "/static/")
+_PAGES = frozenset({"/", "/tools", "/try", "/calls", "/faults", "/diagnose"})
+
+_BELOW_PAGES = ("/confirm/", "/static/")
 
 
 def is_page(path: str) -> bool:
     """Say whether a path below ``/mcp`` is that of a page for people, or of what pages load."""
-    return path.startswith(_PAGES)
+    return path in _PAGES or path.startswith(_BELOW_PAGES)
 
 
 def answer_elsewhere(path: str, prefix: str) -> bytes | None:

@@ -106,6 +106,12 @@ class ServiceHost:
         return self._service.base_url or self._reached
 
     @property
+    def endpoint_url(self) -> str:
+        """The address of the MCP endpoint as this browser reaches it."""
+        pages = self.pages
+        return f"{pages if urlsplit(pages).netloc == self._host else self._reached}/mcp/v1"
+
+    @property
     def _reached(self) -> str:
         """The same, as this request says it."""
         return f"{self._scheme}://{self._host}{urlsplit(self._service.base_url).path}"

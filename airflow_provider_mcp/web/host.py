@@ -18,7 +18,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from airflow_provider_mcp.endpoint.door import HTTPRequest
@@ -45,6 +45,18 @@ class PageHost(Protocol):
     @property
     def line(self) -> int:
         """Airflow's major version, whose look the pages have."""
+
+    @property
+    def endpoint_url(self) -> str:
+        """The address of the MCP endpoint, as this browser reaches it."""
+
+    @property
+    def login_schemes(self) -> Sequence[str]:
+        """The schemes of the ``Authorization`` header by which clients can log in."""
+
+    @property
+    def login_warning(self) -> str | None:
+        """Why no client can log in, and what mends it; None if they can."""
 
     async def policy(self) -> Policy:
         """Return the policy in force."""

@@ -59,8 +59,8 @@ def render(
     :param framed: Whether Airflow's own pages may show it in a frame.
     """
     page = _environment().get_template(template)
-    static = f"{urlsplit(host.pages).path}/mcp/static/"
-    text = page.render(line=host.line, static=static, version=static_version(), **values)
+    root = f"{urlsplit(host.pages).path}/mcp/"
+    text = page.render(line=host.line, root=root, static=f"{root}static/", version=static_version(), **values)
     headers = security_headers(framed=framed) | {"Content-Type": "text/html; charset=utf-8"}
     return Reply(status, text.encode("utf-8", "replace"), headers)
 

@@ -93,7 +93,8 @@ FLOORS = (
         "login for clients without a token, and the pages for people",
         "oauth oauth.authorization oauth.clients oauth.documents oauth.errors oauth.grants oauth.login "
         "oauth.metadata oauth.pages oauth.redirects oauth.requests oauth.sealing oauth.store "
-        "web web.confirm web.forms web.host web.rendering web.respond web.sentences",
+        "web web.calls web.client_configs web.confirm web.connect web.diagnose web.faults web.forms "
+        "web.host web.rendering web.respond web.sentences web.tools",
     ),
     (
         "the seam to Airflow 2 and 3",
@@ -118,7 +119,7 @@ FLOORS = (
     ),
     (
         "what Airflow and people start",
-        "cli cli.__main__ cli.airflow_command cli.arguments cli.check cli.client_configs "
+        "cli cli.__main__ cli.airflow_command cli.arguments cli.check "
         "cli.commands cli.config cli.endpoint_check cli.instances cli.lock cli.new_provider cli.output "
         "cli.parser cli.report cli.serve cli.tools hooks hooks.airflow_mcp plugin testing",
     ),

@@ -19,6 +19,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -187,3 +188,48 @@ def test_the_client_s_own_token_opens_no_page(observed: Site) -> None:
     for headers in (sent, {"Cookie": f"_token={authorization.partition(' ')[2]}"}):
         answer = httpx.get(link, headers=headers, timeout=60)
         assert answer.status_code in (303, 403)
+
+
+# ---- the page --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("", "Connect a client"),
+        ("tools", "get_task_logs"),
+        ("calls", "By tool"),
+        ("faults", "<h1>Faults</h1>"),
+        ("diagnose?dag_id=demo_params&dag_run_id=latest", "Diagnose a Dag run"),
+    ],
+)
+def test_each_page_is_there_for_who_is_logged_in(observed: Site, path: str, words: str) -> None:
+    nobody = httpx.get(f"{observed.root}/mcp/{path}", timeout=60)
+    assert nobody.status_code == 303
+    with log_in(observed) as browser:
+        page = browser.get(f"/mcp/{path}")
+        assert page.status_code == 200, page.text
+        assert words in page.text
+        style = re.findall(r'href="([^"]+page.css[^"]*)"', page.text)[0]
+        assert browser.get(style).status_code == 200
+
+
+def test_a_tool_is_tried_as_the_user(observed: Site) -> None:
+    with log_in(observed, "viewer") as browser:
+        form = {"form_token": read_token(browser.get("/mcp/tools")), "tool": "list_dags"}
+        answer = browser.post("/mcp/try", data={**form, "argument.limit": "1"})
+        assert answer.status_code == 200, answer.text
+        assert "total" in answer.text
+
+
+def test_airflow_links_to_the_page(observed: Site) -> None:
+    with log_in(observed) as browser:
+        if LINE == 3:
+            plugins = browser.get("/api/v2/plugins").json()["plugins"]
+            views = [
+                view for plugin in plugins if plugin["name"] == "mcp" for view in plugin["external_views"]
+            ]
+            assert {view["destination"] for view in views} == {"nav", "dag_run"}
+            assert browser.get(views[0]["href"]).status_code == 200
+        else:
+            assert 'href="/mcp/"' in browser.get("/home").text

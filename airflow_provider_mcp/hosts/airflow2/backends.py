@@ -52,6 +52,8 @@ class Backends:
         self._closed = None not in known
         """Whether the schemes of all backends are known."""
         self.schemes = ("Bearer", *self._taken)
+        self.schemes_taken = tuple(self._taken) if self._closed else self.schemes
+        """Those that a person is told of: none of the known backends takes Bearer."""
         self.hint: str | None = None
         if not self._backends:
             self.hint = (

@@ -55,11 +55,18 @@ def flask_blueprints() -> list[flask.Blueprint]:
             strict_slashes=True,
         )
     # What is none of our pages is answered before Airflow looks for a route.
-    blueprint.add_url_rule(
-        "/<path:page>", endpoint="page", view_func=_view_page, methods=["GET", "POST"], strict_slashes=True
-    )
+    for rule, name in {"/": "connect", "/<path:page>": "page"}.items():
+        blueprint.add_url_rule(
+            rule, endpoint=name, view_func=_view_page, methods=["GET", "POST"], strict_slashes=True
+        )
     blueprint.record_once(_install)
     return [blueprint]
+
+
+def appbuilder_menu_items() -> list[dict[str, str]]:
+    """Return the plugin's ``appbuilder_menu_items``: a link to our pages."""
+    pages = urlsplit(conf.get("webserver", "base_url", fallback="")).path.rstrip("/") + "/mcp/"
+    return [{"name": "MCP", "category": "Browse", "href": pages}]
 
 
 def _install(state: BlueprintSetupState) -> None:

@@ -110,6 +110,14 @@ class Host(ServiceHost):
         """Return the address of Airflow's login."""
         return browser.find_login(path)
 
+    @property
+    def login_schemes(self) -> Sequence[str]:
+        return self._serving.backends.schemes_taken
+
+    @property
+    def login_warning(self) -> str | None:
+        return self._serving.backends.hint
+
     def place_to_wait(self) -> AbstractContextManager[bool]:
         return take_place(self._environ)
 

@@ -22,9 +22,11 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypedDict
+from urllib.parse import urlsplit
 
 import anyio
 import fastapi
+from airflow.configuration import conf
 
 from airflow_provider_mcp.endpoint.elsewhere import HEADERS, answer_elsewhere, is_page
 from airflow_provider_mcp.hosts.once import Once
@@ -69,6 +71,21 @@ async def _built_early(endpoint: Endpoint) -> AsyncIterator[None]:
 def fastapi_root_middlewares() -> list[Middleware]:
     """Return the plugin's ``fastapi_root_middlewares``: answers to what is asked for beside the endpoint."""
     return [{"middleware": Elsewhere, "args": [], "kwargs": {}, "name": "mcp"}]
+
+
+def external_views() -> list[dict[str, str]]:
+    """Return the plugin's ``external_views`` (Airflow 3.1 and later): links to our pages."""
+    pages = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/") + "/mcp/"
+    run = "dag_id={DAG_ID}&dag_run_id={RUN_ID}"
+    return [
+        {"name": "MCP", "href": pages, "destination": "nav", "category": "browse"},
+        {
+            "name": "Diagnose",
+            "href": f"{pages}diagnose?{run}",
+            "destination": "dag_run",
+            "url_route": "mcp-diagnose",
+        },
+    ]
 
 
 class Elsewhere:

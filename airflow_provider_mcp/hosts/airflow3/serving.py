@@ -79,6 +79,8 @@ class Host(ServiceHost):
 
     schemes: Sequence[str] = ("Bearer",)
     line = 3
+    login_schemes: Sequence[str] = ("Bearer",)
+    login_warning: str | None = None
 
     def __init__(self, serving: Serving, scope: asgi.Scope) -> None:
         host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")

@@ -17,3 +17,39 @@
  under the License.
 */
 "use strict";
+
+// Copies the text of the element that a button names.
+for (const button of document.querySelectorAll("[data-copy]")) {
+  button.addEventListener("click", async () => {
+    const source = document.getElementById(button.dataset.copy);
+    const label = button.firstChild;
+    const before = label.textContent;
+    try {
+      await navigator.clipboard.writeText(source.textContent);
+      label.textContent = "Copied";
+    } catch {
+      // Without HTTPS a page may not write to the clipboard: the text is selected, to be copied by hand.
+      getSelection().selectAllChildren(source);
+      label.textContent = "Selected";
+    }
+    setTimeout(() => { label.textContent = before; }, 2000);
+  });
+}
+
+// Shows only what has all the words in a field.
+for (const field of document.querySelectorAll("[data-filter]")) {
+  const items = [...document.querySelectorAll(field.dataset.filter)];
+  field.addEventListener("input", () => {
+    const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
+    let count = 0;
+    for (const item of items) {
+      const text = item.dataset.words.toLowerCase();
+      item.hidden = !words.every((word) => text.includes(word));
+      count += item.hidden ? 0 : 1;
+    }
+    for (const section of document.querySelectorAll(".toolset")) {
+      section.hidden = !section.querySelector(".tool:not([hidden])");
+    }
+    document.getElementById("matches").textContent = words.length ? `${count} of ${items.length}` : "";
+  });
+}

@@ -29,9 +29,10 @@ import anyio
 import pytest
 import yaml
 
-from airflow_provider_mcp.cli import arguments, client_configs, commands, instances
+from airflow_provider_mcp.cli import arguments, commands, instances
 from airflow_provider_mcp.cli import serve as cli_serve
 from airflow_provider_mcp.hosts import options
+from airflow_provider_mcp.web import client_configs
 
 try:
     import tomllib

@@ -45,7 +45,7 @@ def test_clients_that_look_for_a_login_get_json(route: str, prefix: str) -> None
         assert "Authorization" in json.loads(body)["detail"]
 
 
-@pytest.mark.parametrize("route", ["/mcp", "/mcp/", "/mcp/v2", "/mcp/v1/tools", "/mcp/sse"])
+@pytest.mark.parametrize("route", ["/mcp", "/mcp/v2", "/mcp/v1/tools", "/mcp/sse"])
 def test_who_has_another_path_is_told_the_right_one(route: str) -> None:
     body = answer_elsewhere(f"/air/flow{route}", "/air/flow")
     assert body is not None
@@ -54,7 +54,18 @@ def test_who_has_another_path_is_told_the_right_one(route: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/mcp/v1", "/mcp/v1/", "/mcpx", "/home", "/.well-known/security.txt", "/auth/.well-known/oauth-x"],
+    [
+        "/",
+        "/mcp/v1",
+        "/mcp/v1/",
+        "/mcp/",
+        "/mcp/tools",
+        "/mcp/confirm/x",
+        "/mcpx",
+        "/home",
+        "/.well-known/security.txt",
+        "/auth/.well-known/oauth-x",
+    ],
 )
 def test_everything_else_is_not_ours(path: str) -> None:
     assert answer_elsewhere(path, "") is None

@@ -43,6 +43,9 @@ class PretendedHost:
     own_origins = frozenset({"https://airflow.example.com"})
     pages = PAGES
     line = 3
+    endpoint_url = f"{PAGES}/mcp/v1"
+    login_schemes: tuple[str, ...] = ("Bearer",)
+    login_warning: str | None = None
 
     def __init__(self, server: AirflowServer, airflow: Any = None, policy: Policy | None = None) -> None:
         self.server = server
