@@ -38,7 +38,7 @@ async def show_diagnosis(http: HTTPRequest, host: PageHost, request: Request) ->
     findings: list[tuple[str, str, JSONObject]] = []
     if all(run.values()):
         for tool, title in _TOOLS.items():
-            if request.offers(tool):
+            if await request.offers(tool):
                 result = await call_tool(host, request, tool, run)
                 findings.append((title, _tell_error(result), _find(result)))
     return render("diagnose.html", host, framed=True, here="diagnose", run=run, findings=findings)

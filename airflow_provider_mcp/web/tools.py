@@ -99,9 +99,8 @@ def explain_hidden(tool: Tool, request: Request) -> str:
         return f"Its toolset {tool.toolset} is switched off (toolsets)."
     if policy.read_only and tool.access != "read":
         return f"Only reading is allowed: {policy.problem or 'read_only is set'}."
-    if not request.catalogue.allowed(tool, request.caller):
-        return "A plugin keeps it from you (tool_allowed)."
-    return "It is not offered to you."
+    # What is left is a veto: tools of another version of Airflow are not in the catalogue.
+    return "A plugin keeps it from you (tool_allowed)."
 
 
 def _arguments(tool: Tool) -> list[Argument]:

@@ -19,23 +19,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import httpx
 
 from tests.live.site import LINE, TLS, Site
 
 
-def log_in(site: Site, user: str = "admin") -> httpx.Client:
-    """Return a client that has the cookies of a login."""
-    browser = httpx.Client(base_url=site.root, timeout=60, verify=TLS, follow_redirects=False)
-    if LINE == 3:
-        answer = browser.post(f"{site.root}/auth/token", json={"username": user, "password": user})
-        browser.cookies.set("_token", answer.json()["access_token"])
-        return browser
-    page = browser.get(f"{site.root}/login/")
-    csrf = page.text.split('name="csrf_token"')[1].split('value="')[1].split('"')[0]
-    browser.post(f"{site.root}/login/", data={"username": user, "password": user, "csrf_token": csrf})
-    return browser
+@contextmanager
+def log_in(site: Site, user: str = "admin") -> Iterator[httpx.Client]:
+    """Open a client that has the cookies of a login."""
+    with httpx.Client(base_url=site.root, timeout=60, verify=TLS, follow_redirects=False) as browser:
+        if LINE == 3:
+            answer = browser.post("/auth/token", json={"username": user, "password": user})
+            browser.cookies.set("_token", answer.json()["access_token"])
+        else:
+            csrf = browser.get("/login/").text.split('name="csrf_token"')[1].split('value="')[1].split('"')[0]
+            browser.post("/login/", data={"username": user, "password": user, "csrf_token": csrf})
+        yield browser
 
 
 def read_token(page: httpx.Response) -> str:

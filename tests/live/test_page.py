@@ -62,7 +62,8 @@ class Collector:
         if path == "/v1/metrics":
             for one in ExportMetricsServiceRequest.FromString(body).resource_metrics:
                 for metric in (m for scope in one.scope_metrics for m in scope.metrics):
-                    points = metric.sum.data_points or metric.gauge.data_points
+                    kinds = (metric.sum, metric.gauge, metric.histogram)
+                    points = [point for kind in kinds for point in kind.data_points]
                     tags = [{a.key: a.value.string_value for a in point.attributes} for point in points]
                     self.metrics.setdefault(metric.name, []).extend(tags)
         elif path == "/v1/traces":
@@ -121,7 +122,7 @@ def rows(site: Site, user: str, tool: str) -> list[dict[str, Any]]:
 
 def test_each_call_leaves_a_row_with_its_caller(site: Site) -> None:
     site.call("get_dag", user="viewer", dag_id="demo_params")
-    site.call("get_dag_run", user="viewer", dag_id="no_such_dag", dag_run_id="no_such_run")
+    site.call("get_dag_run", user="viewer", dag_id="demo_params", dag_run_id="no_such_run")
     (row,) = wait_for(lambda: rows(site, "viewer", "get_dag"))[:1]
     assert (row["dag_id"], row["owner"]) == ("demo_params", "viewer")
     extra = row["extra"]
