@@ -73,7 +73,7 @@ class World:
                 "GET dags/a/dagRuns/r/taskInstances": {"task_instances": [INSTANCE], "total_entries": 1},
                 "PATCH dags/a/dagRuns/r": lambda _: httpx.Response(200, json=self.run),
             }
-        )
+        ).unconnected("a")
         self.policy = Policy(confirm_by="person", **policy)
         claims = MemoryClaims()
         self.replicas = [build_server(catalogue, Confirmations(b"secret"), claims) for _ in range(2)]
