@@ -43,8 +43,8 @@ FLOORS = (
     (
         "the built-in tools",
         "tools tools.admin tools.admin.audit_log tools.admin.config tools.admin.connections "
-        "tools.admin.info tools.admin.pools tools.admin.variables tools.api tools.api.calls "
-        "tools.api.document tools.api.routing tools.api.search tools.assets tools.backfills "
+        "tools.admin.info tools.admin.pools tools.admin.stored tools.admin.variables tools.api "
+        "tools.api.calls tools.api.document tools.api.routing tools.api.search tools.assets tools.backfills "
         "tools.dag_tools tools.dag_tools.listing tools.dag_tools.results tools.dag_tools.running "
         "tools.dag_tools.schemas tools.dags tools.diagnostics tools.diagnostics.comparison "
         "tools.diagnostics.exceptions "
@@ -64,7 +64,7 @@ FLOORS = (
         "tools.runs.results tools.runs.trigger tools.shared tools.shared.arguments "
         "tools.shared.configuration tools.shared.icons tools.shared.instances tools.shared.latest "
         "tools.shared.links tools.shared.reach tools.shared.sources "
-        "tools.shared.masking tools.shared.matching tools.shared.misses tools.shared.previews "
+        "tools.shared.masking tools.shared.matching tools.shared.previews "
         "tools.shared.reads tools.shared.regions tools.shared.rows tools.shared.versions "
         "tools.shared.xcoms tools.tasks "
         "tools.tasks.changes tools.tasks.hitl tools.tasks.instances tools.tasks.log_lines "

@@ -27,6 +27,7 @@ from airflow_provider_mcp.sdk import (
     JSON,
     MASK,
     Airflow,
+    Arguments,
     Cursor,
     InvalidArgument,
     JSONObject,
@@ -35,15 +36,12 @@ from airflow_provider_mcp.sdk import (
     PermissionDenied,
     Result,
     Unsupported,
-    holds_mask,
-    path,
     tool,
 )
+from airflow_provider_mcp.tools.admin.stored import Kind, refuse_mask
 from airflow_provider_mcp.tools.shared.arguments import Pattern
 from airflow_provider_mcp.tools.shared.matching import fetch_matching
-from airflow_provider_mcp.tools.shared.misses import miss_row
 from airflow_provider_mcp.tools.shared.previews import Change, Deleted, summarize
-from airflow_provider_mcp.tools.shared.reads import find_row
 from airflow_provider_mcp.tools.shared.rows import drop_empty
 from airflow_provider_mcp.tools.shared.versions import read_release
 
@@ -51,6 +49,8 @@ _ADDS_SECRETS = (3, 1, 7)
 """The first Airflow whose connection test adds the stored secrets to what it is sent."""
 
 ConnId = Annotated[str, Field(description="Connection ID.")]
+
+CONNECTION = Kind("connection", "connections", "connection_id", "connection_id_pattern", "conn_id")
 
 
 class Connections(Page):
@@ -95,21 +95,6 @@ def _mask_extra(airflow: Airflow, extra: str | None) -> JSON:
     return airflow.redact(fields) if isinstance(fields, dict) else MASK
 
 
-async def _get_row(airflow: Airflow, conn_id: str) -> JSONObject:
-    found = await find_row(airflow, path("connections/{}", conn_id))
-    if found is None:
-        raise await miss_row(
-            airflow,
-            "connection",
-            conn_id,
-            route="connections",
-            field="connection_id",
-            pattern="connection_id_pattern",
-            conn_id=conn_id,
-        )
-    return found
-
-
 @tool(access="read")
 async def list_connections(
     airflow: Airflow, pattern: Pattern = None, limit: Limit = 25, cursor: Cursor = None
@@ -120,8 +105,8 @@ async def list_connections(
         airflow,
         "connections",
         text=pattern,
-        field="connection_id",
-        parameter="connection_id_pattern",
+        field=CONNECTION.field,
+        parameter=CONNECTION.pattern,
         params={"order_by": "connection_id"},
         limit=limit,
         cursor=cursor,
@@ -133,70 +118,47 @@ async def list_connections(
     return listed
 
 
-def _fields(
-    conn_type: str | None,
-    description: str | None,
-    host: str | None,
-    port: int | None,
-    schema: str | None,
-    login: str | None,
-    password: str | None,
-    extra: JSONObject | None,
-) -> JSONObject:
-    """Return the given fields of a connection as Airflow takes them.
+class SetConnection(Arguments):
+    conn_id: ConnId
+    conn_type: Annotated[str | None, Field(description="Required for a new one.")] = None
+    description: Annotated[str | None, Field(description="Description.")] = None
+    host: Annotated[str | None, Field(description="Host.")] = None
+    port: Annotated[int | None, Field(ge=0, le=65535, description="Port.")] = None
+    schema_: Annotated[str | None, Field(alias="schema", description="Schema.")] = None
+    login: Annotated[str | None, Field(description="Login.")] = None
+    password: Annotated[str | None, Field(description="Password.")] = None
+    extra: Annotated[JSONObject | None, Field(description="Replaces the whole extra.")] = None
 
-    :raises ToolError: ``invalid_argument`` if one is the mask of a secret.
-    """
-    given = {
-        "conn_type": conn_type,
-        "description": description,
-        "host": host,
-        "port": port,
-        "schema": schema,
-        "login": login,
-        "password": password,
-    }
-    fields: JSONObject = {name: value for name, value in given.items() if value is not None}
-    for name, value in {**fields, "extra": extra}.items():
-        if holds_mask(value):
+    async def find(self, airflow: Airflow) -> tuple[JSONObject | None, JSONObject]:
+        """Return the connection as it is, if it is there, and the fields that are given.
+
+        :raises ToolError: ``invalid_argument`` if one is the mask of a secret, or they are too few.
+        """
+        fields = self.model_dump(by_alias=True, exclude_none=True, exclude={"conn_id"})
+        for name, value in fields.items():
+            hint = f"Give {name} with the secret itself, or leave {name} out to keep it as it is."
+            refuse_mask(name, value, hint)
+        found = await CONNECTION.find(airflow, self.conn_id)
+        if found is None and "conn_type" not in fields:
             raise InvalidArgument(
-                f"{name} holds {MASK}, which stands for a secret that was masked. Nothing was changed.",
-                hint=f"Give {name} with the secret itself, or leave {name} out to keep it as it is.",
+                f"There is no connection `{self.conn_id}`, and a new one needs conn_type.",
+                hint="Give conn_type, or the ID of a connection that list_connections shows.",
+                conn_id=self.conn_id,
             )
-    return fields if extra is None else {**fields, "extra": json.dumps(extra)}
+        if found is not None and not fields:
+            raise InvalidArgument(
+                f"Nothing to change in the connection `{self.conn_id}` was given.",
+                hint="Give the fields to change.",
+                conn_id=self.conn_id,
+            )
+        if self.extra is not None:
+            fields["extra"] = json.dumps(self.extra)
+        return found, fields
 
 
-def _check_fields(found: JSONObject | None, conn_id: str, fields: JSONObject) -> None:
-    if found is None and "conn_type" not in fields:
-        raise InvalidArgument(
-            f"There is no connection `{conn_id}`, and a new one needs conn_type.",
-            hint="Give conn_type, or the ID of a connection that list_connections shows.",
-            conn_id=conn_id,
-        )
-    if found is not None and not fields:
-        raise InvalidArgument(
-            f"Nothing to change in the connection `{conn_id}` was given.",
-            hint="Give the fields to change.",
-            conn_id=conn_id,
-        )
-
-
-async def _preview_set_connection(
-    airflow: Airflow,
-    conn_id: str,
-    conn_type: str | None = None,
-    description: str | None = None,
-    host: str | None = None,
-    port: int | None = None,
-    schema_: str | None = None,
-    login: str | None = None,
-    password: str | None = None,
-    extra: JSONObject | None = None,
-) -> Change:
-    fields = _fields(conn_type, description, host, port, schema_, login, password, extra)
-    found = await find_row(airflow, path("connections/{}", conn_id))
-    _check_fields(found, conn_id, fields)
-    after = _preview(airflow, {"connection_id": conn_id, **(found or {}), **fields})
+async def _preview_set_connection(airflow: Airflow, connection: SetConnection) -> Change:
+    found, fields = await connection.find(airflow)
+    after = _preview(airflow, {"connection_id": connection.conn_id, **(found or {}), **fields})
     if "password" in fields:
         after["password"] = MASK
     return Change(
@@ -209,60 +171,45 @@ async def _preview_set_connection(
 
 
 @tool(access="destructive", idempotent=True, preview=_preview_set_connection)
-async def set_connection(
-    airflow: Airflow,
-    conn_id: ConnId,
-    conn_type: Annotated[str | None, Field(description="Required for a new one.")] = None,
-    description: Annotated[str | None, Field(description="Description.")] = None,
-    host: Annotated[str | None, Field(description="Host.")] = None,
-    port: Annotated[int | None, Field(ge=0, le=65535, description="Port.")] = None,
-    schema_: Annotated[str | None, Field(alias="schema", description="Schema.")] = None,
-    login: Annotated[str | None, Field(description="Login.")] = None,
-    password: Annotated[str | None, Field(description="Password.")] = None,
-    extra: Annotated[JSONObject | None, Field(description="Replaces the whole extra.")] = None,
-) -> StoredConnection:
+async def set_connection(airflow: Airflow, connection: SetConnection) -> StoredConnection:
     """Create a connection to a database.
 
     Host or service, or update its login, password, port or other fields.
     """
-    fields = _fields(conn_type, description, host, port, schema_, login, password, extra)
-    route = path("connections/{}", conn_id)
-    found = await find_row(airflow, route)
-    _check_fields(found, conn_id, fields)
+    found, fields = await connection.find(airflow)
+    conn_id = connection.conn_id
     body = {"connection_id": conn_id, "conn_type": (found or {}).get("conn_type"), **fields}
     if found is None:
-        row = (await airflow.post("connections", json=body)).json()
+        row = (await airflow.post(CONNECTION.route, json=body)).json()
     else:
-        row = (await airflow.patch(route, json=body)).json()
+        row = (await airflow.patch(CONNECTION.build_path(conn_id), json=body)).json()
     return StoredConnection(connection=_show(airflow, row), created=found is None)
 
 
 async def _preview_delete_connection(airflow: Airflow, conn_id: str) -> Change:
     return Change(
         action="delete a connection, with its password",
-        before=_preview(airflow, await _get_row(airflow, conn_id)),
+        before=_preview(airflow, await CONNECTION.get(airflow, conn_id)),
     )
 
 
 @tool(access="destructive", preview=_preview_delete_connection)
 async def delete_connection(airflow: Airflow, conn_id: ConnId) -> Deleted:
     """Delete a connection: remove its credentials."""
-    await _get_row(airflow, conn_id)
-    await airflow.delete(path("connections/{}", conn_id))
-    return Deleted(deleted=conn_id)
+    return await CONNECTION.delete(airflow, conn_id)
 
 
 async def _preview_test_connection(airflow: Airflow, conn_id: str) -> Change:
     return Change(
         action="connect to what the connection names, from Airflow's web process",
-        before=_preview(airflow, await _get_row(airflow, conn_id)),
+        before=_preview(airflow, await CONNECTION.get(airflow, conn_id)),
     )
 
 
 @tool(access="write", idempotent=True, preview=_preview_test_connection, open_world=True)
 async def test_connection(airflow: Airflow, conn_id: ConnId) -> ConnectionTest:
     """Test a connection: can Airflow reach and log in to the database or host."""
-    found = await _get_row(airflow, conn_id)
+    found = await CONNECTION.get(airflow, conn_id)
     body: JSONObject = {"connection_id": conn_id, "conn_type": found["conn_type"]}
     version = airflow.site.version
     bare = read_release(airflow) < _ADDS_SECRETS

@@ -24,6 +24,7 @@ from pydantic import BaseModel, Field
 
 from airflow_provider_mcp.sdk import (
     Airflow,
+    Arguments,
     Cursor,
     InternalError,
     InvalidArgument,
@@ -31,18 +32,18 @@ from airflow_provider_mcp.sdk import (
     Limit,
     Page,
     Unsupported,
-    path,
     tool,
 )
-from airflow_provider_mcp.tools.shared.misses import miss_row
+from airflow_provider_mcp.tools.admin.stored import Kind
 from airflow_provider_mcp.tools.shared.previews import Change, Deleted
-from airflow_provider_mcp.tools.shared.reads import find_row
 from airflow_provider_mcp.tools.shared.rows import drop_empty, pick
 from airflow_provider_mcp.tools.shared.versions import is_airflow_2
 
 DEFAULT_POOL = "default_pool"
 
 PoolName = Annotated[str, Field(description="Pool name.")]
+
+POOL = Kind("pool", "pools", "name", "pool_name_pattern", "pool", has_slashes=True)
 
 _SETTINGS = ("name", "slots", "description", "include_deferred")
 
@@ -67,10 +68,6 @@ class Pool(BaseModel):
     created: bool | None = None
 
 
-def _pool_route(name: str) -> str:
-    return path("pools/{}", name, slashes=True)
-
-
 @tool(access="read")
 async def list_pools(airflow: Airflow, limit: Limit = 25, cursor: Cursor = None) -> Pools:
     """List pools with their slots: how many are free, open, in use or full."""
@@ -88,80 +85,64 @@ async def list_pools(airflow: Airflow, limit: Limit = 25, cursor: Cursor = None)
     return Pools.of([pick(row, *_SETTINGS, *_USE) for row in rows], total=total, offset=offset)
 
 
-def _settings(
-    found: JSONObject | None,
-    name: str,
-    slots: int,
-    description: str | None,
-    include_deferred: bool | None,
-) -> JSONObject:
-    """Return the pool as it shall be: what is not given stays as it is."""
-    found = found or {}
-    return {
-        "name": name,
-        "slots": slots,
-        "description": found.get("description") if description is None else description,
-        "include_deferred": bool(found.get("include_deferred"))
-        if include_deferred is None
-        else include_deferred,
-    }
+class SetPool(Arguments):
+    name: PoolName
+    slots: Annotated[int, Field(ge=-1, description="-1 for no limit.")]
+    description: Annotated[str | None, Field(description="Description.")] = None
+    include_deferred: Annotated[bool | None, Field(description="Deferred tasks hold slots.")] = None
+
+    def settings(self, found: JSONObject | None) -> JSONObject:
+        """Return the pool as it shall be: what is not given stays as it is."""
+        found = found or {}
+        description, include_deferred = self.description, self.include_deferred
+        return {
+            "name": self.name,
+            "slots": self.slots,
+            "description": found.get("description") if description is None else description,
+            "include_deferred": bool(found.get("include_deferred"))
+            if include_deferred is None
+            else include_deferred,
+        }
 
 
-async def _preview_set_pool(
-    airflow: Airflow,
-    name: str,
-    slots: int,
-    description: str | None = None,
-    include_deferred: bool | None = None,
-) -> Change:
-    found = await find_row(airflow, _pool_route(name))
+async def _preview_set_pool(airflow: Airflow, pool: SetPool) -> Change:
+    found = await POOL.find(airflow, pool.name)
     return Change(
         action="change a pool" if found else "create a pool",
         before=pick(found, *_SETTINGS) if found else None,
-        after=drop_empty(_settings(found, name, slots, description, include_deferred)),
+        after=drop_empty(pool.settings(found)),
         now=pick(found, *_USE) if found else None,
     )
 
 
 @tool(access="write", idempotent=True, preview=_preview_set_pool, replaces=True)
-async def set_pool(
-    airflow: Airflow,
-    name: PoolName,
-    slots: Annotated[int, Field(ge=-1, description="-1 for no limit.")],
-    description: Annotated[str | None, Field(description="Description.")] = None,
-    include_deferred: Annotated[bool | None, Field(description="Deferred tasks hold slots.")] = None,
-) -> Pool:
+async def set_pool(airflow: Airflow, pool: SetPool) -> Pool:
     """Create a pool or change one: raise its slots to limit or allow more at once."""
-    found = await find_row(airflow, _pool_route(name))
-    body = _settings(found, name, slots, description, include_deferred)
+    found = await POOL.find(airflow, pool.name)
+    body = pool.settings(found)
     if found is None:
-        row = (await airflow.post("pools", json=body)).json()
+        row = (await airflow.post(POOL.route, json=body)).json()
     else:
         # Airflow lets these two alone be changed of its own pool, and wants to be told so.
         only = {"update_mask": ["slots", "include_deferred"]}
-        query = only if name == DEFAULT_POOL and description is None else {}
+        query = only if pool.name == DEFAULT_POOL and pool.description is None else {}
         body["pool"] = body.pop("name")
-        row = (await airflow.patch(_pool_route(name), params=query, json=body)).json()
+        row = (await airflow.patch(POOL.build_path(pool.name), params=query, json=body)).json()
     return Pool(pool=pick(row, *_SETTINGS), created=found is None)
 
 
-async def _get_pool_to_delete(airflow: Airflow, name: str) -> JSONObject:
+def _refuse_default_pool(name: str) -> None:
     if name == DEFAULT_POOL:
         raise InvalidArgument(
             f"Airflow needs the pool `{DEFAULT_POOL}`: it cannot be deleted.",
             hint="Change its slots with set_pool.",
             pool=name,
         )
-    found = await find_row(airflow, _pool_route(name))
-    if found is None:
-        raise await miss_row(
-            airflow, "pool", name, route="pools", field="name", pattern="pool_name_pattern", pool=name
-        )
-    return found
 
 
 async def _preview_delete_pool(airflow: Airflow, name: str) -> Change:
-    found = await _get_pool_to_delete(airflow, name)
+    _refuse_default_pool(name)
+    found = await POOL.get(airflow, name)
     return Change(
         action="delete a pool: tasks that name it are no longer started",
         before=pick(found, *_SETTINGS),
@@ -172,6 +153,5 @@ async def _preview_delete_pool(airflow: Airflow, name: str) -> Change:
 @tool(access="destructive", preview=_preview_delete_pool)
 async def delete_pool(airflow: Airflow, name: PoolName) -> Deleted:
     """Delete a pool: remove a slot limit."""
-    await _get_pool_to_delete(airflow, name)
-    await airflow.delete(_pool_route(name))
-    return Deleted(deleted=name)
+    _refuse_default_pool(name)
+    return await POOL.delete(airflow, name)

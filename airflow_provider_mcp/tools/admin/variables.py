@@ -25,27 +25,25 @@ from pydantic import BaseModel, Field
 
 from airflow_provider_mcp.sdk import (
     JSON,
-    MASK,
     Airflow,
+    Arguments,
     Cursor,
-    InvalidArgument,
     JSONObject,
     Limit,
     Page,
     Result,
-    holds_mask,
-    path,
     tool,
 )
+from airflow_provider_mcp.tools.admin.stored import Kind, refuse_mask
 from airflow_provider_mcp.tools.shared.arguments import Pattern
 from airflow_provider_mcp.tools.shared.masking import redact_off_loop
 from airflow_provider_mcp.tools.shared.matching import fetch_matching
-from airflow_provider_mcp.tools.shared.misses import miss_row
 from airflow_provider_mcp.tools.shared.previews import Change, Deleted, summarize
-from airflow_provider_mcp.tools.shared.reads import find_row
 from airflow_provider_mcp.tools.shared.rows import drop_empty, pick
 
 Key = Annotated[str, Field(description="Variable key.")]
+
+VARIABLE = Kind("variable", "variables", "key", "variable_key_pattern", "key", has_slashes=True)
 
 
 class Variables(Page):
@@ -65,19 +63,6 @@ class Stored(BaseModel):
     created: bool
 
 
-def _variable_route(key: str) -> str:
-    return path("variables/{}", key, slashes=True)
-
-
-async def _get_row(airflow: Airflow, key: str) -> JSONObject:
-    found = await find_row(airflow, _variable_route(key))
-    if found is None:
-        raise await miss_row(
-            airflow, "variable", key, route="variables", field="key", pattern="variable_key_pattern", key=key
-        )
-    return found
-
-
 async def _show(airflow: Airflow, row: JSONObject) -> JSONObject:
     """Return a variable as a preview shows it: its value masked by its key, or by the keys within it."""
     value = summarize(await redact_off_loop(airflow, row.get("value"), row["key"]))
@@ -94,8 +79,8 @@ async def list_variables(
         airflow,
         "variables",
         text=pattern,
-        field="key",
-        parameter="variable_key_pattern",
+        field=VARIABLE.field,
+        parameter=VARIABLE.pattern,
         params={"order_by": "key"},
         limit=limit,
         cursor=cursor,
@@ -108,7 +93,7 @@ async def list_variables(
 @tool(access="read")
 async def get_variable(airflow: Airflow, key: Key) -> Variable:
     """Get a variable: read the value stored in one; Airflow masks it if its key sounds secret."""
-    row = await _get_row(airflow, key)
+    row = await VARIABLE.get(airflow, key)
     return Variable(
         key=row["key"],
         value=await redact_off_loop(airflow, row.get("value"), row["key"]),
@@ -116,29 +101,25 @@ async def get_variable(airflow: Airflow, key: Key) -> Variable:
     )
 
 
-def _as_text(value: JSON) -> str:
-    """Return a value as it is stored.
+class SetVariable(Arguments):
+    key: Key
+    value: Annotated[JSON, Field(description="Text, or JSON as text.", json_schema_extra={"type": "string"})]
+    description: Annotated[str | None, Field(description="Description.")] = None
 
-    :raises ToolError: ``invalid_argument`` if it is the mask of a secret, which would replace the secret.
-    """
-    if holds_mask(value):
-        raise InvalidArgument(
-            f"The value holds {MASK}, which stands for a secret that was masked. Nothing was changed.",
-            hint="Give the whole value, with the secret itself.",
-        )
-    return value if isinstance(value, str) else json.dumps(value, indent=2)
+    def body(self) -> JSONObject:
+        """Return the variable as it is sent.
 
-
-def _body(key: str, value: JSON, description: str | None) -> JSONObject:
-    body = {"key": key, "value": _as_text(value)}
-    return body if description is None else {**body, "description": description}
+        :raises ToolError: ``invalid_argument`` if its value is the mask of a secret.
+        """
+        refuse_mask("The value", self.value, "Give the whole value, with the secret itself.")
+        value = self.value if isinstance(self.value, str) else json.dumps(self.value, indent=2)
+        body: JSONObject = {"key": self.key, "value": value}
+        return body if self.description is None else {**body, "description": self.description}
 
 
-async def _preview_set_variable(
-    airflow: Airflow, key: str, value: JSON, description: str | None = None
-) -> Change:
-    body = _body(key, value, description)
-    found = await find_row(airflow, _variable_route(key))
+async def _preview_set_variable(airflow: Airflow, variable: SetVariable) -> Change:
+    body = variable.body()
+    found = await VARIABLE.find(airflow, variable.key)
     return Change(
         action="change a variable" if found else "create a variable",
         before=await _show(airflow, found) if found else None,
@@ -147,29 +128,22 @@ async def _preview_set_variable(
 
 
 @tool(access="write", idempotent=True, preview=_preview_set_variable, replaces=True)
-async def set_variable(
-    airflow: Airflow,
-    key: Key,
-    value: Annotated[JSON, Field(description="Text, or JSON as text.", json_schema_extra={"type": "string"})],
-    description: Annotated[str | None, Field(description="Description.")] = None,
-) -> Stored:
+async def set_variable(airflow: Airflow, variable: SetVariable) -> Stored:
     """Create a variable or change, update or overwrite its value."""
-    body = _body(key, value, description)
-    found = await find_row(airflow, _variable_route(key))
+    body = variable.body()
+    found = await VARIABLE.find(airflow, variable.key)
     if found is None:
-        await airflow.post("variables", json=body)
+        await airflow.post(VARIABLE.route, json=body)
     else:
-        await airflow.patch(_variable_route(key), json=body)
-    return Stored(key=key, created=found is None)
+        await airflow.patch(VARIABLE.build_path(variable.key), json=body)
+    return Stored(key=variable.key, created=found is None)
 
 
-async def _preview_delete_variable(airflow: Airflow, key: str) -> Change:
-    return Change(action="delete a variable", before=await _show(airflow, await _get_row(airflow, key)))
+async def _preview_delete_variable(airflow: Airflow, key: Key) -> Change:
+    return Change(action="delete a variable", before=await _show(airflow, await VARIABLE.get(airflow, key)))
 
 
 @tool(access="destructive", preview=_preview_delete_variable)
 async def delete_variable(airflow: Airflow, key: Key) -> Deleted:
     """Delete a variable: remove its key and value."""
-    await _get_row(airflow, key)
-    await airflow.delete(_variable_route(key))
-    return Deleted(deleted=key)
+    return await VARIABLE.delete(airflow, key)
