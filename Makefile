@@ -14,7 +14,7 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-.PHONY: help demo check test test-airflow2 test-airflow3 replicas bench versions smoke lint types docs audit generate clean airflow2 airflow3 tools node
+.PHONY: help demo check test test-airflow2 test-airflow3 replicas faults bench versions smoke lint types docs audit generate clean airflow2 airflow3 tools node
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
@@ -38,6 +38,10 @@ test: $(LINES:%=test-airflow%) ## every test, on both lines (beside each other w
 test-airflow2 test-airflow3: test-airflow%: $(LINES:%=airflow%) node tools
 	@echo "== Airflow $*"
 	@.venv/airflow$*/bin/python -m pytest -q
+
+# Some minutes a line.
+faults: $(LINES:%=airflow%) tools ## planted faults, run by real schedulers, each named in one call
+	@set -e; for line in $(LINES); do FAULTS=1 .venv/airflow$$line/bin/python -m pytest -q tests/live/test_faults.py; done
 
 # It needs Debian's postgresql and nginx. CI's time does not allow it.
 replicas: $(LINES:%=.venv/airflow%/.bench) tools ## two replicas on PostgreSQL behind nginx, killed and restarted under load

@@ -32,6 +32,7 @@ from airflow_provider_mcp.sdk import (
     Limit,
     Page,
     Result,
+    ToolError,
     Toolset,
     Unavailable,
     hookimpl,
@@ -50,6 +51,9 @@ from airflow_provider_mcp.tools.shared.rows import drop_empty
 
 MOST_PAGES = 5
 """Pages of 100 assets that are searched, at most, for the one that a name means."""
+
+MOST_NAMED = 5
+"""Assets that a hint names."""
 
 AssetName = Annotated[str, Field(description="Name, URI or ID.")]
 
@@ -99,9 +103,54 @@ def _show_asset(airflow: Airflow, row: JSONObject) -> JSONObject:
             "consuming_tasks": tasks("consuming_tasks"),
             "scheduled_dags": [dag["dag_id"] for dag in row.get("scheduled_dags") or []],
             "aliases": [alias["name"] for alias in row.get("aliases") or []],
-            "last_event": (row.get("last_asset_event") or {}).get("timestamp"),
+            "last_event": _show_last_event(row),
             "extra": airflow.redact(row.get("extra")),
         }
+    )
+
+
+def _show_last_event(row: JSONObject) -> str | None:
+    """Return when an asset was last updated, or "never"; None if Airflow does not say."""
+    if not isinstance(row.get("last_asset_event"), dict):
+        return None
+    return row["last_asset_event"].get("timestamp") or "never"
+
+
+async def _add_last_events(airflow: Airflow, rows: list[JSONObject]) -> str | None:
+    """Add the last event to assets that Airflow 2 lists without one; return what to know of the others."""
+    bare = [row for row in rows if "last_asset_event" not in row]
+    if not bare:
+        return None
+    try:
+        events, total = await read_pages(airflow, "assets/events", "asset_events", 1, order_by="-timestamp")
+    except ToolError as refused:
+        return f"When they were last updated could not be read: {refused.message}"
+    last: dict[int, str] = {}
+    for event in events:
+        last.setdefault(event["asset_id"], event["timestamp"])
+    for row in bare:
+        if row["id"] in last or total <= len(events):
+            row["last_asset_event"] = {"timestamp": last.get(row["id"])}
+    if all("last_asset_event" in row for row in bare):
+        return None
+    return f"Without last_event: not among the last {len(events)} events; list_asset_events tells."
+
+
+async def _find_awaited(airflow: Airflow, dag_id: str) -> str | None:
+    """Say which assets a Dag waits for, in case it makes none."""
+    rows, _ = await read_pages(airflow, "assets", "assets", 1, dag_ids=dag_id)
+    waits = [row for row in rows if any(dag["dag_id"] == dag_id for dag in row.get("scheduled_dags") or [])]
+    if not waits:
+        return None
+    await _add_last_events(airflow, waits[:MOST_NAMED])
+    named = [
+        f"`{row['uri']}` (last event {_show_last_event(row) or 'unknown'})" for row in waits[:MOST_NAMED]
+    ]
+    more = len(waits) - MOST_NAMED
+    listed = ", ".join(named) + (f" and {more} more" if more > 0 else "")
+    return (
+        f"`{dag_id}` has made no such event: dag_id means the Dag that makes them. "
+        f"It is started by {listed}; give asset for the events of one."
     )
 
 
@@ -192,8 +241,9 @@ async def list_assets(
         limit=limit,
         cursor=cursor,
     )
+    unknown = await _add_last_events(airflow, rows)
     listed = Assets.of([_show_asset(airflow, row) for row in rows], total=total, offset=offset)
-    listed.hint = listed.hint or hint
+    listed.hint = " ".join(filter(None, (listed.hint or hint, unknown))) or None
     return listed
 
 
@@ -239,6 +289,8 @@ async def list_asset_events(
         ) from None
     listed = AssetEvents.of([_show_event(airflow, row) for row in rows], total=total, offset=offset)
     listed.dag_run_id = run_id if latest else None
+    if not total and dag_id is not None and asset is None:
+        listed.hint = await _find_awaited(airflow, dag_id)
     return listed
 
 

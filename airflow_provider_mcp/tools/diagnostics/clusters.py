@@ -35,9 +35,14 @@ class Occurrence:
     try_number: int
     when: str
     failure: Failure | None
+    state: str = "failed"
+    joined: str | None = None
+    """The signature of the failure in another run that this one only passes on."""
 
     @property
     def signature(self) -> str:
+        if self.joined is not None:
+            return self.joined
         return self.failure.signature if self.failure else "no exception in the log"
 
 
@@ -59,6 +64,22 @@ class Cluster:
     @property
     def tasks(self) -> list[tuple[str, str]]:
         return sorted({(o.dag_id, o.task_id) for o in self.occurrences})
+
+    @property
+    def dags(self) -> list[str]:
+        return sorted({o.dag_id for o in self.occurrences})
+
+    @property
+    def runs(self) -> int:
+        return len({(o.dag_id, o.dag_run_id) for o in self.occurrences})
+
+    @property
+    def example(self) -> Occurrence:
+        """The last failure that is not another's."""
+        return next((o for o in reversed(self.occurrences) if o.joined is None), self.last)
+
+    def count(self, state: str) -> int:
+        return sum(o.state == state for o in self.occurrences)
 
 
 def cluster(occurrences: Iterable[Occurrence]) -> list[Cluster]:

@@ -14,30 +14,48 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""Tools that look over many runs: failures across Dags, and how a Dag fares."""
+"""What failed across all Dags, grouped by cause."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from airflow_provider_mcp.sdk import JSON, Airflow, InvalidArgument, JSONObject, tool
-from airflow_provider_mcp.tools.diagnostics.clusters import Cluster, Occurrence, cluster
-from airflow_provider_mcp.tools.diagnostics.exceptions import classify
+from airflow_provider_mcp.sdk import (
+    JSON,
+    Airflow,
+    Cursor,
+    InvalidArgument,
+    JSONObject,
+    Page,
+    decode_cursor,
+    encode_cursor,
+    tool,
+)
+from airflow_provider_mcp.tools.diagnostics.clusters import Occurrence, cluster
+from airflow_provider_mcp.tools.diagnostics.failure_groups import (
+    attribute_unread,
+    is_new,
+    join_runs,
+    order_groups,
+    order_rows,
+    show_group,
+)
 from airflow_provider_mcp.tools.diagnostics.reading import (
     LogBudget,
     Report,
     cut,
     group_by_task,
-    in_turn,
     read_failures,
     step,
     target,
 )
+from airflow_provider_mcp.tools.shared.matching import fetch_matching
 from airflow_provider_mcp.tools.shared.reads import PAGE, Unread, list_instances, try_get
 
 Row = JSONObject
@@ -54,7 +72,14 @@ EARLIER_READS = 10
 
 EARLIER_CALLS = 15
 
+JOIN_CALLS = 8
+
 SHOWN_CLUSTERS = 10
+
+MAX_CHARS = 7500
+"""Of the groups on a page: with what is beside them about 2,500 tokens."""
+
+QUEUED_TOO_LONG = timedelta(minutes=10)
 
 MAX_WINDOW = timedelta(days=92)
 
@@ -65,6 +90,11 @@ class Failures(Report):
     failed: int
     clusters: list[JSON]
     next_steps: list[JSON]
+
+
+class _Dags(Page):
+    items_field: ClassVar[str] = "dags"
+    dags: list[JSONObject]
 
 
 def window(since: str, now: datetime) -> tuple[datetime, datetime]:
@@ -89,76 +119,26 @@ def window(since: str, now: datetime) -> tuple[datetime, datetime]:
     return begin, begin - (now - begin)
 
 
-async def _dag_ids(airflow: Airflow, pattern: str | None, unchecked: dict[str, str]) -> list[str] | None:
+async def _find_dag_ids(airflow: Airflow, pattern: str | None, unchecked: dict[str, str]) -> list[str] | None:
+    """Return the Dags whose ID holds a plain text; None if all are meant."""
     if pattern is None:
         return None
-    answer = (await airflow.get("dags", params={"dag_id_pattern": pattern, "limit": PAGE})).json()
-    if answer["total_entries"] > len(answer["dags"]):
-        unchecked["dags"] = f"{len(answer['dags'])} of {answer['total_entries']} such Dags were looked at."
-    return [row["dag_id"] for row in answer["dags"]]
-
-
-def attribute_unread(read: Sequence[Occurrence], left: Sequence[Row]) -> tuple[dict[str, int], int]:
-    """Assign failures whose log was not read to the one error that their task was seen to fail with.
-
-    Return how many each signature is presumed to have besides, and how many stay unknown.
-    """
-    seen: dict[tuple[str, str], set[str]] = {}
-    for one in read:
-        seen.setdefault((one.dag_id, one.task_id), set()).add(one.signature)
-    presumed: dict[str, int] = {}
-    unknown = 0
-    for row in left:
-        errors = seen.get((row["dag_id"], row["task_id"]), set())
-        if len(errors) == 1:
-            signature = next(iter(errors))
-            presumed[signature] = presumed.get(signature, 0) + 1
-        else:
-            unknown += 1
-    return presumed, unknown
-
-
-def is_new(group: Cluster, earlier: Sequence[Occurrence], earlier_left: Sequence[Row]) -> bool | None:
-    """Return whether an error did not occur in the window before; None if that cannot be told."""
-    if any(one.signature == group.signature for one in earlier):
-        return False
-    tasks = set(group.tasks)
-    if any((row["dag_id"], row["task_id"]) in tasks for row in earlier_left):
-        return None
-    return True
-
-
-def _shown(airflow: Airflow, group: Cluster, presumed: int, new: bool | None) -> Row:
-    last = group.last
-    dags = sorted({one.dag_id for one in group.occurrences})
-    shown: Row = {
-        "error": cut(group.signature, 300),
-        "kind": classify(last.failure),
-        "count": len(group.occurrences) + presumed,
-        "first": group.first.when,
-        "last": last.when,
-        "dags": dags[:10],
-        "tasks": [f"{dag_id}.{task_id}" for dag_id, task_id in group.tasks[:10]],
-        "example": {
-            **target(last),
-            "try_number": last.try_number,
-            "message": cut(last.failure.text, 300) if last.failure else None,
-            "ui_url": airflow.page_url(last.dag_id, last.dag_run_id, last.task_id, last.map_index),
-        },
-    }
-    if presumed:
-        shown["presumed"] = presumed
-    if new is not None:
-        shown["new"] = new
-    return shown
-
-
-def _ordered(rows: Sequence[Row], first: set[tuple[str, str]] | None = None) -> list[Row]:
-    """Return the rows in the order to read their logs in: of each task in turn, the biggest task first."""
-    groups = group_by_task(rows)
-    wanted = first or set()
-    keys = sorted(groups, key=lambda key: (key not in wanted, -len(groups[key]), key))
-    return in_turn([groups[key] for key in keys])
+    rows, total, _, hint = await fetch_matching(
+        _Dags,
+        airflow,
+        "dags",
+        text=pattern,
+        field="dag_id",
+        parameter="dag_id_pattern",
+        params={},
+        limit=PAGE,
+        cursor=None,
+    )
+    if hint:
+        unchecked["dag_pattern"] = hint
+    if total > len(rows):
+        unchecked["dags"] = f"{len(rows)} of {total} such Dags were looked at."
+    return [row["dag_id"] for row in rows]
 
 
 @tool(access="read", open_world=True)
@@ -166,6 +146,7 @@ async def find_failures(
     airflow: Airflow,
     since: Annotated[str, Field(description="90m, 24h, 7d or an ISO 8601 time.")] = "24h",
     dag_pattern: Annotated[str | None, Field(description="Part of the Dag IDs.")] = None,
+    cursor: Cursor = None,
 ) -> Failures:
     """Find what failed, crashed or broke across all Dags since yesterday or overnight.
 
@@ -173,60 +154,107 @@ async def find_failures(
     """
     now = datetime.now(timezone.utc)
     begin, before = window(since, now)
+    offset = int(decode_cursor(cursor).get("offset", 0))
     unchecked: dict[str, str] = {}
-    dag_ids = await _dag_ids(airflow, dag_pattern, unchecked)
+    dag_ids = await _find_dag_ids(airflow, dag_pattern, unchecked)
     if dag_ids == []:
         return Failures(failed=0, clusters=[], next_steps=[], hint="No Dag fits dag_pattern.")
     filters: Row = {"dag_ids": dag_ids, "state": ["failed", "up_for_retry"], "order_by": "-end_date"}
     rows, total = await list_instances(airflow, FAILURE_PAGES, **filters, end_date_gte=begin.isoformat())
+    failed, retrying = await _count_failed(
+        airflow, rows, total, {**filters, "end_date_gte": begin.isoformat()}
+    )
     budget = LogBudget(LOG_READS, LOG_CALLS)
-    read, left, why = await read_failures(airflow, _ordered(rows), budget)
+    read, left, why = await read_failures(airflow, order_rows(rows), budget)
     presumed, unknown = attribute_unread(read, left)
+    budget.calls = JOIN_CALLS
+    read = await join_runs(airflow, rows, read, budget)
     if total > len(rows):
         unchecked["failures"] = f"{len(rows)} of the {total} failures were looked at."
     if unknown:
         unchecked["logs"] = f"The error of {unknown} failures is not known: {cut(why or '', 200)}."
-    earlier, earlier_left, missing = await _earlier(
+    earlier, earlier_left, missing = await _read_earlier(
         airflow, filters, before, begin, rows if read else [], budget.until
     )
     if missing:
         unchecked["new"] = missing
-    clusters = sorted(
-        cluster(read), key=lambda c: (-len(c.occurrences) - presumed.get(c.signature, 0), c.first.when)
-    )
+    groups = order_groups(cluster(read), presumed)
     shown = [
-        _shown(
+        show_group(
             airflow,
             group,
             presumed.get(group.signature, 0),
             None if missing else is_new(group, earlier, earlier_left),
         )
-        for group in clusters[:SHOWN_CLUSTERS]
+        for group in groups[offset : offset + SHOWN_CLUSTERS]
     ]
-    if len(clusters) > SHOWN_CLUSTERS:
-        unchecked["clusters"] = f"{len(clusters) - SHOWN_CLUSTERS} smaller groups are not shown."
-    steps = []
-    if clusters:
-        last = clusters[0].last
-        steps.append(step("get_task_logs", **target(last), try_number=last.try_number))
-        steps.append(step("diagnose_dag_run", dag_id=last.dag_id, dag_run_id=last.dag_run_id))
-    runs = None
-    if dag_ids is None:
-        query = {"state": "failed", "end_date_gte": begin.isoformat(), "limit": 1}
-        answer = await try_get(airflow, "dags/~/dagRuns", query)
-        runs = None if isinstance(answer, Unread) else int(answer["total_entries"])
+    while len(shown) > 1 and len(json.dumps(shown, ensure_ascii=False)) > MAX_CHARS:
+        # The rest is on the next page.
+        shown.pop()
+    end = offset + len(shown)
     found: Row = {
         "since": begin.isoformat(timespec="seconds"),
-        "failed": total,
-        "failed_runs": runs,
+        "failed": failed,
+        "retrying": retrying or None,
+        "failed_runs": await _count_runs(airflow, dag_ids, begin),
+        "clusters_total": len(groups),
         "clusters": shown,
+        "next_cursor": encode_cursor(offset=end) if end < len(groups) else None,
+        "beside": await _look_beside(airflow, begin, now) if dag_ids is None and not offset else None,
         "unchecked": unchecked or None,
-        "next_steps": steps,
+        "next_steps": _list_steps(groups[offset].example) if offset < len(groups) else [],
     }
     return Failures(**found)
 
 
-async def _earlier(
+def _list_steps(example: Occurrence) -> list[Row]:
+    return [
+        step("get_task_logs", **target(example), try_number=example.try_number),
+        step("diagnose_dag_run", dag_id=example.dag_id, dag_run_id=example.dag_run_id),
+    ]
+
+
+async def _count_failed(airflow: Airflow, rows: Sequence[Row], total: int, filters: Row) -> tuple[int, int]:
+    """Count the failed task instances, and apart from them those that are to be tried again."""
+    if total <= len(rows):
+        failed = sum(row["state"] == "failed" for row in rows)
+        return failed, len(rows) - failed
+    _, failed = await list_instances(airflow, 1, **{**filters, "state": ["failed"]})
+    return failed, total - failed
+
+
+async def _count_runs(airflow: Airflow, dag_ids: Sequence[str] | None, begin: datetime) -> int | None:
+    if dag_ids is not None:
+        return None
+    query = {"state": "failed", "end_date_gte": begin.isoformat(), "limit": 1}
+    answer = await try_get(airflow, "dags/~/dagRuns", query)
+    return None if isinstance(answer, Unread) else int(answer["total_entries"])
+
+
+async def _look_beside(airflow: Airflow, begin: datetime, now: datetime) -> Row | None:
+    """Return what is wrong beside failed tasks, a line each: files not imported, runs that hang or wait."""
+    beside: Row = {}
+    errors = await try_get(airflow, "importErrors", {"limit": 3, "order_by": "-timestamp"})
+    if not isinstance(errors, Unread) and errors["total_entries"]:
+        files = ", ".join(str(row.get("filename")).rsplit("/", 1)[-1] for row in errors["import_errors"])
+        beside["import_errors"] = (
+            f"{errors['total_entries']} file(s) could not be imported, the newest: {files}"
+        )
+    looks: tuple[tuple[str, str, datetime, str], ...] = (
+        ("running", "start_date", begin, "run(s) are running since before this window"),
+        ("queued", "run_after", now - QUEUED_TOO_LONG, "run(s) are queued and were due over 10 minutes ago"),
+    )
+    for state, order, until, words in looks:
+        query = {"state": state, f"{order}_lte": until.isoformat(), "order_by": order, "limit": 1}
+        answer = await try_get(airflow, "dags/~/dagRuns", query)
+        if not isinstance(answer, Unread) and answer["dag_runs"]:
+            oldest = answer["dag_runs"][0]
+            name = f"`{oldest['dag_run_id']}` of `{oldest['dag_id']}`"
+            beside[f"{state}_runs"] = f"{answer['total_entries']} {words}, the oldest: {name}"
+    return beside or None
+
+
+async def _read_earlier(
     airflow: Airflow, filters: Row, before: datetime, begin: datetime, rows: Sequence[Row], until: float
 ) -> tuple[list[Occurrence], list[Row], str | None]:
     """Read the failures of the window before: ``(read, not read, why nothing can be said of it)``.
@@ -243,8 +271,17 @@ async def _earlier(
         end_date_gte=before.isoformat(),
         end_date_lte=(begin - timedelta(microseconds=1)).isoformat(),
     )
+    if not total and not await _ran_between(airflow, before, begin):
+        return [], [], "No run ended in the window before: there is nothing to compare with."
     if total > len(found):
         return [], [], f"The window before has {total} failures: too many to compare."
-    order = _ordered(found, set(group_by_task(rows)))
+    order = order_rows(found, set(group_by_task(rows)))
     read, left, _ = await read_failures(airflow, order, LogBudget(EARLIER_READS, EARLIER_CALLS, until))
     return read, left, None
+
+
+async def _ran_between(airflow: Airflow, before: datetime, begin: datetime) -> bool:
+    """Return whether any run ended in the window before; True if that cannot be told."""
+    query = {"end_date_gte": before.isoformat(), "end_date_lte": begin.isoformat(), "limit": 1}
+    answer = await try_get(airflow, "dags/~/dagRuns", query)
+    return isinstance(answer, Unread) or bool(answer["total_entries"])

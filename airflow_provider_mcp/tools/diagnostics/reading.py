@@ -163,6 +163,7 @@ def occurrence(row: Row, failure: Failure | None) -> Occurrence:
         int(row.get("try_number") or 0),
         ended(row),
         failure,
+        str(row.get("state") or "failed"),
     )
 
 

@@ -31,6 +31,9 @@ FINISHED = frozenset({"success", "failed"})
 MOST_FAILED = 20
 """Failed task instances that are named."""
 
+MOST_LAST = 5
+"""Last tasks that are named."""
+
 _SHOWN = (
     "dag_id",
     "dag_run_id",
@@ -65,7 +68,7 @@ class WaitedRun(Run):
     task_counts: dict[str, int] | None = None
     failed_tasks: list[str] | None = None
     result: JSON = None
-    """The return value of the last task, if there is one last task."""
+    """The return value of the last task; ``missing`` says why there is no one value."""
     missing: dict[str, str] | None = None
     """The parts that could not be read, and why."""
 
@@ -117,7 +120,10 @@ async def show_end(
         failed = sorted(name_instance(row) for row in rows if row.get("state") == "failed")[:MOST_FAILED]
     result = None
     if run["state"] == "success":
-        result = await parts.read("result", _read_result(airflow, dag_id, dag_run_id, result_task))
+        read = _read_result(airflow, dag_id, dag_run_id, result_task)
+        result, why = await parts.read("result", read) or (None, None)
+        if why:
+            parts.missing["result"] = why
     return WaitedRun(
         **show_run(airflow, run),
         done=True,
@@ -129,16 +135,25 @@ async def show_end(
     )
 
 
-async def _read_result(airflow: Airflow, dag_id: str, dag_run_id: str, task_id: str | None) -> JSON:
-    """Return what a task, or the last one, returned; None if several are last, or it returned nothing."""
+async def _read_result(
+    airflow: Airflow, dag_id: str, dag_run_id: str, task_id: str | None
+) -> tuple[JSON, str | None]:
+    """Return what a task, or the last one, returned, or None and why there is no one value."""
     if task_id is None:
         tasks = (await airflow.get(path("dags/{}/tasks", dag_id))).json()["tasks"]
         last = [task for task in tasks if not task.get("downstream_task_ids")]
-        if len(last) != 1 or last[0].get("is_mapped"):
-            return None
+        if not last:
+            return None, None
         task_id = last[0]["task_id"]
+        if len(last) > 1:
+            named = ", ".join(task["task_id"] for task in last[:MOST_LAST])
+            more = f" and {len(last) - MOST_LAST} more" if len(last) > MOST_LAST else ""
+            return None, f"{len(last)} tasks are last ({named}{more}): get_xcom reads the value of one."
+        if last[0].get("is_mapped"):
+            return None, f"The last task `{task_id}` is mapped: get_xcom reads the value of one map_index."
     instance = instance_route(dag_id, dag_run_id, task_id)
     answer = (await airflow.get(f"{instance}/xcomEntries", params={"limit": 100})).json()
     if not any(row["key"] == "return_value" for row in answer["xcom_entries"]):
-        return None
-    return (await read_value(airflow, f"{instance}/xcomEntries/return_value", {"map_index": -1})).value
+        return None, None
+    value = await read_value(airflow, f"{instance}/xcomEntries/return_value", {"map_index": -1})
+    return value.value, None

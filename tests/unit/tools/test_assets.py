@@ -171,8 +171,53 @@ def test_a_total_that_airflow_2_does_not_count_is_not_told_as_one() -> None:
     shown = run(assets.list_assets, {"GET assets": (200, page)}, pattern="orders")
     assert (shown.total, "more than 225" in shown.hint) == (225, True)
     assert shown.next_cursor
-    whole = run(assets.list_assets, {"GET assets": (200, {**page, "total_is_at_least": False})})
+    events = (200, {"asset_events": [{"asset_id": 7, "timestamp": "2026-11-27"}], "total_entries": 1})
+    counted = (200, {**page, "total_is_at_least": False})
+    whole = run(assets.list_assets, {"GET assets": counted, "GET assets/events": events})
     assert whole.hint is None
+    assert whole.assets[0]["last_event"] == "2026-11-27"
+
+
+def test_an_asset_that_was_never_updated_says_so() -> None:
+    rows = [
+        asset(1, "new", last_asset_event={"id": None, "timestamp": None}),
+        asset(2, "old", last_asset_event={"id": 3, "timestamp": "2026-11-27"}),
+    ]
+    shown = run(assets.list_assets, {"GET assets": (200, {"assets": rows, "total_entries": 2})})
+    assert [row["last_event"] for row in shown.assets] == ["never", "2026-11-27"]
+
+
+def test_airflow_2_says_the_last_event_of_those_among_its_newest_events() -> None:
+    rows = [asset(1, "a"), asset(2, "b")]
+    events = {"asset_events": [{"asset_id": 1, "timestamp": "2026-11-27"}], "total_entries": 500}
+    answers = {
+        "GET assets": (200, {"assets": rows, "total_entries": 2}),
+        "GET assets/events": (200, events),
+    }
+    shown = run(assets.list_assets, answers)
+    assert [row.get("last_event") for row in shown.assets] == ["2026-11-27", None]
+    assert "not among the last 1 events" in shown.hint
+    answers["GET assets/events"] = (200, {**events, "total_entries": 1})
+    whole = run(assets.list_assets, answers)
+    assert [row["last_event"] for row in whole.assets] == ["2026-11-27", "never"]
+    assert whole.hint is None
+
+
+def test_the_events_of_a_dag_that_only_consumes() -> None:
+    awaited = asset(
+        7,
+        "orders",
+        scheduled_dags=[{"dag_id": "use"}],
+        last_asset_event={"id": None, "timestamp": None},
+    )
+    answers = {
+        "GET assets/events": (200, {"asset_events": [], "total_entries": 0}),
+        "GET assets": (200, {"assets": [awaited], "total_entries": 1}),
+    }
+    hint = run(assets.list_asset_events, answers, dag_id="use").hint
+    assert "dag_id means the Dag that makes them" in hint
+    assert "`x://orders` (last event never)" in hint
+    assert run(assets.list_asset_events, answers, dag_id="other").hint is None
 
 
 def test_an_asset_is_materialized_by_its_one_dag() -> None:

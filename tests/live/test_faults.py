@@ -1,0 +1,303 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""Planted faults, run by real schedulers: each is named in one call. The truth is read from the database.
+
+Run by ``make faults``: some minutes a line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from devtools.airflow_process import ROOT, AirflowHome
+from tests.live.site import LINE, Site
+
+pytestmark = pytest.mark.skipif(not os.environ.get("FAULTS"), reason="run by `make faults`")
+
+WAIT_SECONDS = 600
+
+DATE, LATER = "2026-11-01T00:00:00+00:00", "2026-11-02T00:00:00+00:00"
+
+BUDGETS = {"diagnose_dag_run": 8800, "explain_waiting": 4400}
+"""Characters of an answer: about 2,500 and 1,200 tokens."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A Dag with a fault.
+
+    :param truth: The states of its tasks' instances, by task; of none if the Dag has no run.
+    :param words: What the answer to the one call says.
+    :param unsaid: Tools that no next step may propose.
+    """
+
+    name: str
+    tool: str
+    words: tuple[str, ...]
+    truth: dict[str, set[str]] = field(default_factory=dict)
+    arguments: dict[str, Any] = field(default_factory=dict)
+    unsaid: tuple[str, ...] = ()
+    run: str = "first"
+
+    @property
+    def dag_id(self) -> str:
+        return f"fault_{self.name}"
+
+
+def diagnosed(name: str, *words: str, task_id: str | None = None, **truth: str) -> Fault:
+    asked = {} if task_id is None else {"task_id": task_id}
+    arguments = {"dag_run_id": "first", **asked}
+    states = {task: set(state.split("|")) for task, state in truth.items()}
+    return Fault(name, "diagnose_dag_run", words, states, arguments)
+
+
+def explained(name: str, *words: str, task_id: str | None = None, run: str = "first", **truth: str) -> Fault:
+    asked = {} if task_id is None else {"task_id": task_id}
+    arguments = {"dag_run_id": run, **asked} if truth else {}
+    states = {task: set(state.split("|")) for task, state in truth.items()}
+    return Fault(name, "explain_waiting", words, states, arguments, ("trigger_dag",), run)
+
+
+FAULTS = [
+    diagnosed("child_run", "fault_child", "load_prices", "price list 17 has no currency", run_child="failed"),
+    diagnosed("grandchild_run", "fault_child_run", "price list 17 has no currency", run_parent="failed"),
+    diagnosed(
+        "external_task",
+        "fault_external_upstream",
+        "table orders_raw is not there",
+        wait_for_upstream="failed",
+        report="upstream_failed",
+    ),
+    diagnosed(
+        "branch",
+        "`choose_format` chose `load_json`",
+        "no csv file has arrived",
+        task_id="archive_csv",
+        archive_csv="skipped",
+        load_json="success",
+    ),
+    diagnosed(
+        "short_circuit",
+        "`is_business_day` stopped what comes after it",
+        "today is a holiday",
+        task_id="confirm",
+        is_business_day="success",
+        confirm="skipped",
+    ),
+    diagnosed(
+        "skip_exception",
+        "`fetch` above it skipped itself",
+        "no new rows since yesterday",
+        task_id="store",
+        fetch="skipped",
+        store="skipped",
+    ),
+    diagnosed("trigger_rule", "one_failed", "`work` is success", task_id="alert", alert="skipped"),
+    diagnosed(
+        "failed_above",
+        "`download` above it failed",
+        "bucket finance-raw refuses this role",
+        task_id="publish",
+        download="failed",
+        publish="upstream_failed",
+    ),
+    diagnosed("raise_from", "KeyError: 'chf'", "in read_rate: return RATES[currency]", build_report="failed"),
+    diagnosed("exception_group", "file a.csv has no header", "file b.csv has no header", check_all="failed"),
+    diagnosed("sigkill", "SIGKILL", grow="failed"),
+    diagnosed("exit_code", "code 3", '"exit_code": 3', leave="failed"),
+    diagnosed(
+        "command_not_found", '"exit_code": 127', "no_such_converter: command not found", convert="failed"
+    ),
+    diagnosed("green_shell", "no_such_converter: command not found", convert="success"),
+    diagnosed("execution_timeout", "execution_timeout of the task", '"seconds": 3.0', crunch="failed"),
+    diagnosed("dagrun_timeout", "its dagrun_timeout is 10 s", crunch="skipped"),
+    diagnosed("sensor_timeout", "timeout of the sensor", '"seconds": 3.0', wait_for_file="failed"),
+    diagnosed("http_timeout", "timeout of the client", '"seconds": 1.0', call_partner="failed"),
+    diagnosed(
+        "mapped",
+        "5 of 6",
+        '"of": 9',
+        "ValueError: partition # is empty",
+        check="failed|success",
+        other="failed",
+    ),
+    diagnosed("empty_mapping", "mapped over a list that was empty", task_id="load", load="skipped"),
+    diagnosed("missing_connection", "fault_warehouse", "missing_airflow_object", connect="failed"),
+    diagnosed("missing_variable", "fault_region", configure="failed"),
+    diagnosed("template", "has no attribute", '"template"', render="failed"),
+    diagnosed(
+        "asset_producer",
+        "orders of 2026-11-27 are not complete",
+        "fault_asset_condition",
+        update_orders="failed",
+        update_customers="success",
+    ),
+    diagnosed("green", "none of its task instances failed", work="success"),
+    explained(
+        "asset_condition",
+        "s3://fault/orders` (never updated; made by `fault_asset_producer.update_orders`)",
+        "`s3://fault/orders` and `s3://fault/customers`",
+        "is failed",
+    ),
+    explained("asset_orphan", "never updated; no Dag makes it"),
+    explained("not_importable", "fault_package_that_is_not_installed"),
+    explained(
+        "behind_another",
+        "The oldest, `first`: The condition that",
+        run="third",
+        wait_for_file="up_for_reschedule",
+    ),
+    explained("full_pool", "The pool `fault_pool` is full", work="scheduled"),
+    explained("retrying", "A try failed, and the next one is due at", call_service="up_for_retry"),
+    explained("waiting_child", "`fault_full_pool`", "The pool `fault_pool` is full", run_child="running"),
+    explained(
+        "past", "depends_on_past", run="second", task_id="append", append="None|upstream_failed|failed"
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """An Airflow that has nothing but the faults, with room for tasks that wait for others."""
+    options = {
+        "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
+        "AIRFLOW__CORE__PARALLELISM": "8",
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
+        "AIRFLOW__SCHEDULER__MIN_FILE_PROCESS_INTERVAL": "600",
+    }
+    if LINE == 2:
+        # A task that waits for another needs an executor that runs both at once, which Airflow 2 keeps from
+        # SQLite outside of its own tests.
+        options |= {
+            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            "_AIRFLOW__SKIP_DATABASE_EXECUTOR_COMPATIBILITY_CHECK": "1",
+        }
+    home = AirflowHome(tmp_path_factory.mktemp("faults"), options=options)
+    home.prepare(ROOT / "tests" / "fixtures" / "dags" / "faults")
+    if LINE == 2:
+        home.cheapen_passwords()
+    with Site(home).serving(1) as running:
+        running.start_scheduling()
+        running.airflow("pools", "set", "fault_pool", "0", "closed")
+        runs = [fault for fault in FAULTS if fault.truth]
+        for name in {fault.dag_id for fault in runs} | {"fault_child", "fault_external_upstream"}:
+            wait(running, f"the Dag {name}", lambda name=name: has_dag(running, name))
+        for dag_id in ("fault_external_upstream", "fault_external_task"):
+            start(running, dag_id, logical_date=DATE)
+        for fault in runs:
+            if fault.name not in {"external_task", "waiting_child", "behind_another", "past"}:
+                start(running, fault.dag_id)
+        start(running, "fault_waiting_child")
+        for run_id in ("first", "second", "third"):
+            start(running, "fault_behind_another", run_id)
+        start(running, "fault_past")
+        wait(
+            running,
+            "the first run of fault_past",
+            lambda: read_states(running, "fault_past", "append") == {"failed"},
+        )
+        start(running, "fault_past", "second")
+        yield running
+
+
+def read(site: Site, query: str, *values: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(site.folder / "airflow.db", timeout=60)) as database:
+        return database.execute(query, values).fetchall()
+
+
+def has_dag(site: Site, dag_id: str) -> bool:
+    return bool(read(site, "SELECT 1 FROM serialized_dag WHERE dag_id = ?", dag_id))
+
+
+def read_states(site: Site, dag_id: str, task_id: str, run_id: str = "first") -> set[str]:
+    query = "SELECT state FROM task_instance WHERE dag_id = ? AND task_id = ? AND run_id = ?"
+    return {str(state) for (state,) in read(site, query, dag_id, task_id, run_id)}
+
+
+def wait(site: Site, what: str, ready: Any) -> None:
+    end = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < end:
+        site.check()
+        if ready():
+            return
+        time.sleep(1)
+    raise AssertionError(f"{what} did not come about")
+
+
+def start(site: Site, dag_id: str, run_id: str = "first", **more: Any) -> None:
+    """Start a run, again if Airflow's SQLite was locked by the scheduler."""
+
+    def begun() -> bool:
+        try:
+            answer = site.call("trigger_dag", dag_id=dag_id, dag_run_id=run_id, unpause=True, **more)
+        except OSError:
+            return False
+        return not answer.get("isError") or answer["structuredContent"]["error"]["code"] == "conflict"
+
+    wait(site, f"a run of {dag_id}", begun)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=[fault.name for fault in FAULTS])
+def test_a_fault_is_named_in_one_call(faulty: Site, fault: Fault) -> None:
+    run_id = "first" if fault.name == "behind_another" else fault.run
+    for task_id, states in fault.truth.items():
+        wait(
+            faulty,
+            f"{fault.dag_id}.{task_id}: {states}, not {read_states(faulty, fault.dag_id, task_id, run_id)}",
+            lambda task_id=task_id, states=states: (
+                read_states(faulty, fault.dag_id, task_id, run_id) <= states
+                and bool(read_states(faulty, fault.dag_id, task_id, run_id))
+            ),
+        )
+    if fault.name == "asset_condition":
+        wait(faulty, "the update", lambda: bool(read(faulty, EVENTS)))
+    answer = faulty.call(fault.tool, dag_id=fault.dag_id, **fault.arguments)
+    assert not answer.get("isError"), answer
+    shown = answer["structuredContent"]
+    text = json.dumps(shown)
+    missing = [word for word in fault.words if word not in text]
+    assert not missing, text
+    proposed = [call["tool"] for call in shown["next_steps"]]
+    assert not set(proposed) & set(fault.unsaid), proposed
+    assert len(json.dumps(shown, separators=(",", ":"), ensure_ascii=False)) <= BUDGETS[fault.tool]
+
+
+EVENTS = f"SELECT 1 FROM {'asset_event' if LINE == 3 else 'dataset_event'}"
+"""Is there the one update that comes about?"""
+
+
+def test_the_failures_are_counted_as_the_database_counts_them(faulty: Site) -> None:
+    query = "SELECT count(*) FROM task_instance WHERE state = 'failed'"
+    for _ in range(5):
+        before = read(faulty, query)[0][0]
+        shown = faulty.call("find_failures", since="6h")["structuredContent"]
+        if before == read(faulty, query)[0][0]:
+            break
+    assert shown["failed"] == before
+    first = shown["clusters"][0]
+    assert (first["dags_hit"], first["error"]) == (3, "ValueError: price list # has no currency")
+    assert first["failed_because_of_it"] == ["fault_child_run.run_child", "fault_grandchild_run.run_parent"]
+    assert "not_importable.py" in shown["beside"]["import_errors"]
