@@ -192,6 +192,8 @@ def readme(catalogue: Catalogue, text: str) -> str:
     rows: dict[str, list[str]] = {name: [] for name in catalogue.toolsets}
     for tool in catalogue.tools.values():
         rows[tool.toolset].append(f"`{tool.name}`")
+    for toolset, dynamic in catalogue.dynamic.items():
+        rows[toolset].append(f"`{dynamic.prefix}...`: {catalogue.toolsets[toolset]}")
     lines = [f"| {toolset} | {' '.join(names)} |" for toolset, names in rows.items() if names]
     return before + TABLE + "\n".join(lines) + COST.sub(rf"\g<1>{cost(catalogue)}", after)
 

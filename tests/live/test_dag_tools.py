@@ -19,7 +19,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -35,10 +38,11 @@ from devtools.airflow_process import ROOT
 from tests.documentation import named_block
 from tests.live.calling import until
 from tests.live.messages import PATIENCE, TASKS, VERSION, modern
-from tests.live.site import LINE, Site
+from tests.live.site import LINE, WORKERS, Site
 
 CHECK, PURGE = "run_check_data_quality", "run_purge_partitions"
 DAGS = {CHECK: "check_data_quality", PURGE: "purge_partitions"}
+NODE = ROOT / ".node"
 FILES = ("check_data_quality.py", "purge_partitions.py")
 
 
@@ -114,7 +118,7 @@ def test_a_wrong_argument_starts_nothing(offering: Site) -> None:
 
 
 def test_a_run_to_success_has_its_result_and_a_repeat_starts_no_second_one(offering: Site) -> None:
-    arguments = json.loads(named_block("dag-tools", "arguments"))
+    arguments: dict[str, Any] = json.loads(named_block("dag-tools", "arguments"))
     shown = result(offering, CHECK, **arguments)
     expected = json.loads(named_block("dag-tools", "result"))
     assert {name: shown[name] for name in expected} == expected
@@ -132,7 +136,7 @@ def test_a_run_to_failure_says_why(offering: Site) -> None:
 
 
 def test_one_that_deletes_asks_first(offering: Site) -> None:
-    arguments = {"keep_days": 100, "idempotency_key": "three"}
+    arguments: dict[str, Any] = {"keep_days": 100, "idempotency_key": "three"}
     first = offering.call(PURGE, **arguments)["structuredContent"]
     assert first["error"]["code"] == "confirmation_required"
     assert first["preview"]["conf"] == {"keep_days": 100}
@@ -166,7 +170,37 @@ def test_the_python_sdk_gets_progress_by_tasks(offering: Site) -> None:
     assert sorted(told) == told
 
 
-def test_with_the_tasks_extension_any_process_answers_for_it(offering: Site, prefixed: Site) -> None:
+@pytest.mark.parametrize(("sdk", "mode"), [("1", ""), ("2", "auto")])
+def test_the_typescript_sdks(offering: Site, sdk: str, mode: str) -> None:
+    env = {
+        **os.environ,
+        "MCP_URL": offering.url,
+        "MCP_AUTHORIZATION": offering.authorization(),
+        "MCP_SDK": sdk,
+        "MCP_MODE": mode,
+        "MCP_RESOURCE": "airflow://version",
+        "MCP_PROMPT": "daily_health_check",
+        "MCP_TOOL": CHECK,
+        "MCP_ARGUMENTS": json.dumps({"table": "orders", "idempotency_key": "typescript"}),
+    }
+    with (ROOT / "tests" / "fixtures" / "clients" / "typescript.mjs").open() as script:
+        done = subprocess.run(
+            [str(NODE / "node_modules" / ".bin" / "node"), "--input-type=module"],
+            stdin=script,
+            env=env,
+            cwd=NODE,
+            capture_output=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+    assert done.returncode == 0, done
+    found = json.loads(done.stdout)
+    assert set(DAGS) <= {tool["name"] for tool in found["tools"]}
+    assert found["result"]["structuredContent"]["dag_id"] == DAGS[CHECK]
+    assert found["progress"] == sorted(found["progress"])
+
+
+def test_a_task_outlives_the_process_that_started_it(offering: Site) -> None:
     def send(site: Site, method: str, named: str, **params: Any) -> dict[str, Any]:
         message = modern(method, capabilities={"extensions": {TASKS: {}}}, **params)
         headers = {"MCP_Protocol_Version": VERSION, "Mcp_Method": method, "Mcp_Name": named}
@@ -175,12 +209,14 @@ def test_with_the_tasks_extension_any_process_answers_for_it(offering: Site, pre
         found: dict[str, Any] = answer["result"]
         return found
 
-    created = send(offering, "tools/call", CHECK, name=CHECK, arguments={"table": "customers"})
+    with Site(offering.home).serving(WORKERS) as other:
+        created = send(other, "tools/call", CHECK, name=CHECK, arguments={"table": "customers"})
+        os.killpg(other.web.pid, signal.SIGKILL)
     assert (created["resultType"], created["status"]) == ("task", "working")
     states: list[dict[str, Any]] = []
 
     def over() -> bool:
-        states.append(send(prefixed, "tasks/get", created["taskId"], taskId=created["taskId"]))
+        states.append(send(offering, "tasks/get", created["taskId"], taskId=created["taskId"]))
         return bool(states[-1]["status"] != "working")
 
     until(over, PATIENCE)

@@ -28,7 +28,7 @@ _TOOLSET = "dag_tools"
 
 @hookimpl
 def register_toolsets() -> list[Toolset]:
-    description = "Run the Dags that are offered as tools."
+    description = "Run the Dags that have the tag mcp (or that of dag_tool_tag): one tool each."
     return [Toolset(_TOOLSET, description, [], icon=DAG_TOOLS_ICON, dynamic_prefix=PREFIX)]
 
 
