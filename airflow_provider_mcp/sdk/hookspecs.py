@@ -54,7 +54,7 @@ async def register_dynamic_tools(
     reads. An implementation may leave out what it does not need:
 
     - With a ``name``, only the tool of this name is looked for: whatever else is returned is passed over.
-    - Where ``may_write`` is false, tools that write are neither listed nor called.
+    - Where ``may_write`` is false, tools that write are not listed.
     """
 
 

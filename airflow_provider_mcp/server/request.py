@@ -114,7 +114,9 @@ class Request:
             return CallerTools()
         switched_on = self.policy.toolsets
         toolsets = self.catalogue.dynamic if switched_on is None else switched_on
-        return await self.dynamic.ask(self.reads(), toolsets, may_write=self.may_write, name=name)
+        # One that writes is found, as others are, though only reading is allowed.
+        may_write = self.may_write or name is not None
+        return await self.dynamic.ask(self.reads(), toolsets, may_write=may_write, name=name)
 
     async def find(self, name: str) -> Tool | None:
         """Return the tool of this name; None if this server has none for the caller.

@@ -116,8 +116,8 @@ def build_tool(airflow: Airflow, name: str, row: JSONObject) -> DagTool:
     return DagTool(
         dag_id,
         name,
-        title=str(row.get("dag_display_name") or dag_id),
-        description=describe(row),
+        title=str(airflow.redact(row.get("dag_display_name") or dag_id)),
+        description=str(airflow.redact(describe(row))),
         input_schema=build_schema(airflow, params),
         is_destructive=is_destructive(row, airflow.site.dag_tool_tag),
         result_task=find_result_task(params),

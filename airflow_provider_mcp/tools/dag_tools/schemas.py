@@ -102,7 +102,7 @@ def _describe(airflow: Airflow, name: str, param: JSONObject) -> JSONObject:
         None,
     )
     if text is not None:
-        described["description"] = shorten(text, MOST_TEXT)
+        described["description"] = str(airflow.redact(shorten(text, MOST_TEXT)))
     # A secret is no default to show: Airflow fills it in by itself.
     if value is not None and airflow.redact(value, name) == value and len(json.dumps(value)) <= MOST_TEXT:
         described["default"] = value

@@ -193,6 +193,19 @@ def test_policy_and_scope_hide_them() -> None:
     assert len(tester.recording.calls) == 3
 
 
+def test_one_that_writes_is_refused_as_others_are_where_only_reading_is_allowed() -> None:
+    asked: list[tuple[str | None, bool]] = []
+
+    async def hook(name: str | None, may_write: bool) -> DynamicTools:
+        asked.append((name, may_write))
+        return DynamicTools("words", [make("say_b", "write")])
+
+    tester = load_plugin(plugin(hook), policy=Policy(read_only=True))
+    assert tester.error("say_b")["code"] == "read_only"
+    assert tester.list_tools() == {}
+    assert (asked[0], asked[-1]) == (("say_b", True), (None, False))
+
+
 def test_an_option_may_name_a_tool_that_depends_on_the_caller() -> None:
     policy = Policy(disabled_tools=frozenset({"say_anything", "sya_b"}))
     told = offer().catalogue.describe_unknown(policy)

@@ -155,6 +155,13 @@ def test_its_description_is_what_the_dag_says(more: Any, text: str) -> None:
     assert Dags(dag(**more)).offer()[0]["run_report"].description == text
 
 
+def test_a_secret_in_its_words_is_masked() -> None:
+    token = "ghp_" + "a1B2" * 9
+    tool = Dags(dag(doc_md=f"Send it with {token}.")).offer()[0]["run_report"]
+    assert token not in tool.description
+    assert tool.description.startswith("Send it with ")
+
+
 def test_only_what_the_caller_may_start_is_offered() -> None:
     dags = Dags(dag("a"), dag("b"))
     assert list(dags.offer(triggerable=["b"])[0]) == ["run_b"]
