@@ -301,12 +301,48 @@ def get_provider_info() -> dict[str, Any]:
                                                   'type': 'integer',
                                                   'example': '20',
                                                   'default': '50'},
-                                'oauth_enabled': {'description': 'Let clients that have no '
-                                                                 'token log in by OAuth '
+                                'oauth_enabled': {'description': 'Let clients that know only '
+                                                                 'the address log in by OAuth, '
                                                                  "through Airflow's own login "
-                                                                 'page. Not built\n'
-                                                                 'yet: it has no effect.\n',
+                                                                 'page. It needs\n'
+                                                                 'https (or loopback), a '
+                                                                 'configured secret key, and '
+                                                                 'Airflow 3.1 or later with '
+                                                                 'the simple or the FAB\n'
+                                                                 'auth manager, or Airflow '
+                                                                 '2.11 with FAB; elsewhere it '
+                                                                 'stays off and the log says '
+                                                                 'why.\n',
                                                   'version_added': '0.1.0',
                                                   'type': 'boolean',
-                                                  'example': None,
-                                                  'default': 'True'}}}}}
+                                                  'example': 'True',
+                                                  'default': 'False'},
+                                'oauth_client_metadata': {'description': 'Which Client ID '
+                                                                         'Metadata Documents '
+                                                                         'are taken from '
+                                                                         'clients that log in: '
+                                                                         '``pinned``, those of '
+                                                                         'known\n'
+                                                                         'clients that came '
+                                                                         'with this package; '
+                                                                         '``fetch``, any, read '
+                                                                         "from the client's "
+                                                                         'own server by '
+                                                                         'https;\n'
+                                                                         'or ``off``.\n',
+                                                          'version_added': '0.1.0',
+                                                          'type': 'string',
+                                                          'example': 'fetch',
+                                                          'default': 'pinned'},
+                                'oauth_redirect_targets': {'description': 'Comma-separated '
+                                                                          'addresses, to the '
+                                                                          'letter, to which a '
+                                                                          'login may send its '
+                                                                          'answer, beside '
+                                                                          'loopback and\n'
+                                                                          'the callbacks of '
+                                                                          'known clients.\n',
+                                                           'version_added': '0.1.0',
+                                                           'type': 'string',
+                                                           'example': 'https://tools.example.com/callback',
+                                                           'default': ''}}}}}

@@ -14,7 +14,7 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""The command ``airflow-mcp``: serve, check, tools, config, new-provider."""
+"""The command ``airflow-mcp`` and its subcommands."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ from airflow_provider_mcp.cli.arguments import (
 )
 from airflow_provider_mcp.cli.check import check
 from airflow_provider_mcp.cli.config import config
+from airflow_provider_mcp.cli.logins import MOST_DAYS, grants, revoke, token
 from airflow_provider_mcp.cli.new_provider import new_provider
 from airflow_provider_mcp.cli.output import remark
 from airflow_provider_mcp.cli.parser import Parser
@@ -123,6 +124,34 @@ COMMANDS = (
         (
             option("--airflow-version", default=None, metavar="VERSION", help="as for that Airflow"),
             option("--json", action="store_true", default=False, help="as JSON"),
+        ),
+    ),
+    Command(
+        "grants",
+        "list what people allow clients that logged in by OAuth, and the tokens of machines",
+        grants,
+        (option("--json", action="store_true", default=False, help="as JSON"),),
+    ),
+    Command(
+        "revoke",
+        "end logins and tokens, at once",
+        revoke,
+        (
+            option("--grant", default=None, metavar="ID", help="this one"),
+            option("--user", default=None, metavar="NAME", help="all of a user"),
+            option("--client", default=None, metavar="NAME", help="all of a client"),
+            option("--all", action="store_true", default=False, help="all"),
+        ),
+    ),
+    Command(
+        "token",
+        "print a token that lasts, for a machine that cannot open a browser",
+        token,
+        (
+            option("--user", dest="for_user", required=True, metavar="NAME", help="for whom it acts"),
+            option("--scope", choices=("read", "write"), default="read", help="what it may do"),
+            option("--days", type=int, default=30, help=f"how long it lasts, at most {MOST_DAYS}"),
+            option("--note", default="machine", metavar="TEXT", help="what it is for"),
         ),
     ),
     Command(

@@ -22,6 +22,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
@@ -166,16 +167,21 @@ def refuse_method(request: HTTPRequest) -> Reply | None:
     return Reply(405, b"Only POST is served here.", {"Allow": "POST", "Content-Type": "text/plain"})
 
 
-def challenge(schemes: Sequence[str], refused: Unauthenticated) -> Reply:
+def challenge(
+    schemes: Sequence[str], refused: Unauthenticated, login: Mapping[str, str] = MappingProxyType({})
+) -> Reply:
     """Return the 401 of a request without a valid credential.
 
     :param schemes: The schemes of the ``Authorization`` header that this Airflow takes.
+    :param login: What tells a client how to log in, where it can.
     """
     challenges = []
     for scheme in schemes:
         told = f'{scheme} realm="Airflow"'
         if scheme == "Bearer" and refused.sent:
             told += ', error="invalid_token"'
+        if scheme == "Bearer":
+            told += "".join(f', {name}="{value}"' for name, value in login.items())
         challenges.append(told)
     reply = refuse(401, refused.reason)
     return replace(reply, headers={**reply.headers, "WWW-Authenticate": ", ".join(challenges)})

@@ -26,11 +26,22 @@ import re
 
 ENDPOINT = "/mcp/v1"
 
+LOGIN = "/mcp/oauth"
+"""What is below this belongs to the login by OAuth, which says itself whether it is on."""
+
 _METADATA = re.compile(
-    r"(/mcp(/v1)?)?/\.well-known/(oauth-[a-z-]+|openid-configuration)(/.*)?", re.IGNORECASE
+    r"(?P<before>/mcp(/v1|/oauth)?)?/\.well-known/(?P<name>oauth-[a-z-]+|openid-configuration)(?P<behind>/.*)?",
+    re.IGNORECASE,
 )
 """Where clients look for a login: at the root, with the endpoint's path behind it or before it."""
 
+NO_LOGIN = json.dumps(
+    {
+        "error": "not_found",
+        "detail": "There is no login by OAuth here: send a credential of Airflow in the "
+        "Authorization header.",
+    }
+).encode()
 
 HEADERS = {
     "Content-Type": "application/json",
@@ -56,14 +67,35 @@ def answer_elsewhere(path: str, prefix: str) -> bytes | None:
     :param path: The whole path of the request.
     :param prefix: The path below which Airflow is served, which a proxy may have taken away.
     """
-    prefix = prefix.rstrip("/")
-    route = path.removeprefix(prefix) if f"{path}/".startswith(f"{prefix}/") else path
+    route = _cut(path, prefix)
     # Clients whose token has expired take a page for broken metadata.
     if _METADATA.fullmatch(path) or _METADATA.fullmatch(route):
-        detail = "There is no login by OAuth here: send a credential of Airflow in the Authorization header."
-        return json.dumps({"error": "not_found", "detail": detail}).encode()
-    if route.startswith("/mcp/") and is_page(route.removeprefix("/mcp")):
+        return NO_LOGIN
+    prefix = prefix.rstrip("/")
+    if route.startswith(f"{LOGIN}/") or (route.startswith("/mcp/") and is_page(route.removeprefix("/mcp"))):
         return None
     if route == "/mcp" or (route.startswith("/mcp/") and route.rstrip("/") != ENDPOINT):
         return json.dumps({"detail": f"The MCP endpoint is {prefix}{ENDPOINT}, by POST."}).encode()
     return None
+
+
+def find_metadata(path: str, prefix: str) -> str | None:
+    """Return where, below the prefix, the login serves the document that a client looks for.
+
+    :return: None if the path is none at which a client of ours looks.
+    """
+    prefix = prefix.rstrip("/")
+    match = _METADATA.fullmatch(_cut(path, prefix)) or _METADATA.fullmatch(path)
+    if match is None:
+        return None
+    # At the host's root the document's name comes first, and what it is about behind it.
+    about = (match["behind"] or "").rstrip("/")
+    if about not in {"", prefix, *(f"{prefix}{ours}" for ours in ("/mcp", ENDPOINT, LOGIN)), ENDPOINT, LOGIN}:
+        return f"{LOGIN}/.well-known/unknown"
+    return f"{LOGIN}/.well-known/{match['name'].lower()}"
+
+
+def _cut(path: str, prefix: str) -> str:
+    """Return a path without the prefix, if it has it."""
+    prefix = prefix.rstrip("/")
+    return path.removeprefix(prefix) if f"{path}/".startswith(f"{prefix}/") else path

@@ -19,7 +19,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 from urllib.parse import parse_qsl
@@ -63,6 +63,10 @@ class Host(Protocol):
         """The schemes of the ``Authorization`` header that are taken; none if everyone is let in."""
 
     @property
+    def login_parameters(self) -> Mapping[str, str]:
+        """What a refused request is told of the login by OAuth; empty where there is none."""
+
+    @property
     def own_origins(self) -> Collection[str | None]:
         """The origins at which this process is reached."""
 
@@ -96,7 +100,7 @@ async def _serve_allowed(request: HTTPRequest, host: Host, deadline: float) -> R
         with anyio.fail_after(AUTHENTICATION_SECONDS):
             identity = await host.authenticate(request)
     except door.Unauthenticated as refusal:
-        return door.challenge(host.schemes, refusal)
+        return door.challenge(host.schemes, refusal, host.login_parameters)
     except (door.AuthenticationUnavailable, TimeoutError):
         return door.unavailable("Airflow could not check the credential. Try again in a few seconds.")
     refused = door.refuse_method(request) or door.refuse_body(request, host.options)

@@ -105,7 +105,7 @@ class DatabaseClaims:
     def _find_table(self) -> None:
         with self._finding:
             if self._store is None:
-                self._store = _Rows(_find_table(self._get_engine()))
+                self._store = _Rows(find_table(self._get_engine()))
 
 
 class _Rows:
@@ -159,7 +159,7 @@ class _Rows:
             connection.execute(expired)
 
 
-def _find_table(engine: Engine) -> Table | None:
+def find_table(engine: Engine) -> Table | None:
     """Return the table to use, made if need be; None if there is none and none may be made."""
     table = Table(
         OWN_TABLE,

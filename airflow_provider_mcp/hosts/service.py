@@ -28,7 +28,7 @@ import httpx
 from airflow import __version__
 from airflow.configuration import conf
 
-from airflow_provider_mcp.endpoint.door import own_origins
+from airflow_provider_mcp.endpoint.door import HTTPRequest, Unauthenticated, own_origins
 from airflow_provider_mcp.hosts import metrics
 from airflow_provider_mcp.hosts.audit_log import AuditLog
 from airflow_provider_mcp.hosts.claims import open_claims
@@ -36,12 +36,17 @@ from airflow_provider_mcp.hosts.connections import read_extra
 from airflow_provider_mcp.hosts.database import get_engine
 from airflow_provider_mcp.hosts.options import read_options
 from airflow_provider_mcp.hosts.tracing import share_tracing
+from airflow_provider_mcp.oauth.errors import Refused
+from airflow_provider_mcp.oauth.grants import ACCESS_MARK, MACHINE_MARK, Access
+from airflow_provider_mcp.oauth.login import Login
+from airflow_provider_mcp.oauth.metadata import challenge_parameters
 from airflow_provider_mcp.sdk.airflow import Airflow, Caller, Site
 from airflow_provider_mcp.sdk.json_types import JSON
 from airflow_provider_mcp.server.build import AirflowServer, build_server
 from airflow_provider_mcp.server.catalogue import load_catalogue
 from airflow_provider_mcp.server.policy import Policy
 from airflow_provider_mcp.server.policy_source import PolicySource
+from airflow_provider_mcp.server.request import WRITE_SCOPE
 from airflow_provider_mcp.server.signing import Confirmations
 
 REDACTED_DEPTH = 200
@@ -64,6 +69,7 @@ class Service:
         self.catalogue = load_catalogue(self.version, of_host=_find_watchers(options))
         self.policy_source = PolicySource(read_extra, options, self.catalogue.describe_unknown)
         secret = conf.get_mandatory_value(section, "secret_key").encode()
+        self.login: Login | None = None
         self.server = build_server(self.catalogue, Confirmations(secret), open_claims())
 
 
@@ -116,6 +122,28 @@ class ServiceHost:
         """The same, as this request says it."""
         return f"{self._scheme}://{self._host}{urlsplit(self._service.base_url).path}"
 
+    @property
+    def login_parameters(self) -> Mapping[str, str]:
+        login = self._service.login
+        return {} if login is None else challenge_parameters(login.addresses)
+
+    async def find_access(self, request: HTTPRequest) -> Access | None:
+        """Return what a token of the login allows; None if the request's credential is none of these.
+
+        :raises Unauthenticated: It is one, and not good.
+        """
+        scheme, _, token = (request.header("authorization") or "").partition(" ")
+        token = token.strip()
+        if scheme.lower() != "bearer" or not token.startswith((ACCESS_MARK, MACHINE_MARK)):
+            return None
+        login = self._service.login
+        if login is None:
+            raise Unauthenticated("There is no login by OAuth here: the token is worth nothing.")
+        try:
+            return await login.check(token)
+        except Refused as refused:
+            raise Unauthenticated(refused.reason) from None
+
     async def policy(self) -> Policy:
         return await self._service.policy_source.fresh()
 
@@ -130,8 +158,14 @@ class ServiceHost:
         caller: Caller,
         access: Literal["read", "write"],
         find_triggerable: Callable[[Sequence[str]], Awaitable[frozenset[str]]],
+        scopes: frozenset[str] | None = None,
     ) -> Airflow:
-        """Return a client that reaches this Airflow by a transport, as the caller."""
+        """Return a client that reaches this Airflow by a transport, as the caller.
+
+        :param scopes: What the caller's token is limited to.
+        """
+        if scopes is not None and WRITE_SCOPE not in scopes:
+            access = "read"
         service = self._service
         reached, root = self._reached, self.pages
         site = Site(

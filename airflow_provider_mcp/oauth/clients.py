@@ -22,15 +22,13 @@ import hashlib
 import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Literal
 
 from airflow_provider_mcp.oauth import redirects
 from airflow_provider_mcp.oauth.errors import Refused
 from airflow_provider_mcp.oauth.metadata import SCOPES
 from airflow_provider_mcp.oauth.sealing import Sealer
 from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
-
-ClientDocuments = Literal["pinned", "fetch", "off"]
+from airflow_provider_mcp.server.policy import ClientDocuments
 
 MOST_REDIRECTS = 10
 

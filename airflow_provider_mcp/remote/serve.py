@@ -20,8 +20,9 @@ from __future__ import annotations
 
 import hmac
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import TextIO
 from urllib.parse import urlsplit
 
@@ -49,6 +50,7 @@ class HttpEndpoint:
     """
 
     schemes: Sequence[str] = ("Bearer",)
+    login_parameters: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
         self,

@@ -21,7 +21,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote, unquote
@@ -69,22 +69,28 @@ def refuse_write(access: str, request: httpx.Request, root: str) -> None:
 
     :raises ToolError: ``read_only``.
     """
-    if access != "read" or request.method in _SAFE_METHODS:
-        return
     route = request.url.path.removeprefix(root).lstrip("/")
-    if _READING.fullmatch(f"{request.method} {route}"):
+    if access != "read" or only_reads(request.method, route, lambda: request.content):
         return
-    if request.method == "POST" and _SWITCHED_DRY_RUNS.fullmatch(route):
-        try:
-            switched = json.loads(request.content)["dry_run"] is True
-        except (ValueError, KeyError, TypeError):
-            switched = False
-        if switched:
-            return
     raise ReadOnly(
         f"{request.method} {route} would change something, and this client may only read.",
         hint="Use a tool that is allowed to write.",
     )
+
+
+def only_reads(method: str, route: str, read_body: Callable[[], bytes]) -> bool:
+    """Say whether a request to the REST API changes nothing.
+
+    :param route: Its path below the API's root.
+    """
+    if method in _SAFE_METHODS or _READING.fullmatch(f"{method} {route}"):
+        return True
+    if method != "POST" or not _SWITCHED_DRY_RUNS.fullmatch(route):
+        return False
+    try:
+        return json.loads(read_body())["dry_run"] is True
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False
 
 
 def refuse_policy_change(conn_ids: frozenset[str], request: httpx.Request, root: str) -> None:

@@ -51,6 +51,7 @@ def _form(name: str, marks: str, pattern: str, *, start: str = _START) -> Form:
 
 
 FORMS = (
+    _form("token of this MCP server", "amcp_", r"amcp_[arm]_[\w-]{40,}"),
     _form("JSON web token", "eyJ", r"eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*){1,3}"),
     _form("AWS access key", "AKIA ASIA ABIA ACCA", rf"A(?:KIA|SIA|BIA|CCA)[A-Z0-9]{{16}}{_END}"),
     _form("Google API key", "AIza", r"AIza[\w-]{35}"),

@@ -34,6 +34,8 @@ ConfirmBy = Literal["any", "person"]
 UntrustedText = Literal["off", "fence", "lockdown"]
 
 Audited = Literal["all", "writes", "none"]
+ClientDocuments = Literal["pinned", "fetch", "off"]
+"""Which metadata documents of clients are taken: those that came with this package, all, none."""
 
 _CONFIRM_LEVELS: Mapping[Confirm, frozenset[Access]] = {
     "none": frozenset(),
@@ -70,6 +72,9 @@ class Policy:
     """The tag of the Dags that are offered as tools; empty for none."""
     max_dag_tools: int = 50
     conn_id: str = "mcp_default"
+    oauth_enabled: bool = False
+    oauth_client_metadata: ClientDocuments = "pinned"
+    oauth_redirect_targets: frozenset[str] = frozenset()
     problem: str | None = None
     """Why only reading is allowed, or what could not be read, if anything is wrong."""
     unknown_names: tuple[str, ...] = ()
@@ -126,7 +131,7 @@ def parse_options(section: Mapping[str, str]) -> Policy:
 
     :param section: The options that are set, by name.
     """
-    faults = _unknown_keys(section, (*FILE_OPTIONS, *_WITHOUT_EFFECT))
+    faults = _unknown_keys(section, FILE_OPTIONS)
     values: dict[str, Any] = {}
     for name, parse in FILE_OPTIONS.items():
         if name not in section:
@@ -255,11 +260,12 @@ FILE_OPTIONS: Mapping[str, Callable[[object], object]] = {
     "conn_id": _parse_conn_id,
     "dag_tool_tag": _parse_text,
     "max_dag_tools": _parse_number(1),
+    "oauth_enabled": _parse_flag,
+    "oauth_client_metadata": _parse_choice(*get_args(ClientDocuments)),
+    "oauth_redirect_targets": _parse_names,
 }
 """How the value of each option is read. It raises ValueError with what is wrong and what is right."""
 
-_WITHOUT_EFFECT = ("oauth_enabled",)
-"""Options that ``provider.yaml`` names for what is not built yet."""
 
 _STRICTEST: Mapping[str, object] = {
     "enabled": False,
@@ -267,6 +273,8 @@ _STRICTEST: Mapping[str, object] = {
     "confirm": "write",
     "confirm_by": "person",
     "untrusted_text": "lockdown",
+    "oauth_enabled": False,
+    "oauth_client_metadata": "off",
 }
 """What stands in for a value that cannot be understood."""
 

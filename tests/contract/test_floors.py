@@ -110,7 +110,8 @@ FLOORS = (
         "hosts.airflow3.permissions "
         "hosts.airflow3.serving "
         "hosts.audit_log hosts.claims hosts.connections hosts.database hosts.metrics hosts.once "
-        "hosts.options hosts.page_urls hosts.service hosts.tracing",
+        "hosts.options hosts.page_urls hosts.service hosts.tracing "
+        "hosts.airflow2.users hosts.airflow3.users hosts.grant_rows hosts.logins",
     ),
     (
         "an Airflow elsewhere",
@@ -121,7 +122,8 @@ FLOORS = (
     (
         "what Airflow and people start",
         "cli cli.__main__ cli.airflow_command cli.arguments cli.check "
-        "cli.commands cli.config cli.endpoint_check cli.instances cli.lock cli.new_provider cli.output "
+        "cli.commands cli.config cli.endpoint_check cli.instances cli.lock cli.logins cli.new_provider "
+        "cli.output "
         "cli.parser cli.report cli.serve cli.tools hooks hooks.airflow_mcp plugin testing",
     ),
 )

@@ -53,8 +53,9 @@ def site(home: AirflowHome) -> Iterator[Site]:
 
 @pytest.fixture(scope="session")
 def prefixed(home: AirflowHome, site: Site) -> Iterator[Site]:
-    """A second web process on the same database, under a path prefix."""
-    with Site(home, prefix="/air/flow").serving(WORKERS) as running:
+    """A second web process on the same database, under a path prefix, where clients may log in."""
+    options = {"AIRFLOW__MCP__OAUTH_ENABLED": "True"}
+    with Site(home, prefix="/air/flow", options=options).serving(WORKERS) as running:
         yield running
 
 

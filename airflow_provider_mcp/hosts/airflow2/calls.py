@@ -22,6 +22,7 @@ import functools
 import threading
 from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import anyio.to_thread
@@ -35,6 +36,7 @@ from sqlalchemy.orm import lazyload
 from airflow_provider_mcp.hosts.airflow2.rest import serve_v2
 from airflow_provider_mcp.hosts.database import UNAVAILABLE, is_database_fault
 from airflow_provider_mcp.sdk.airflow import INNER_HOST, NATIVE
+from airflow_provider_mcp.sdk.guards import only_reads
 
 _CALLER_KEY = "airflow_provider_mcp.caller"
 """Key of the WSGI environment. Headers of a client arrive as ``HTTP_...``: it cannot set this one."""
@@ -44,6 +46,17 @@ _FAILURE_KEY = "airflow_provider_mcp.failure"
 
 LoadUser = Callable[[], Any]
 """Returns the caller, as the auth manager has it, for the thread that asks."""
+
+
+@dataclass(frozen=True)
+class Principal:
+    """For whom a call of ours is. No HTTP request can bring such an object.
+
+    :param may_write: Whether the caller's own token allows more than reading.
+    """
+
+    load_user: LoadUser
+    may_write: bool = True
 
 
 class InwardAuthentication:
@@ -65,13 +78,26 @@ class InwardAuthentication:
 
         @functools.wraps(function)
         def decorated(*args: Any, **kwargs: Any) -> Any:
-            load_user = flask.request.environ.get(_CALLER_KEY)
-            if load_user is None:
+            principal = flask.request.environ.get(_CALLER_KEY)
+            if not isinstance(principal, Principal):
                 return flask.Response("Unauthorized", 401)
-            flask.g.user = load_user()
+            if not principal.may_write and not _only_reads():
+                # Airflow's own, which the API turns into 403.
+                from airflow.api_connexion.exceptions import PermissionDenied
+
+                # With a returned 401 the next backend, or the public role, would take over.
+                raise PermissionDenied(detail="The access token is for reading only.")
+            flask.g.user = principal.load_user()
             return function(*args, **kwargs)
 
         return decorated
+
+
+def _only_reads() -> bool:
+    """Say whether the current Flask request changes nothing."""
+    request = flask.request
+    route = request.path.partition("/api/v1/")[2]
+    return only_reads(request.method, route, request.get_data)
 
 
 def prepare_user(app: flask.Flask, user: Any) -> LoadUser:
@@ -111,12 +137,12 @@ class InnerApp:
         self.document: bytes | None = None
         """The API's own OpenAPI document, the same for everyone, which Airflow 2 writes anew each time."""
 
-    def open_transport(self, load_user: LoadUser, script_name: str) -> Transport:
+    def open_transport(self, principal: Principal, script_name: str) -> Transport:
         """Return a transport for calls as one user.
 
         :param script_name: The path below which the request that is served has reached the app.
         """
-        return Transport(self, load_user, script_name)
+        return Transport(self, principal, script_name)
 
     async def find_triggerable(self, load_user: LoadUser, dag_ids: Sequence[str]) -> frozenset[str]:
         """Return those of some Dags of which a user may start a run."""
@@ -162,9 +188,9 @@ def _keep_failure(_: object, exception: BaseException, **__: object) -> None:
 class Transport(httpx.AsyncBaseTransport):
     """Speaks Airflow 3's REST API, and sends the calls of one user to Airflow 2's."""
 
-    def __init__(self, inner: InnerApp, load_user: LoadUser, script_name: str) -> None:
+    def __init__(self, inner: InnerApp, principal: Principal, script_name: str) -> None:
         self._inner = inner
-        self._load_user = load_user
+        self._principal = principal
         self._v1_url = f"http://{INNER_HOST}{script_name}/api/v1/"
         # `app.wsgi_app` is the outermost app, Airflow's dispatcher included: the path carries the prefix.
         self._thread = threading.local()
@@ -213,7 +239,7 @@ class Transport(httpx.AsyncBaseTransport):
         return answer
 
     def _call(self, environ: MutableMapping[str, Any], start_response: Any) -> Any:
-        environ[_CALLER_KEY] = self._load_user
+        environ[_CALLER_KEY] = self._principal
         self._thread.environ = environ
         # WSGI has the bytes of a path as Latin-1; the transport gives its characters.
         environ["PATH_INFO"] = environ["PATH_INFO"].encode().decode("latin-1")

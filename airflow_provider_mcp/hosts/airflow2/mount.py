@@ -26,8 +26,9 @@ import flask
 from airflow.configuration import conf
 from flask.blueprints import BlueprintSetupState
 
-from airflow_provider_mcp.endpoint.elsewhere import HEADERS, answer_elsewhere
+from airflow_provider_mcp.endpoint.elsewhere import HEADERS, answer_elsewhere, find_metadata
 from airflow_provider_mcp.hosts.once import Once
+from airflow_provider_mcp.hosts.options import read_options
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -59,6 +60,13 @@ def flask_blueprints() -> list[flask.Blueprint]:
         blueprint.add_url_rule(
             rule, endpoint=name, view_func=_view_page, methods=["GET", "POST"], strict_slashes=True
         )
+    blueprint.add_url_rule(
+        "/oauth/<path:route>",
+        endpoint="oauth",
+        view_func=_view_login,
+        methods=METHODS,
+        provide_automatic_options=False,
+    )
     blueprint.record_once(_install)
     return [blueprint]
 
@@ -83,10 +91,16 @@ def _install(state: BlueprintSetupState) -> None:
 
 def _answer_elsewhere(wsgi_app: WSGIApplication) -> WSGIApplication:
     """Answer what is asked for beside the endpoint, also above the prefix that Airflow is served below."""
-    prefix = urlsplit(conf.get("webserver", "base_url", fallback="")).path
+    prefix = urlsplit(conf.get("webserver", "base_url", fallback="")).path.rstrip("/")
+    login = read_options().oauth_enabled
 
     def call(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        body = answer_elsewhere(environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""), prefix)
+        path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+        route = find_metadata(path, prefix) if login else None
+        if route is not None:
+            environ = {**environ, "SCRIPT_NAME": "", "PATH_INFO": prefix + route}
+            return wsgi_app(environ, start_response)
+        body = answer_elsewhere(path, prefix)
         answer: WSGIApplication = wsgi_app if body is None else flask.Response(body, 404, HEADERS)
         return answer(environ, start_response)
 
@@ -98,6 +112,16 @@ def _build_serving(app: flask.Flask) -> Serving:
     from airflow_provider_mcp.hosts.airflow2.serving import Serving
 
     return Serving(app)
+
+
+def _view_login(route: str) -> flask.Response:
+    serving: Once[Serving] = flask.current_app.extensions[EXTENSION]
+    reply = serving.get().answer_login(route)
+    if not flask.session.get("_user_id"):
+        # As below: what nobody is logged in for leaves no row in the session table.
+        context = flask.globals.request_ctx
+        context.session = flask.current_app.session_interface.make_null_session(flask.current_app)
+    return flask.Response(reply.body, reply.status, dict(reply.headers))
 
 
 def _view() -> flask.Response:

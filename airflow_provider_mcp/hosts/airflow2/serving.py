@@ -18,6 +18,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -36,17 +37,21 @@ from airflow_provider_mcp.endpoint.door import (
     HTTPRequest,
     Reply,
     Unauthenticated,
+    unavailable,
 )
+from airflow_provider_mcp.endpoint.elsewhere import HEADERS, NO_LOGIN
 from airflow_provider_mcp.endpoint.loops import LoopPool, step_aside
 from airflow_provider_mcp.endpoint.serve import serve
-from airflow_provider_mcp.hosts.airflow2 import browser
+from airflow_provider_mcp.hosts.airflow2 import browser, users
 from airflow_provider_mcp.hosts.airflow2.backends import Backends
-from airflow_provider_mcp.hosts.airflow2.calls import InnerApp, InwardAuthentication, prepare_user
+from airflow_provider_mcp.hosts.airflow2.calls import InnerApp, InwardAuthentication, Principal, prepare_user
 from airflow_provider_mcp.hosts.airflow2.waiting import take_place
+from airflow_provider_mcp.hosts.logins import open_login
 from airflow_provider_mcp.hosts.page_urls import page_url_of_airflow2
 from airflow_provider_mcp.hosts.service import Service, ServiceHost
+from airflow_provider_mcp.oauth.grants import Access, Person
 from airflow_provider_mcp.sdk.airflow import Caller
-from airflow_provider_mcp.server.request import Identity
+from airflow_provider_mcp.server.request import WRITE_SCOPE, Identity
 from airflow_provider_mcp.web.respond import respond
 
 log = logging.getLogger(__name__)
@@ -64,7 +69,10 @@ class Serving:
         self.backends = Backends(app.api_auth)
         self._loops = LoopPool()
         InwardAuthentication.install(app)
-        if self.backends.hint is not None:
+        options = self.service.policy_source.options
+        obstacle = users.explain_unsupported() if options.oauth_enabled else None
+        self.service.login = open_login(options, obstacle, functools.partial(users.is_known, app))
+        if self.backends.hint is not None and self.service.login is None:
             log.warning("MCP: %s", self.backends.hint)
         if conf.get("webserver", "worker_class", fallback="sync") == "eventlet":
             log.warning(
@@ -81,6 +89,36 @@ class Serving:
         environ = flask.request.environ
         path = flask.request.path.removeprefix("/mcp")
         return wsgi.answer(environ, partial(respond, host=Host(self, environ)), self._loops, path)
+
+    def answer_login(self, route: str) -> Reply:
+        """Answer the current Flask request, which is one to the login by OAuth.
+
+        :param route: What is asked for, below the login's own path.
+        """
+        login = self.service.login
+        if login is None:
+            return Reply(404, NO_LOGIN, HEADERS)
+
+        async def answer(request: HTTPRequest) -> Reply:
+            return await login.answer(route, request, BrowserSession())
+
+        try:
+            return wsgi.answer(flask.request.environ, answer, self._loops)
+        except SQLAlchemyError as failure:
+            log.error("MCP: a login could not go on: %s", type(failure).__name__)
+            return unavailable("Airflow's database does not answer now. Try again in a few seconds.")
+
+
+class BrowserSession:
+    """The browser that sent the current Flask request, as the login by OAuth asks for it."""
+
+    async def find_person(self) -> Person | None:
+        with step_aside():
+            user = browser.find_user()
+            return None if user is None else Person(str(user.get_id()), user.get_name())
+
+    def find_login(self, path: str) -> str:
+        return browser.find_login(path)
 
 
 class Host(ServiceHost):
@@ -122,7 +160,12 @@ class Host(ServiceHost):
         return take_place(self._environ)
 
     async def authenticate(self, request: HTTPRequest) -> Identity:
+        access = await self.find_access(request)
+        if access is not None:
+            return self._act_for(access)
         backends = self._serving.backends
+        if self.login_parameters and request.header("authorization") is None:
+            raise Unauthenticated("No credential was sent: a client that knows OAuth can log in.", sent=False)
         backends.check_header(request.header("authorization"))
         try:
             with step_aside():
@@ -135,17 +178,34 @@ class Host(ServiceHost):
         manager = get_auth_manager()
         return self.act_as(user, Caller(str(manager.get_user_id()), str(manager.get_user_name())))
 
-    def act_as(self, user: Any, caller: Caller) -> Identity:
-        """Return a user, whom the auth manager knows as this caller, as the caller of this request."""
+    def act_as(self, user: Any, caller: Caller, scopes: frozenset[str] | None = None) -> Identity:
+        """Return a user, whom the auth manager knows as this caller, as the caller of this request.
+
+        :param scopes: What their token is limited to.
+        """
         inner = self._serving.inner
         load_user = prepare_user(inner.app, user)
-        transport = inner.open_transport(load_user, self._script_name)
+        may_write = scopes is None or WRITE_SCOPE in scopes
+        transport = inner.open_transport(Principal(load_user, may_write), self._script_name)
         base_url, may = inner.base_url, partial(inner.find_triggerable, load_user)
         return Identity(
             caller,
-            lambda access: self.open_airflow(transport, base_url, caller, access, may),
+            lambda access: self.open_airflow(transport, base_url, caller, access, may, scopes),
+            scopes,
             pages=self.pages,
         )
+
+    def _act_for(self, access: Access) -> Identity:
+        """Return the user of a token of the login as the caller of this request."""
+        try:
+            with step_aside():
+                user = users.find_user(access.person)
+        except SQLAlchemyError as failure:
+            log.error("MCP: a credential could not be checked: %s", type(failure).__name__)
+            raise AuthenticationUnavailable from failure
+        if user is None:
+            raise Unauthenticated("Airflow no longer knows the user of this login: log in again.")
+        return self.act_as(user, Caller(access.person.id, access.person.name), access.scopes)
 
 
 def _find_user(backends: Backends) -> Any | None:

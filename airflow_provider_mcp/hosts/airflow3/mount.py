@@ -28,8 +28,9 @@ import anyio
 import fastapi
 from airflow.configuration import conf
 
-from airflow_provider_mcp.endpoint.elsewhere import HEADERS, answer_elsewhere, is_page
+from airflow_provider_mcp.endpoint.elsewhere import HEADERS, answer_elsewhere, find_metadata, is_page
 from airflow_provider_mcp.hosts.once import Once
+from airflow_provider_mcp.hosts.options import read_options
 
 if TYPE_CHECKING:
     from airflow_provider_mcp.endpoint.asgi import App, Receive, Scope, Send
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 
 ROUTES = ("/v1", "/v1/")
 """Below the mount."""
+
+LOGIN_ROUTE = "/oauth/"
+"""Below this are the routes of the login by OAuth."""
 
 
 class MountedApp(TypedDict):
@@ -70,7 +74,8 @@ async def _built_early(endpoint: Endpoint) -> AsyncIterator[None]:
 
 def fastapi_root_middlewares() -> list[Middleware]:
     """Return the plugin's ``fastapi_root_middlewares``: answers to what is asked for beside the endpoint."""
-    return [{"middleware": Elsewhere, "args": [], "kwargs": {}, "name": "mcp"}]
+    login = read_options().oauth_enabled
+    return [{"middleware": Elsewhere, "args": [], "kwargs": {"login": login}, "name": "mcp"}]
 
 
 def external_views() -> list[dict[str, str]]:
@@ -89,15 +94,24 @@ def external_views() -> list[dict[str, str]]:
 
 
 class Elsewhere:
-    """Answers what is asked for beside the endpoint, also above the prefix that Airflow is served below."""
+    """Answers what is asked for beside the endpoint, also above the prefix that Airflow is served below.
 
-    def __init__(self, app: App) -> None:
+    :param login: Whether there may be a login by OAuth, whose metadata clients look for there.
+    """
+
+    def __init__(self, app: App, login: bool = False) -> None:
         self._app = app
+        self._login = login
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = None
         if scope["type"] == "http":
-            body = answer_elsewhere(scope["path"], scope.get("root_path", ""))
+            prefix = scope.get("root_path", "")
+            route = find_metadata(scope["path"], prefix) if self._login else None
+            if route is not None:
+                path = prefix + route
+                scope = {**scope, "path": path, "raw_path": path.encode("latin-1", "replace")}
+            body = answer_elsewhere(scope["path"], prefix) if route is None else None
         answer = self._app if body is None else fastapi.Response(body, 404, HEADERS)
         await answer(scope, receive, send)
 
@@ -112,8 +126,9 @@ class Endpoint(fastapi.FastAPI):  # type: ignore[misc]
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
-        if path not in ROUTES and not is_page(path):
+        route = scope["path"].removeprefix(scope.get("root_path", ""))
+        login = route.removeprefix(LOGIN_ROUTE) if route.startswith(LOGIN_ROUTE) else None
+        if route not in ROUTES and login is None and not is_page(route):
             # The middleware answers what is beside the endpoint, but for a path that it does not know.
             await fastapi.Response(b'{"detail":"Not Found"}', 404, HEADERS)(scope, receive, send)
             return
@@ -121,7 +136,10 @@ class Endpoint(fastapi.FastAPI):  # type: ignore[misc]
         if serving is None:
             # Some seconds of imports, during which the event loop has others to serve.
             serving = await anyio.to_thread.run_sync(self.serving.get)
-        answer = serving.answer if path in ROUTES else serving.answer_page
+        if login is not None:
+            await serving.answer_login(login, scope, receive, send)
+            return
+        answer = serving.answer if route in ROUTES else serving.answer_page
         await answer(scope, receive, send)
 
 

@@ -31,13 +31,22 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from airflow_provider_mcp.endpoint import asgi
-from airflow_provider_mcp.endpoint.door import AuthenticationUnavailable, HTTPRequest, Unauthenticated
+from airflow_provider_mcp.endpoint.door import (
+    AuthenticationUnavailable,
+    HTTPRequest,
+    Reply,
+    Unauthenticated,
+    unavailable,
+)
+from airflow_provider_mcp.endpoint.elsewhere import HEADERS, NO_LOGIN
 from airflow_provider_mcp.endpoint.serve import serve
-from airflow_provider_mcp.hosts.airflow3 import browser
+from airflow_provider_mcp.hosts.airflow3 import browser, users
 from airflow_provider_mcp.hosts.airflow3.calls import InnerApp
 from airflow_provider_mcp.hosts.airflow3.permissions import find_triggerable
+from airflow_provider_mcp.hosts.logins import open_login
 from airflow_provider_mcp.hosts.page_urls import page_url_of_airflow3
 from airflow_provider_mcp.hosts.service import Service, ServiceHost
+from airflow_provider_mcp.oauth.grants import Person
 from airflow_provider_mcp.sdk.airflow import Caller
 from airflow_provider_mcp.server.approval import digest_credential
 from airflow_provider_mcp.server.catalogue import release
@@ -58,6 +67,9 @@ class Serving:
         # So that the first caller finds it read. (Airflow 2 forks after this: no thread would survive.)
         self.service.policy_source.current()
         self._inner: InnerApp | None = None
+        options = self.service.policy_source.options
+        obstacle = users.explain_unsupported() if options.oauth_enabled else None
+        self.service.login = open_login(options, obstacle, users.is_known)
 
     async def answer(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         """Answer one HTTP request."""
@@ -67,11 +79,45 @@ class Serving:
         """Answer one HTTP request for a page."""
         await asgi.answer(scope, receive, send, partial(respond, host=Host(self, scope)))
 
+    async def answer_login(
+        self, route: str, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send
+    ) -> None:
+        """Answer one HTTP request to the login by OAuth.
+
+        :param route: What is asked for, below the login's own path.
+        """
+        login = self.service.login
+
+        async def answer(request: HTTPRequest) -> Reply:
+            if login is None:
+                return Reply(404, NO_LOGIN, HEADERS)
+            try:
+                return await login.answer(route, request, BrowserSession(request))
+            except (DBAPIError, PoolTimeoutError) as failure:
+                log.error("MCP: a login could not go on: %s", type(failure).__name__)
+                return unavailable("Airflow's database does not answer now. Try again in a few seconds.")
+
+        await asgi.answer(scope, receive, send, answer)
+
     def inner(self, app: fastapi.FastAPI) -> InnerApp:
         """Return Airflow's app as calls within a request need it."""
         if self._inner is None:
             self._inner = InnerApp(app)
         return self._inner
+
+
+class BrowserSession:
+    """The browser that sent a request, as the login by OAuth asks for it."""
+
+    def __init__(self, request: HTTPRequest) -> None:
+        self._request = request
+
+    async def find_person(self) -> Person | None:
+        user = await browser.find_user(self._request)
+        return None if user is None else Person(str(user.get_id()), user.get_name())
+
+    def find_login(self, path: str) -> str:
+        return browser.find_login(path)
 
 
 class Host(ServiceHost):
@@ -105,6 +151,13 @@ class Host(ServiceHost):
         return release(self._service.version) >= (3, 1)
 
     async def authenticate(self, request: HTTPRequest) -> Identity:
+        access = await self.find_access(request)
+        if access is not None:
+            # In the event loop's thread: FAB's auth manager has a cache that is not made for several.
+            user = users.find_user(access.person)
+            if user is None:
+                raise Unauthenticated("Airflow no longer knows the user of this login: log in again.")
+            return self.act_as(user, scopes=access.scopes)
         authorization = request.header("authorization") or ""
         scheme, _, token = authorization.partition(" ")
         if not authorization:
@@ -132,17 +185,24 @@ class Host(ServiceHost):
         # Airflow takes the same token from a cookie, too: with it, nobody confirms their own calls.
         return replace(self.act_as(user, lambda: authorization), credential=digest_credential(token))
 
-    def act_as(self, user: BaseUser, authorize: Callable[[], str] | None = None) -> Identity:
+    def act_as(
+        self,
+        user: BaseUser,
+        authorize: Callable[[], str] | None = None,
+        scopes: frozenset[str] | None = None,
+    ) -> Identity:
         """Return a user as the caller of this request.
 
         :param authorize: Returns an ``Authorization`` header of the user; without it, one is made.
+        :param scopes: What their token is limited to.
         """
         caller = Caller(str(user.get_id()), user.get_name())
         transport = self._inner.open_transport(user, authorize or (lambda: f"Bearer {mint_token(user)}"))
         base_url, may = self._inner.base_url, partial(find_triggerable, user)
         return Identity(
             caller,
-            lambda access: self.open_airflow(transport, base_url, caller, access, may),
+            lambda access: self.open_airflow(transport, base_url, caller, access, may, scopes),
+            scopes,
             pages=self.pages if self._sees_logins else None,
         )
 

@@ -22,7 +22,7 @@ import json
 
 import pytest
 
-from airflow_provider_mcp.endpoint.elsewhere import answer_elsewhere
+from airflow_provider_mcp.endpoint.elsewhere import answer_elsewhere, find_metadata
 
 
 @pytest.mark.parametrize("prefix", ["", "/", "/air/flow", "/air/flow/"])
@@ -74,3 +74,42 @@ def test_everything_else_is_not_ours(path: str) -> None:
 
 def test_a_path_that_only_looks_like_the_prefix_is_not_below_it() -> None:
     assert answer_elsewhere("/airflow/mcp", "/air") is None
+
+
+@pytest.mark.parametrize("prefix", ["", "/air/flow", "/air/flow/"])
+@pytest.mark.parametrize(
+    "name", ["oauth-protected-resource", "oauth-authorization-server", "openid-configuration"]
+)
+def test_the_metadata_of_the_login_is_found_wherever_clients_look(name: str, prefix: str) -> None:
+    base = prefix.rstrip("/")
+    for path in (
+        f"/.well-known/{name}",
+        f"/.well-known/{name}{base}/mcp/v1",
+        f"/.well-known/{name}{base}/mcp/v1/",
+        f"/.well-known/{name}{base}/mcp/oauth",
+        f"{base}/.well-known/{name}",
+        f"{base}/.well-known/{name}/mcp/v1",
+        f"{base}/mcp/.well-known/{name}",
+        f"{base}/mcp/v1/.well-known/{name}",
+        f"{base}/mcp/oauth/.well-known/{name}",
+    ):
+        assert find_metadata(path, prefix) == f"/mcp/oauth/.well-known/{name}", path
+
+
+def test_the_metadata_of_others_is_not_ours() -> None:
+    assert (
+        find_metadata("/.well-known/oauth-authorization-server/other", "") == "/mcp/oauth/.well-known/unknown"
+    )
+    for path in (
+        "/",
+        "/mcp/v1",
+        "/mcp/oauth/token",
+        "/.well-known/security.txt",
+        "/auth/.well-known/oauth-x",
+    ):
+        assert find_metadata(path, "") is None
+
+
+def test_what_is_below_the_login_answers_for_itself() -> None:
+    assert answer_elsewhere("/air/mcp/oauth/token", "/air") is None
+    assert answer_elsewhere("/air/mcp/oauth", "/air") is not None

@@ -57,6 +57,7 @@ class PretendedHost:
     own_origins = frozenset({"http://localhost:8080"})
 
     def __init__(self, **options: Any) -> None:
+        self.login_parameters: dict[str, str] = {}
         self.options = Policy(allowed_origins=frozenset({INSPECTOR}), **options)
         self.asked: list[str] = []
 

@@ -31,12 +31,13 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import anyio
 
 from airflow_provider_mcp.endpoint.door import HTTPRequest, Reply
-from airflow_provider_mcp.oauth.clients import ClientDocuments, Clients
+from airflow_provider_mcp.oauth.clients import Clients
 from airflow_provider_mcp.oauth.grants import Grants, Person
 from airflow_provider_mcp.oauth.login import Login
 from airflow_provider_mcp.oauth.metadata import Addresses
 from airflow_provider_mcp.oauth.sealing import Sealer
 from airflow_provider_mcp.oauth.store import MemoryStore
+from airflow_provider_mcp.server.policy import ClientDocuments
 
 BASE = "https://airflow.example.com/air"
 ISSUER = f"{BASE}/mcp/oauth"

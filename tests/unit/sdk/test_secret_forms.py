@@ -34,6 +34,7 @@ SECRETS = [
     "GOCSPX-" + "abcdefghijklmnopqrstuvwx",
     "ya29." + "a0AfH6SMBx1234567890abc",
     "ghp_" + "a1B2" * 9,
+    "amcp_a_" + "a1B-" * 30,
     "github_pat_" + "11ABCDEFG0" * 4,
     "glpat-" + "x1y2z3x1y2z3x1y2z3x1",
     "xoxb-" + "123456789012-abcdefghijkl",

@@ -163,6 +163,8 @@ def test_the_file_is_read_as_airflow_reads_it() -> None:
         "allowed_origins": "https://a.example.com",
         "conn_id": "other",
         "oauth_enabled": "True",
+        "oauth_client_metadata": "Fetch",
+        "oauth_redirect_targets": "https://a.example.com/callback",
         "dag_tool_tag": "mcp",
     }
     assert parse_options(section) == Policy(
@@ -174,6 +176,9 @@ def test_the_file_is_read_as_airflow_reads_it() -> None:
         max_request_bytes=1000,
         allowed_origins=frozenset({"https://a.example.com"}),
         conn_id="other",
+        oauth_enabled=True,
+        oauth_client_metadata="fetch",
+        oauth_redirect_targets=frozenset({"https://a.example.com/callback"}),
     )
     assert parse_options({}) == Policy()
     assert parse_options({"toolsets": "ALL"}) == Policy()
@@ -189,6 +194,8 @@ def test_the_file_is_read_as_airflow_reads_it() -> None:
         ("max_result_chars", "20k"),
         ("max_result_chars", "1e999"),
         ("max_request_bytes", "4 MB"),
+        ("oauth_enabled", "yes"),
+        ("oauth_client_metadata", "all"),
     ],
 )
 def test_a_malformed_file_closes(name: str, value: str) -> None:

@@ -1,0 +1,128 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""A browser that a script drives, and a client of the MCP SDK that logs in by it."""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Any
+from urllib.parse import parse_qs, urljoin, urlsplit
+
+import httpx
+from mcp.client.auth import AuthorizationCodeResult, OAuthClientProvider
+from mcp.shared.auth import OAuthClientMetadata
+
+from tests.live.site import LINE, TLS, Site
+
+CALLBACK = "http://127.0.0.1:53682/callback"
+
+
+class Browser:
+    """A browser of somebody: it keeps cookies, follows redirects and answers the question."""
+
+    def __init__(self, site: Site, user: str | None = "admin", access: str = "write") -> None:
+        self._site = site
+        self.user = user
+        self.access = access
+        self.http = httpx.Client(verify=TLS, timeout=60)
+        self.pages: list[httpx.Response] = []
+
+    def visit(self, url: str) -> dict[str, str]:
+        """Open an address, log in to Airflow if asked to, and allow; return what the client is sent."""
+        answer = self.http.get(url)
+        while True:
+            self.pages.append(answer)
+            where = answer.headers.get("location", "")
+            if where.startswith(CALLBACK):
+                return {name: values[0] for name, values in parse_qs(urlsplit(where).query).items()}
+            if "/login" in where:
+                self.log_in(urljoin(str(answer.url), where))
+                answer = self.http.get(f"{self._site.root}/mcp/oauth/resume")
+            elif where:
+                answer = self.http.get(urljoin(str(answer.url), where))
+            else:
+                assert answer.status_code == 200, answer.text
+                answer = self.allow(answer)
+
+    def log_in(self, url: str) -> None:
+        """Log in on Airflow's own page, as its form does."""
+        assert self.user is not None
+        assert "next=" in url
+        root = self._site.root
+        if LINE == 3:
+            # The page of the simple auth manager keeps the token that it is given in this cookie.
+            given = self.http.post(f"{root}/auth/token", json={"username": self.user, "password": self.user})
+            path = urlsplit(root).path or "/"
+            self.http.cookies.set("_token", given.json()["access_token"], domain="127.0.0.1", path=path)
+            return
+        page = self.http.get(url)
+        csrf = page.text.split('name="csrf_token"')[1].split('value="')[1].split('"')[0]
+        form = {"username": self.user, "password": self.user, "csrf_token": csrf}
+        answer = self.http.post(url, data=form)
+        assert answer.headers["location"].endswith("/mcp/oauth/resume"), answer.headers
+
+    def allow(self, page: httpx.Response, **headers: str) -> httpx.Response:
+        """Answer the question on a page."""
+        action = re.search(r'action="([^"]+)"', page.text)
+        form = re.search(r'name="form" value="([^"]+)"', page.text)
+        assert action is not None
+        assert form is not None
+        parts = urlsplit(self._site.root)
+        sent = {"Origin": f"{parts.scheme}://{parts.netloc}", "Sec-Fetch-Site": "same-origin"} | headers
+        fields = {"form": html.unescape(form[1]), "decision": "allow", "access": self.access}
+        return self.http.post(urljoin(str(page.url), action[1]), data=fields, headers=sent)
+
+
+class Storage:
+    """Where the SDK's client keeps its tokens and its registration."""
+
+    def __init__(self) -> None:
+        self.tokens: Any = None
+        self.client: Any = None
+
+    async def get_tokens(self) -> Any:
+        return self.tokens
+
+    async def set_tokens(self, tokens: Any) -> None:
+        self.tokens = tokens
+
+    async def get_client_info(self) -> Any:
+        return self.client
+
+    async def set_client_info(self, client_info: Any) -> None:
+        self.client = client_info
+
+
+def sdk_login(site: Site, browser: Browser, storage: Storage) -> OAuthClientProvider:
+    """Return the SDK's own login, which knows the address of the endpoint and nothing else."""
+    answers: list[dict[str, str]] = []
+
+    async def open_browser(url: str) -> None:
+        answers.append(browser.visit(url))
+
+    async def take_answer() -> AuthorizationCodeResult:
+        answer = answers.pop()
+        return AuthorizationCodeResult(code=answer["code"], state=answer["state"], iss=answer["iss"])
+
+    return OAuthClientProvider(
+        site.url,
+        OAuthClientMetadata(client_name="The SDK", redirect_uris=[CALLBACK]),
+        storage,
+        open_browser,
+        take_answer,
+    )
