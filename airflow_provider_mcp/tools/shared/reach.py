@@ -38,6 +38,8 @@ MOST_DAGS = 5
 
 MOST_SHOWN = 10
 
+_ASSET_VERBS = {"schedules": "scheduled_on", "read_by": "reads"}
+
 
 async def read_reach(
     airflow: Airflow, dag_id: str, task_ids: Collection[str] | None = None, *, starters: bool = False
@@ -58,8 +60,8 @@ async def read_reach(
 class _Reach:
     def __init__(self, reader: LinkReader, dag_id: str, task_ids: Collection[str] | None) -> None:
         self.reader, self._dag_id, self._task_ids = reader, dag_id, task_ids
-        self._fed: dict[str, str] = {}
-        """By the ID of a Dag that is fed by what."""
+        self._fed: dict[str, JSONObject] = {}
+        """By the ID of a Dag that is fed how."""
         self._shown: JSONObject = {}
 
     async def read(self, starters: bool) -> None:
@@ -87,14 +89,14 @@ class _Reach:
             if link.how == "produces" and link.source == own and self._touches(link.task_id)
         }
         for link in links:
-            how = None
+            how: JSONObject | None = None
             if link.source in made and link.how in ("schedules", "read_by"):
-                verb = "starts on" if link.how == "schedules" else "reads"
-                how = f"{verb} {link.source.replace(':', ' ', 1)}, made by {made[link.source]}"
+                asset = link.source.removeprefix("asset:")
+                how = {"how": _ASSET_VERBS[link.how], "asset": asset, "task_id": made[link.source]}
             elif link.source == own and link.how in ("triggers", "clears") and self._touches(link.task_id):
-                how = f"{'started' if link.how == 'triggers' else 'cleared'} by {link.task_id}"
+                how = {"how": "started" if link.how == "triggers" else "cleared", "task_id": link.task_id}
             elif link.source == own and link.how == "awaited_by" and self._awaits(link):
-                how = f"awaits it in {link.task_id}"
+                how = {"how": "awaits", "sensor": link.task_id}
             if how is not None and link.target != own:
                 self._fed.setdefault(link.target.removeprefix("dag:"), how)
 
@@ -152,7 +154,7 @@ class _Reach:
 
     def show(self) -> JSONObject:
         fed = [
-            drop_empty({"dag_id": dag_id, "how": how, **self._describe(dag_id)})
+            drop_empty({"dag_id": dag_id, **how, **self._describe(dag_id)})
             for dag_id, how in list(self._fed.items())[:MOST_SHOWN]
         ]
         unknown = [row for row in self.reader.unknown if self._touches(row["task_id"])]

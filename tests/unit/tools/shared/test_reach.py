@@ -95,9 +95,9 @@ def test_dags_runs_and_next_runs_are_named(version: str) -> None:
     recording = record()
     shown = read(recording, version, dag_id="a", starters=True)
     assert shown["dags_fed"] == [
-        {"dag_id": "report", "how": "starts on asset prices, made by load", "next_run": NEXT},
-        {"dag_id": "child", "how": "started by go", "is_paused": True, "next_run": NEXT},
-        {"dag_id": "waiter", "how": "awaits it in wait", "next_run": NEXT},
+        {"dag_id": "report", "how": "scheduled_on", "asset": "prices", "task_id": "load", "next_run": NEXT},
+        {"dag_id": "child", "how": "started", "task_id": "go", "is_paused": True, "next_run": NEXT},
+        {"dag_id": "waiter", "how": "awaits", "sensor": "wait", "next_run": NEXT},
     ]
     assert shown["runs_waiting"] == [
         {"dag_id": "waiter", "dag_run_id": "w", "task_id": "wait", "state": "up_for_reschedule"}
