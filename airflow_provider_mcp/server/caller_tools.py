@@ -89,9 +89,11 @@ class DynamicCatalogue:
             return CallerTools()
         key = (airflow.caller.id, may_write, offered, name)
         kept = self._recall(key) or self._recall((*key[:3], None))
-        if kept is None:
+        if kept is None or name not in {None, *kept.tools}:
+            # Another process may have listed a tool that is newer than what this one keeps.
             kept = await self._ask_plugins(airflow, asked, may_write, name)
-            self._keep(key, kept)
+            if name is None or name in kept.tools:
+                self._keep(key, kept)
         return kept
 
     def _recall(self, key: Key) -> CallerTools | None:
