@@ -93,7 +93,11 @@ def create_home(line: int) -> AirflowHome:
 def create_site(home: AirflowHome) -> AirflowSite:
     port = hold_port(8080)
     section = "API" if home.line == 3 else "WEBSERVER"
-    return AirflowSite(home, port, options={f"AIRFLOW__{section}__BASE_URL": f"http://localhost:{port}"})
+    options = {
+        f"AIRFLOW__{section}__BASE_URL": f"http://localhost:{port}",
+        "AIRFLOW__MCP__OAUTH_ENABLED": "True",
+    }
+    return AirflowSite(home, port, options=options)
 
 
 def start(site: AirflowSite) -> None:
@@ -126,7 +130,10 @@ def explain(site: AirflowSite) -> None:
 Airflow       {root}  (user admin, password admin)
 MCP endpoint  {url}
 
-The credential, for the lines below:
+Claude Code, which logs in by your browser (in it, /mcp):
+  claude mcp add --transport http airflow {url}
+
+A credential, for the lines below:
   export {TOKEN_VARIABLE}={credential}
 
 Claude Code:

@@ -83,9 +83,23 @@ def _check_here() -> Report:
         report.note("the endpoint is off: [mcp] enabled is False")
     if version.startswith("2."):
         _check_backends(report)
+    if policy.oauth_enabled:
+        _check_login(report)
     _report_tools(report, version, policy)
     report.note("no server was asked: use --url or --conn-id for that")
     return report
+
+
+def _check_login(report: Report) -> None:
+    """Report whether clients can log in by OAuth."""
+    with contextlib.redirect_stdout(sys.stderr):
+        from airflow_provider_mcp.hosts.logins import explain_off
+
+        obstacle = explain_off()
+    if obstacle is None:
+        report.ok("clients can log in by OAuth")
+    else:
+        report.fail(f"the login by OAuth is off: {obstacle}", "Mend it, or set [mcp] oauth_enabled to False.")
 
 
 def _check_backends(report: Report) -> None:

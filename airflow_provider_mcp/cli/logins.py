@@ -78,7 +78,7 @@ def revoke(arguments: argparse.Namespace) -> int:
         ended = [grant for grant in found.all() if _matches(grant, arguments) and found.revoke(grant.id)]
         for grant in ended:
             details = {"grant": grant.id, "client": grant.client, "by": getpass.getuser()}
-            record("mcp_login_revoked", grant.user, details)
+            record("mcp.login_revoked", grant.user, details)
     say(f"{len(ended)} ended" if ended else "nothing to end")
     return OK if ended or arguments.all else FAULTY
 
@@ -89,7 +89,7 @@ def token(arguments: argparse.Namespace) -> int:
         raise Misuse(f"--days must be from 1 to {MOST_DAYS}")
     with _open_grants() as found:
         from airflow_provider_mcp.hosts.logins import explain_off, find_person, record
-        from airflow_provider_mcp.oauth.metadata import SCOPES
+        from airflow_provider_mcp.oauth.metadata import READ_SCOPE, SCOPES
 
         obstacle = explain_off()
         if obstacle is not None:
@@ -97,10 +97,10 @@ def token(arguments: argparse.Namespace) -> int:
         person = find_person(arguments.for_user)
         if person is None:
             raise Misuse("there is no active user of this name in this Airflow")
-        scopes = frozenset(scope for scope in SCOPES if scope == f"airflow:{arguments.scope}")
+        scopes = frozenset(SCOPES if arguments.scope == "write" else {READ_SCOPE})
         made = found.issue_to_machine(person, scopes, arguments.days * 86_400, arguments.note)
-        details = {"client": arguments.note, "scope": " ".join(scopes), "by": getpass.getuser()}
-        record("mcp_token_made", person.name, {**details, "days": arguments.days})
+        details = {"client": arguments.note, "scope": " ".join(sorted(scopes)), "by": getpass.getuser()}
+        record("mcp.token_made", person.name, {**details, "days": arguments.days})
     say(made)
     remark("Keep it as a password; `airflow-mcp grants` lists it, `airflow-mcp revoke` ends it.")
     return OK

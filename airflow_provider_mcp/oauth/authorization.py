@@ -245,7 +245,7 @@ class Authorization:
         asked = await self._read_request(question["fields"])
         if form.get("decision") != "allow":
             said = {"client": asked.client.name, "target": asked.redirect_uri}
-            await self._write("mcp_login_denied", person.name, said)
+            await self._write("mcp.login_denied", person.name, said)
             return self._send_back(
                 asked, {"error": "access_denied", "error_description": "The user declined."}
             )
@@ -262,7 +262,7 @@ class Authorization:
             "target": asked.redirect_uri,
             "scope": " ".join(sorted(scopes)),
         }
-        await self._write("mcp_login_allowed", person.name, said)
+        await self._write("mcp.login_allowed", person.name, said)
         return self._send_back(asked, {"code": code})
 
     def _send_back(self, asked: Asked, answer: Mapping[str, str]) -> Reply:

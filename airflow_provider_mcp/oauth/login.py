@@ -153,6 +153,6 @@ class Login:
         revoked = await anyio.to_thread.run_sync(lambda: self.grants.revoke_token(token, digest))
         if revoked is not None:
             said = {"grant": revoked.id, "client": revoked.client, "by": "client"}
-            await anyio.to_thread.run_sync(self._record, "mcp_login_revoked", revoked.user, said)
+            await anyio.to_thread.run_sync(self._record, "mcp.login_revoked", revoked.user, said)
         # Also where there was nothing to revoke (RFC 7009).
         return answer_client(200, {})

@@ -280,7 +280,7 @@ def test_logins_are_in_the_audit_log_and_no_token_is_in_any(prefixed: Site, toke
     path = "/api/v2/eventLogs" if LINE == 3 else "/api/v1/eventLogs"
     answer = httpx.get(
         f"{prefixed.root}{path}",
-        params={"event": "mcp_login_allowed", "limit": 5},
+        params={"event": "mcp.login_allowed", "limit": 5},
         headers={"Authorization": prefixed.authorization("admin")},
         verify=TLS,
         timeout=60,

@@ -113,7 +113,7 @@ class Conversation:
             return body[: most + 1]
 
         sent = [(name.replace("_", "-"), value) for name, value in headers.items()]
-        request = HTTPRequest(method, sent, read_body, "https", query)
+        request = HTTPRequest(method, sent, read_body, scheme="https", query=query)
         return anyio.run(self.login.answer, route, request, self.browser)
 
     def post(self, route: str, fields: Mapping[str, str] | str, **headers: str) -> Reply:

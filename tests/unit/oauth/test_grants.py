@@ -253,7 +253,7 @@ def test_a_client_ends_its_login(talk: Conversation, which: str) -> None:
     assert is_good(talk, tokens["access_token"])
     assert talk.post("revoke", {"token": tokens[which], "client_id": client}).status == 200
     assert not is_good(talk, tokens["access_token"])
-    assert [row[0] for row in talk.rows] == ["mcp_login_allowed", "mcp_login_revoked"]
+    assert [row[0] for row in talk.rows] == ["mcp.login_allowed", "mcp.login_revoked"]
     for token in (tokens[which], "amcp_a_x", "", "unknown"):
         assert talk.post("revoke", {"token": token}).status == 200
 

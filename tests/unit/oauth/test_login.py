@@ -61,7 +61,7 @@ def test_a_person_logs_a_client_in(talk: Conversation) -> None:
     access = talk.grants.check(tokens["access_token"])
     assert (access.person, access.client) == (ADA, "A client")
     assert access.scopes == {"airflow:read", "airflow:write"}
-    assert talk.rows[0][:2] == ("mcp_login_allowed", "ada")
+    assert talk.rows[0][:2] == ("mcp.login_allowed", "ada")
     assert len(tokens["access_token"]) < 400
 
 
@@ -107,7 +107,7 @@ def test_a_login_that_began_elsewhere_or_long_ago_does_not_go_on(talk: Conversat
 def test_a_person_who_declines_sends_the_client_away(talk: Conversation) -> None:
     answer = answer_of(talk.decide(talk.ask(talk.register()), "deny"))
     assert (answer["error"], answer["state"], answer["iss"]) == ("access_denied", "st/ate", ISSUER)
-    assert talk.rows == [("mcp_login_denied", "ada", {"client": "A client", "target": CALLBACK})]
+    assert talk.rows == [("mcp.login_denied", "ada", {"client": "A client", "target": CALLBACK})]
     assert list(talk.grants.all()) == []
 
 
