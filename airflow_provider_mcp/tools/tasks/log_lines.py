@@ -44,19 +44,21 @@ AIRFLOW_GROUPS = frozenset(
 )
 """The groups in which Airflow writes what it does before and after a task."""
 
-_GROUP = re.compile(r"\s*::group::(.*?)\s*")
+_MARK_CHARS = 100
+"""How much of a line is looked at for the begin or the end of a group."""
+
 _AIRFLOW_FILE = re.compile(r"[/\\](?:site|dist)-packages[/\\]airflow[/\\](?!providers[/\\])")
 _FRAME = re.compile(r'\s*File "([^"\n]+)", line \d+')
 
 
 def find_group(event: str) -> str | None:
     """Return the name of the group of Airflow's own lines that a line begins, if it does."""
-    match = _GROUP.fullmatch(event)
-    return match[1] if match and match[1] in AIRFLOW_GROUPS else None
+    name = event[:_MARK_CHARS].strip().removeprefix("::group::")
+    return name if name in AIRFLOW_GROUPS and "::group::" in event[:_MARK_CHARS] else None
 
 
 def ends_group(event: str) -> bool:
-    return event.strip() == "::endgroup::"
+    return event[:_MARK_CHARS].strip() == "::endgroup::"
 
 
 def is_airflow_frame(event: str) -> bool:

@@ -19,6 +19,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -143,6 +144,15 @@ def test_a_group_that_is_never_closed_hides_no_error() -> None:
 def test_a_group_of_the_user_is_no_group_of_airflow() -> None:
     entries = [entry("::group::my own"), entry("inside"), entry("::endgroup::")]
     assert len(read(entries)["lines"]) == 3
+
+
+def test_enormous_lines_cost_no_more_than_their_length() -> None:
+    blank = " " * 2_000_000
+    marks = ("::group::", "::endgroup::", '  File "', "    ")
+    began = time.process_time()
+    shown = read([entry(mark + blank + "x") for mark in marks])
+    assert time.process_time() - began < 5
+    assert len(shown["lines"]) == len(marks)
 
 
 def test_lines_around_a_match_are_numbered_and_told_apart() -> None:
