@@ -53,7 +53,7 @@ FLOORS = (
         "tools.diagnostics.waiting_process_rules tools.diagnostics.waiting_reads "
         "tools.diagnostics.waiting_task_rules "
         "tools.diagnostics.clusters tools.diagnostics.failure_groups tools.diagnostics.failures "
-        "tools.diagnostics.green_runs "
+        "tools.diagnostics.green_runs tools.diagnostics.run_differences "
         "tools.diagnostics.log_lines tools.diagnostics.other_runs tools.diagnostics.process_ends "
         "tools.diagnostics.skips tools.diagnostics.sources tools.diagnostics.summary "
         "tools.diagnostics.timeouts tools.diagnostics.tracebacks "

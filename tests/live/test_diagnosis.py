@@ -92,6 +92,8 @@ def busy(site: Site) -> Site:
         start(site, dag_id)
     start(site, "diag_sensor", "second")
     start(site, "diag_deferred")
+    start(site, "diag_branch")
+    start(site, "diag_green_shell")
     start(site, "demo_waiting")
     return site
 
@@ -209,6 +211,21 @@ def test_a_deferred_task_without_a_triggerer(busy: Site) -> None:
     assert beats["verdict"] == "blocks"
     assert beats["says"].endswith("the triggerer (last seen never).")
     assert beats["evidence"]["triggerer"]["status"] == "not running"
+
+
+def test_a_skipped_task_names_the_branch_that_chose_another_way(busy: Site) -> None:
+    assert until("the end of diag_branch", lambda: ended(busy, "diag_branch")) == "success"
+    shown = result(busy, "explain_waiting", dag_id="diag_branch", task_id="load_csv")
+    assert shown["state"] == "skipped"
+    assert "the branch `choose` chose `load_json`" in shown["reason"]
+    assert "its log ends: no csv file has arrived" in shown["reason"]
+
+
+def test_a_green_task_whose_log_warns(busy: Site) -> None:
+    assert until("the end of diag_green_shell", lambda: ended(busy, "diag_green_shell")) == "success"
+    shown = result(busy, "diagnose_dag_run", dag_id="diag_green_shell", dag_run_id="latest")
+    assert "no_such_converter: command not found" in shown["summary"]
+    assert shown["failures"] == []
 
 
 def test_a_failure_at_the_end_of_a_large_log(busy: Site, large: str) -> None:

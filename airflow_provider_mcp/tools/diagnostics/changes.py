@@ -26,12 +26,8 @@ from airflow_provider_mcp.sdk import Airflow, JSONObject, path
 from airflow_provider_mcp.tools.diagnostics.reading import (
     cut,
 )
-from airflow_provider_mcp.tools.diagnostics.statistics import (
-    changed_keys,
-    ratio_of,
-    run_times,
-    task_times,
-)
+from airflow_provider_mcp.tools.diagnostics.run_differences import changed_keys, ratio_of
+from airflow_provider_mcp.tools.diagnostics.statistics import run_times, task_times
 from airflow_provider_mcp.tools.shared.reads import Unread, try_get
 
 Row = JSONObject

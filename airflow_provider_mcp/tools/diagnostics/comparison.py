@@ -27,17 +27,20 @@ from airflow_provider_mcp.tools.diagnostics.changes import Row, find_last_succes
 from airflow_provider_mcp.tools.diagnostics.reading import (
     Report,
 )
-from airflow_provider_mcp.tools.diagnostics.statistics import (
+from airflow_provider_mcp.tools.diagnostics.run_differences import (
     changed_keys,
     compare_tasks,
+    list_seconds,
     ratio_of,
-    run_times,
-    task_times,
 )
+from airflow_provider_mcp.tools.diagnostics.statistics import run_times, task_times
 from airflow_provider_mcp.tools.shared.arguments import DagId, RunId
-from airflow_provider_mcp.tools.shared.reads import Unread, read_pages
+from airflow_provider_mcp.tools.shared.reads import Unread, list_instances_of_runs, read_pages, try_get
 
 COMPARED_PAGES = 3
+
+SHOWN_SERIES = 5
+"""Tasks whose seconds are shown over more runs than two."""
 
 
 class RunComparison(Report):
@@ -63,6 +66,7 @@ async def compare_dag_runs(
     other_dag_run_id: Annotated[
         str | None, Field(description="The last success before it if left out.")
     ] = None,
+    neighbours: Annotated[int, Field(ge=0, le=5, description="Runs before and after to show too.")] = 0,
 ) -> RunComparison:
     """Compare two runs of a Dag.
 
@@ -110,4 +114,35 @@ async def compare_dag_runs(
         "truncated": len(differing) > 25 or None,
         "hint": f"25 of {len(differing)} differing tasks are shown." if len(differing) > 25 else None,
     }
+    if neighbours:
+        compared["series"] = await _read_series(airflow, run, neighbours, unchecked)
+        compared["unchecked"] = unchecked or None
     return RunComparison(**compared)
+
+
+async def _read_series(airflow: Airflow, run: Row, neighbours: int, unchecked: dict[str, str]) -> Row | None:
+    """Return the runs around a run, the oldest first, and the seconds of their longest tasks."""
+    field = "logical_date" if run.get("logical_date") else "run_after"
+    around = [run]
+    for order, end in (("-", "lte"), ("", "gte")):
+        query = {"order_by": f"{order}{field}", f"{field}_{end}": run[field], "limit": neighbours + 1}
+        answer = await try_get(airflow, path("dags/{}/dagRuns", run["dag_id"]), query)
+        if isinstance(answer, Unread):
+            unchecked["series"] = answer.why
+            return None
+        known = {one["dag_run_id"] for one in around}
+        found = [one for one in answer["dag_runs"] if one["dag_run_id"] not in known][:neighbours]
+        around = [*reversed(found), *around] if order else [*around, *found]
+    rows, total = await list_instances_of_runs(airflow, COMPARED_PAGES, run["dag_id"], around)
+    if total > len(rows):
+        unchecked["series"] = f"{len(rows)} of the {total} task instances were looked at."
+    seconds = list_seconds([task_times(row) for row in rows])
+    longest = sorted(seconds, key=lambda name: (-sum(seconds[name].values()), name))
+    ids = [one["dag_run_id"] for one in around]
+    return {
+        "runs": [
+            {"dag_run_id": one["dag_run_id"], "state": one["state"], "duration": run_times(one).duration}
+            for one in around
+        ],
+        "task_seconds": {name: [seconds[name].get(one) for one in ids] for name in longest[:SHOWN_SERIES]},
+    }

@@ -97,11 +97,25 @@ async def _find_triggered(airflow: Airflow, instance: Row, fields: Row) -> Other
     answer = await try_get(airflow, f"{route}/xcomEntries/trigger_run_id", query)
     run_id = fields.get("trigger_run_id") if isinstance(answer, Unread) else answer.get("value")
     if not isinstance(run_id, str) or not run_id:
-        return OtherRun("triggered", dag_id, None, "which run it triggered is not recorded")
+        return await _find_triggered_by_time(airflow, instance, dag_id)
     run = await try_get(airflow, path("dags/{}/dagRuns/{}", dag_id, run_id.strip('"')))
     if isinstance(run, Unread):
         return OtherRun("triggered", dag_id, None, run.why)
     return OtherRun("triggered", dag_id, run)
+
+
+async def _find_triggered_by_time(airflow: Airflow, instance: Row, dag_id: str) -> OtherRun:
+    """Return the one run whose logical date lies within the time of a task that left no record of it."""
+    unknown = OtherRun("triggered", dag_id, None, "which run it triggered is not recorded")
+    begin, end = instance.get("start_date"), instance.get("end_date")
+    if not begin or not end:
+        return unknown
+    query = {"logical_date_gte": begin, "logical_date_lte": end, "limit": 2}
+    answer = await try_get(airflow, path("dags/{}/dagRuns", dag_id), query)
+    if isinstance(answer, Unread) or len(answer["dag_runs"]) != 1:
+        return unknown
+    why = "which run it triggered is not recorded: this is the only one of that time"
+    return OtherRun("triggered", dag_id, answer["dag_runs"][0], why)
 
 
 async def _find_external(
@@ -156,7 +170,8 @@ async def follow(airflow: Airflow, run: Row, instance: Row, budget: LogBudget) -
         first = next(iter(group_by_task(rows).values()))
         chain.rows = first
         if not names_other_dag(first[0]):
-            chain.read, _, chain.why = await read_failures(airflow, first[:1], budget)
+            chain.read, _, unread = await read_failures(airflow, first[:1], budget)
+            chain.why = unread or other.why
             break
         run, instance = other.run, first[0]
     return chain if chain.runs else None

@@ -35,7 +35,7 @@ async def show_source(airflow: Airflow, run: Row, instance: Row, budget: LogBudg
         return None
     row: Row = {"runs": [_show_run(other) for other in chain.runs]}
     if chain.why:
-        row["not_known_because"] = cut(chain.why, 200)
+        row["note" if chain.read else "not_known_because"] = cut(chain.why, 200)
     if chain.rows:
         row |= {"task_id": chain.rows[0]["task_id"], "failed": len(chain.rows)}
     if chain.read:

@@ -121,8 +121,9 @@ def _tell_source(source: Row) -> str:
     links = []
     for other in source["runs"]:
         run = f"`{other['dag_run_id']}` of " if other.get("dag_run_id") else ""
-        state = f" is {other['state']}" if other.get("state") else " could not be read"
-        links.append(f"the run {run}`{other['dag_id']}` that it {other['relation']}{state}")
+        state = f" is {other['state']}" if other.get("state") else " could not be found"
+        which = "the run" if run else "the run of"
+        links.append(f"{which} {run}`{other['dag_id']}` that it {other['relation']}{state}")
     text = ", where ".join(links)
     cause = source.get("cause")
     if cause:

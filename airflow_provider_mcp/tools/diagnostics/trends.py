@@ -25,10 +25,8 @@ from pydantic import Field
 
 from airflow_provider_mcp.sdk import JSON, Airflow, JSONObject, path, tool
 from airflow_provider_mcp.tools.diagnostics.history import Row
-from airflow_provider_mcp.tools.diagnostics.reading import (
-    Report,
-    step,
-)
+from airflow_provider_mcp.tools.diagnostics.reading import LogBudget, Report, cut, read_failure, step
+from airflow_provider_mcp.tools.diagnostics.run_differences import list_trends
 from airflow_provider_mcp.tools.diagnostics.statistics import (
     run_times,
     summarise_runs,
@@ -42,6 +40,22 @@ INSTANCE_PAGES = 10
 
 SIZINGS = 3
 """How often the runs are made fewer until their task instances fit ``INSTANCE_PAGES``."""
+
+
+FLAKY_READ = 3
+"""Flaky tasks of which the log of a failed try is read."""
+
+FLAKY_CALLS = 6
+
+DEFINITIONS = {
+    "success_rate": "successful / finished runs",
+    "duration_trend": "median seconds of the newer half / of the older half of successful runs",
+    "share": "seconds of the task / of all tasks on the critical paths",
+    "share_of_seconds": "seconds of the task / of all tasks",
+    "first, last": "seconds of the task's instances in the oldest and the newest run, as in compare_dag_runs",
+    "queue_share": "seconds queued / seconds queued and run",
+    "passed_on_retry": "task instances that succeeded after a failed try",
+}
 
 
 class DagAnalysis(Report):
@@ -84,6 +98,27 @@ async def _upstream(airflow: Airflow, dag_id: str, unchecked: dict[str, str]) ->
     return upstream
 
 
+async def _read_flaky(airflow: Airflow, rows: Sequence[Row]) -> list[Row]:
+    """Return the runs in which tasks succeeded after a failed try, and the error of that try."""
+    flaky: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.get("state") == "success" and int(row.get("try_number") or 0) > 1:
+            flaky.setdefault(row["task_id"], []).append(row)
+    found = []
+    budget = LogBudget(FLAKY_READ, FLAKY_CALLS)
+    for task_id in sorted(flaky, key=lambda name: (-len(flaky[name]), name))[:FLAKY_READ]:
+        last = max(flaky[task_id], key=lambda row: str(row.get("start_date") or ""))
+        runs = sorted({row["dag_run_id"] for row in flaky[task_id]})
+        failure = await read_failure(airflow, {**last, "try_number": int(last["try_number"]) - 1}, budget)
+        shown: Row = {"task_id": task_id, "runs": len(runs), "dag_run_ids": runs[:FLAKY_READ]}
+        if isinstance(failure, Unread):
+            shown["error_not_read"] = cut(failure.why, 200)
+        else:
+            shown["last_error"] = cut(failure.text, 200) if failure else "no exception in the log"
+        found.append(shown)
+    return found
+
+
 @tool(access="read")
 async def analyze_dag(
     airflow: Airflow,
@@ -103,6 +138,8 @@ async def analyze_dag(
     upstream = await _upstream(airflow, dag_id, unchecked) if instances else {}
     figures = summarise_runs([run_times(row) for row in found])
     tasks = summarise_tasks([task_times(row) for row in instances], upstream)
+    tasks["trends"] = list_trends([task_times(row) for row in instances])
+    tasks["flaky_errors"] = await _read_flaky(airflow, instances)
     if "critical_path" in unchecked:
         del tasks["critical_path"]
     steps = []
@@ -118,6 +155,7 @@ async def analyze_dag(
         "runs": {key: value for key, value in figures.items() if value is not None},
         "tasks": {key: value for key, value in tasks.items() if value not in (None, [])},
         "next_steps": steps,
+        "definitions": DEFINITIONS if instances else None,
         "unchecked": unchecked or None,
         "ui_url": airflow.page_url(dag_id),
     }

@@ -48,8 +48,8 @@ BOUNDS: dict[str, int] = {
     "diagnose_dag_run": 100,
     "explain_waiting": 45,
     "find_failures": 75,
-    "analyze_dag": 17,
-    "compare_dag_runs": 9,
+    "analyze_dag": 23,
+    "compare_dag_runs": 14,
     "get_system_health": 6,
     "list_import_errors": 1,
     "resolve_url": 1,
@@ -595,6 +595,30 @@ def test_10_000_runs(airflow: PagedAirflow) -> None:
     assert found.tasks["flaky_tasks"] == [{"task_id": "check", "passed_on_retry": 900, "of": 900}]
     assert found.next_steps[0]["tool"] == "diagnose_dag_run"
     assert size(found) < 3000
+
+
+def test_flaky_tasks_have_their_runs_and_the_error_of_the_failed_try(airflow: PagedAirflow) -> None:
+    airflow.runs = [run(f"r{n}", "success", run_after=at(-n)) for n in range(3)]
+    airflow.instances = [
+        instance("check", dag_run_id=f"r{n}", try_number=2 if n else 1, start_date=at(-n)) for n in range(3)
+    ]
+    airflow.logs = lambda _: {"content": log_of("connection lost", "ConnectionError")}
+    found = airflow.use(analyze_dag, dag_id="d")
+    (flaky,) = found.tasks["flaky_errors"]
+    assert (flaky["runs"], flaky["dag_run_ids"]) == (2, ["r1", "r2"])
+    assert flaky["last_error"] == "ConnectionError: connection lost"
+    assert "logs/1" in str([request.url for request in airflow.asked if "logs" in request.url.path])
+    assert found.definitions["success_rate"] == "successful / finished runs"
+    (trend,) = found.tasks["trends"]
+    assert (trend["task_id"], trend["runs"], trend["share_of_seconds"]) == ("check", 3, 1.0)
+
+
+def test_the_runs_around_a_run(airflow: PagedAirflow) -> None:
+    airflow.runs = [run(f"r{n}", "success", logical_date=at(n), run_after=at(n)) for n in range(3)]
+    airflow.instances = [instance("check", dag_run_id=f"r{n}", end_date=at(3 + n)) for n in range(3)]
+    found = airflow.use(compare_dag_runs, dag_id="d", dag_run_id="r1", other_dag_run_id="r0", neighbours=2)
+    assert {one["dag_run_id"] for one in found.series["runs"]} == {"r0", "r1", "r2"}
+    assert sorted(found.series["task_seconds"]["check"]) == [2.0, 3.0, 4.0]
 
 
 def test_runs_of_one_huge_run(airflow: PagedAirflow) -> None:

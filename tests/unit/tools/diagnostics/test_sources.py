@@ -110,6 +110,23 @@ def test_a_triggered_run_that_may_not_be_read() -> None:
     assert tools_of(found) == [("list_dag_runs", "child")]
 
 
+def test_a_triggered_run_that_is_not_recorded_is_found_by_its_time() -> None:
+    airflow = FakeAirflow()
+    add_parent(airflow)
+    add_child(airflow)
+    xcom = "GET dags/d/dagRuns/r/taskInstances/run_child/xcomEntries/trigger_run_id"
+    within = "GET dags/child/dagRuns?logical_date_gte=2026-11-27T10:00:00Z"
+    airflow.on(**{xcom: 404, within: listed("dag_runs", [run("child", "failed")])})
+    source = diagnose(airflow)["failures"][0]["source"]
+    assert source["cause"]["message"] == "ValueError: no currency"
+    assert "is not recorded: this is the only one" in source["note"]
+    airflow.on(**{within: listed("dag_runs", [run("child", "failed"), run("child", "failed", "other")])})
+    airflow.calls.clear()
+    found = diagnose(airflow)
+    assert found["failures"][0]["source"]["not_known_because"] == "which run it triggered is not recorded"
+    assert "the run of `child` that it triggered could not be found" in found["summary"]
+
+
 def test_into_the_run_that_a_sensor_waited_for() -> None:
     airflow = FakeAirflow()
     fields = {"external_dag_id": "child", "external_task_ids": ["load"], "external_task_id": None}

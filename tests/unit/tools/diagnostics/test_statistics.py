@@ -24,11 +24,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_mcp.tools.diagnostics.run_differences import (
+    changed_keys,
+    compare_tasks,
+    list_seconds,
+    list_trends,
+)
 from airflow_provider_mcp.tools.diagnostics.statistics import (
     RunTimes,
     TaskTimes,
-    changed_keys,
-    compare_tasks,
     critical_path,
     last_ending,
     percentile,
@@ -259,3 +263,22 @@ def test_rows_of_the_rest_api() -> None:
     assert (one.map_index, one.queue_time, one.duration) == (0, 2, 7)
     assert run_times(row).duration == 7
     assert task_times({"dag_run_id": "r", "task_id": "t"}).duration is None
+
+
+def test_the_seconds_of_a_task_by_run() -> None:
+    instances = [
+        TaskTimes("new", "load", 0, "success", 1, None, 100.0, 108.0),
+        TaskTimes("new", "load", 1, "success", 1, None, 100.0, 104.0),
+        TaskTimes("old", "load", 0, "success", 1, None, 10.0, 13.0),
+        TaskTimes("old", "send", -1, "success", 1, None, 13.0, 14.0),
+        TaskTimes("old", "never", -1, None, 0),
+    ]
+    assert list_seconds(instances) == {"load": {"old": 3.0, "new": 12.0}, "send": {"old": 1.0}}
+    load, send = list_trends(instances)
+    assert (load["first"], load["last"], load["runs"], load["share_of_seconds"]) == (3.0, 12.0, 2, 0.938)
+    assert (send["first"], send["last"], "trend" in send) == (1.0, 1.0, False)
+    # What compare_dag_runs says of the same two runs.
+    new = [one for one in instances if one.dag_run_id == "new"]
+    old = [one for one in instances if one.dag_run_id == "old"]
+    (differs,) = compare_tasks(new, old)
+    assert differs["seconds"] == [load["last"], load["first"]]
