@@ -34,7 +34,8 @@ from airflow_provider_mcp.tools.diagnostics.run_differences import (
     ratio_of,
 )
 from airflow_provider_mcp.tools.diagnostics.statistics import run_times, task_times
-from airflow_provider_mcp.tools.shared.arguments import DagId, RunId
+from airflow_provider_mcp.tools.shared.arguments import DagId, ReadRunId
+from airflow_provider_mcp.tools.shared.latest import get_run
 from airflow_provider_mcp.tools.shared.reads import Unread, list_instances_of_runs, read_pages, try_get
 
 COMPARED_PAGES = 3
@@ -62,7 +63,7 @@ def _shown_run(airflow: Airflow, run: Row) -> Row:
 async def compare_dag_runs(
     airflow: Airflow,
     dag_id: DagId,
-    dag_run_id: RunId,
+    dag_run_id: ReadRunId,
     other_dag_run_id: Annotated[
         str | None, Field(description="The last success before it if left out.")
     ] = None,
@@ -72,21 +73,21 @@ async def compare_dag_runs(
 
     What is different or changed between a failed run and a good one, as [first, second].
     """
-    run = (await airflow.get(path("dags/{}/dagRuns/{}", dag_id, dag_run_id))).json()
+    run = await get_run(airflow, dag_id, dag_run_id)
     if other_dag_run_id is None:
         found = await find_last_success(airflow, run)
         if isinstance(found, Unread):
             raise Unavailable(found.why, hint="Give other_dag_run_id.")
         if found is None:
             raise NotFound(
-                f"`{dag_id}` has no successful run before `{dag_run_id}`.",
+                f"`{dag_id}` has no successful run before `{run['dag_run_id']}`.",
                 hint="Give other_dag_run_id; list_dag_runs lists the runs.",
                 dag_id=dag_id,
-                dag_run_id=dag_run_id,
+                dag_run_id=run["dag_run_id"],
             )
         other = found
     else:
-        other = (await airflow.get(path("dags/{}/dagRuns/{}", dag_id, other_dag_run_id))).json()
+        other = await get_run(airflow, dag_id, other_dag_run_id)
     unchecked: dict[str, str] = {}
     sides = []
     for one in (run, other):

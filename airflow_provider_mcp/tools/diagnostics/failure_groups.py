@@ -29,8 +29,8 @@ from airflow_provider_mcp.tools.diagnostics.reading import LogBudget, cut, group
 
 Row = JSONObject
 
-MOST_JOINED = 5
-"""Tasks that trigger or wait for another run and are joined with its failure."""
+MOST_JOINED = 8
+"""Failures of tasks that trigger or wait for another run which are joined with its failure."""
 
 LISTED = 10
 
@@ -94,7 +94,8 @@ async def join_runs(
 ) -> list[Occurrence]:
     """Give failures of tasks that trigger or wait for a run the error that this run failed with."""
     parents = [row for row in rows if names_other_dag(row) and row.get("state") == "failed"]
-    chosen = [group[0] for group in group_by_task(parents).values()][:MOST_JOINED]
+    by_run = {(row["dag_id"], row["dag_run_id"], row["task_id"]): row for row in reversed(parents)}
+    chosen = list(by_run.values())[:MOST_JOINED]
     below: dict[RunKey, RunKey] = {}
     for row in chosen:
         run = {

@@ -55,6 +55,7 @@ from airflow_provider_mcp.tools.diagnostics.reading import (
     step,
     target,
 )
+from airflow_provider_mcp.tools.diagnostics.statistics import seconds
 from airflow_provider_mcp.tools.shared.matching import fetch_matching
 from airflow_provider_mcp.tools.shared.reads import PAGE, Unread, list_instances, try_get
 
@@ -79,7 +80,8 @@ SHOWN_CLUSTERS = 10
 MAX_CHARS = 7500
 """Of the groups on a page: with what is beside them about 2,500 tokens."""
 
-QUEUED_TOO_LONG = timedelta(minutes=10)
+QUEUED_TOO_LONG = 600
+"""Seconds after which a run that is due, and still queued, is told of."""
 
 MAX_WINDOW = timedelta(days=92)
 
@@ -150,7 +152,7 @@ async def find_failures(
 ) -> Failures:
     """Find what failed, crashed or broke across all Dags since yesterday or overnight.
 
-    Errors grouped, the most common first, new ones marked.
+    Errors grouped, those that hit most Dags first, new ones marked.
     """
     now = datetime.now(timezone.utc)
     begin, before = window(since, now)
@@ -200,7 +202,9 @@ async def find_failures(
         "clusters_total": len(groups),
         "clusters": shown,
         "next_cursor": encode_cursor(offset=end) if end < len(groups) else None,
-        "beside": await _look_beside(airflow, begin, now) if dag_ids is None and not offset else None,
+        "beside": await _look_beside(airflow, begin, now, unchecked)
+        if dag_ids is None and not offset
+        else None,
         "unchecked": unchecked or None,
         "next_steps": _list_steps(groups[offset].example) if offset < len(groups) else [],
     }
@@ -231,26 +235,30 @@ async def _count_runs(airflow: Airflow, dag_ids: Sequence[str] | None, begin: da
     return None if isinstance(answer, Unread) else int(answer["total_entries"])
 
 
-async def _look_beside(airflow: Airflow, begin: datetime, now: datetime) -> Row | None:
+async def _look_beside(airflow: Airflow, begin: datetime, now: datetime, unchecked: Row) -> Row | None:
     """Return what is wrong beside failed tasks, a line each: files not imported, runs that hang or wait."""
     beside: Row = {}
     errors = await try_get(airflow, "importErrors", {"limit": 3, "order_by": "-timestamp"})
-    if not isinstance(errors, Unread) and errors["total_entries"]:
+    if isinstance(errors, Unread):
+        unchecked["import_errors"] = errors.why
+    elif errors["total_entries"]:
         files = ", ".join(str(row.get("filename")).rsplit("/", 1)[-1] for row in errors["import_errors"])
-        beside["import_errors"] = (
-            f"{errors['total_entries']} file(s) could not be imported, the newest: {files}"
-        )
-    looks: tuple[tuple[str, str, datetime, str], ...] = (
-        ("running", "start_date", begin, "run(s) are running since before this window"),
-        ("queued", "run_after", now - QUEUED_TOO_LONG, "run(s) are queued and were due over 10 minutes ago"),
-    )
-    for state, order, until, words in looks:
-        query = {"state": state, f"{order}_lte": until.isoformat(), "order_by": order, "limit": 1}
-        answer = await try_get(airflow, "dags/~/dagRuns", query)
-        if not isinstance(answer, Unread) and answer["dag_runs"]:
-            oldest = answer["dag_runs"][0]
-            name = f"`{oldest['dag_run_id']}` of `{oldest['dag_id']}`"
-            beside[f"{state}_runs"] = f"{answer['total_entries']} {words}, the oldest: {name}"
+        text = f"{errors['total_entries']} file(s) could not be imported, the newest: {files}"
+        beside["import_errors"] = text
+    running = {"state": "running", "order_by": "start_date", "start_date_lte": begin.isoformat()}
+    queued = {"state": "queued", "order_by": "run_after"}
+    for name, query in (("running_runs", running), ("queued_runs", queued)):
+        answer = await try_get(airflow, "dags/~/dagRuns", {**query, "limit": 1})
+        if isinstance(answer, Unread):
+            unchecked[name] = answer.why
+            continue
+        for oldest in answer["dag_runs"]:
+            due = seconds(oldest.get("run_after"))
+            if name == "queued_runs" and (due is None or now.timestamp() - due < QUEUED_TOO_LONG):
+                continue
+            words = "are queued" if name == "queued_runs" else "are running since before this window"
+            which = f"`{oldest['dag_run_id']}` of `{oldest['dag_id']}`"
+            beside[name] = f"{answer['total_entries']} run(s) {words}, the oldest: {which}"
     return beside or None
 
 

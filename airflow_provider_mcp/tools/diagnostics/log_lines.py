@@ -52,6 +52,7 @@ _AIRFLOW_FILES = frozenset(
 # What its operators write from files with names that a Dag's file may have too, such as `branch.py`.
 _AIRFLOW_EVENTS = re.compile(
     r"(?:INFO - )?::(?:end)?group::|Done\. Returned value was|Pushing xcom|Task instance in "
+    r"|Done\.$|Proceeding with downstream tasks"
     r"|Branch into |Following branch |Condition result is |Skipping (?:downstream )?tasks"
 )
 

@@ -47,7 +47,7 @@ from airflow_provider_mcp.tools.diagnostics.skips import explain_not_run
 from airflow_provider_mcp.tools.diagnostics.sources import show_not_run, show_source
 from airflow_provider_mcp.tools.diagnostics.summary import list_next_steps, summarise
 from airflow_provider_mcp.tools.diagnostics.timeouts import find_run_timeout, find_timeout
-from airflow_provider_mcp.tools.shared.arguments import DagId
+from airflow_provider_mcp.tools.shared.arguments import DagId, ReadRunId
 from airflow_provider_mcp.tools.shared.latest import get_run
 from airflow_provider_mcp.tools.shared.reads import Unread, count_states, read_pages, try_get
 
@@ -285,7 +285,7 @@ def _fit(diagnosis: Row) -> Row:
 async def diagnose_dag_run(
     airflow: Airflow,
     dag_id: DagId,
-    dag_run_id: Annotated[str, Field(description="Dag run ID or latest_failed.")] = "latest_failed",
+    dag_run_id: ReadRunId = "latest_failed",
     task_id: Annotated[str | None, Field(description="A task, though it did not fail.")] = None,
 ) -> Diagnosis:
     """Say why a Dag run failed.

@@ -163,6 +163,14 @@ def datasets(count: int, missing: frozenset[int] = frozenset()) -> Any:
     return send
 
 
+def test_the_updates_that_wait_for_a_dag() -> None:
+    listing = Rewrite("GET", "dags/a/assets/queuedEvents")
+    assert listing.request.path == "dags/a/datasets/queuedEvent"
+    events = [{"uri": "s3://x", "dag_id": "a", "created_at": "2026-11-27"}]
+    answer = listing.finish({"queued_events": events, "total_entries": 1})
+    assert answer == {"queued_events": events, "total_entries": 1}
+
+
 def test_names_of_assets() -> None:
     request = first("GET", "assets", [("name_pattern", "x"), ("order_by", "-name")])
     assert (request.path, request.query) == ("datasets", [("uri_pattern", "x"), ("order_by", "-uri")])

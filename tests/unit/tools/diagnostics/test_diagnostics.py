@@ -47,7 +47,7 @@ from airflow_provider_mcp.tools.diagnostics.waiting import explain_waiting
 BOUNDS: dict[str, int] = {
     "diagnose_dag_run": 100,
     "explain_waiting": 45,
-    "find_failures": 75,
+    "find_failures": 85,
     "analyze_dag": 23,
     "compare_dag_runs": 14,
     "get_system_health": 6,

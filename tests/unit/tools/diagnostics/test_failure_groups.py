@@ -33,7 +33,7 @@ from airflow_provider_mcp.tools.runs.reading import get_dag_run
 from tests.unit.fake_airflow import FakeAirflow
 from tests.unit.tools.diagnostics.answers import add_dag, instance, listed, raised, run
 
-BOUND = 75
+BOUND = 85
 
 NOW = datetime.now(timezone.utc)
 
@@ -118,10 +118,23 @@ def test_a_parent_is_joined_with_the_run_that_it_triggered() -> None:
             "GET dags/parent/dagRuns/r": run("parent", "failed"),
         }
     )
+    # Another run of the parent, with another child, is joined for itself.
+    second = failed("parent", "run_child", "s", rendered_fields={"trigger_dag_id": "child"})
+    other = failed("child", "load", "s")
+    add_failures(airflow, grandparent, parent, child, second, other)
+    for row in (second, other):
+        add_log(airflow, row, "ValueError", "no currency" if row is other else "passed on")
+    airflow.on(
+        **{
+            "GET dags/parent/dagRuns/s/taskInstances/run_child/xcomEntries/trigger_run_id": {"value": "s"},
+            "GET dags/child/dagRuns/s": run("child", "failed", "s"),
+        }
+    )
     (group,) = find(airflow)["clusters"]
     assert group["error"] == "ValueError: no currency"
     assert group["failed_because_of_it"] == ["grandparent.run_parent", "parent.run_child"]
-    assert (group["dags_hit"], group["count"], group["example"]["dag_id"]) == (3, 3, "child")
+    assert (group["dags_hit"], group["runs_hit"], group["count"]) == (3, 5, 5)
+    assert group["example"]["dag_id"] == "child"
 
 
 def test_tries_that_come_again_are_counted_apart() -> None:
@@ -181,12 +194,27 @@ def test_what_is_beside_the_failures() -> None:
     airflow = FakeAirflow()
     errors = {"import_errors": [{"filename": "/dags/broken.py"}], "total_entries": 4}
     stuck = {"dag_runs": [run("slow", "running")], "total_entries": 2}
-    add_failures(airflow, **{"GET importErrors": errors, "GET dags/~/dagRuns?state=running": stuck})
+    late = {"dag_runs": [run("late", "queued", run_after=recent(30))], "total_entries": 3}
+    add_failures(
+        airflow,
+        **{
+            "GET importErrors": errors,
+            "GET dags/~/dagRuns?state=running": stuck,
+            "GET dags/~/dagRuns?state=queued": late,
+        },
+    )
     found = find(airflow)
     assert found["beside"] == {
         "import_errors": "4 file(s) could not be imported, the newest: broken.py",
         "running_runs": "2 run(s) are running since before this window, the oldest: `r` of `slow`",
+        "queued_runs": "3 run(s) are queued, the oldest: `r` of `late`",
     }
+    soon = {"dag_runs": [run("late", "queued", run_after=recent(1))], "total_entries": 3}
+    add_failures(airflow, **{"GET importErrors": 403, "GET dags/~/dagRuns?state=queued": soon})
+    airflow.calls.clear()
+    found = find(airflow)
+    assert "beside" not in found
+    assert "You may not read" in found["unchecked"]["import_errors"]
 
 
 def test_a_pattern_is_plain_text() -> None:
