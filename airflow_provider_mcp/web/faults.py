@@ -14,7 +14,10 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""The page of what is wrong: plugins that did not load, names that clash, options that are malformed."""
+"""The page of what is wrong: plugins that did not load, names that clash, options that are malformed.
+
+What could not be offered to whoever looks, such as a Dag as a tool, is among them.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ async def show_faults(host: PageHost, request: Request) -> Reply:
         host,
         framed=True,
         here="faults",
-        problems=request.catalogue.problems,
+        problems=[*request.catalogue.problems, *(await request.caller_tools()).problems],
         policy_problem=request.policy.problem,
         unknown_names=request.policy.unknown_names,
         conn_id=request.policy.conn_id,

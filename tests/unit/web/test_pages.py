@@ -27,7 +27,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from airflow_provider_mcp.endpoint.door import Reply
-from airflow_provider_mcp.sdk import Toolset, hookimpl, tool
+from airflow_provider_mcp.sdk import DynamicTools, Toolset, hookimpl, tool
 from airflow_provider_mcp.server.build import build_server
 from airflow_provider_mcp.server.catalogue import Catalogue, load_catalogue
 from airflow_provider_mcp.server.policy import Policy
@@ -224,6 +224,20 @@ def test_faults_are_told(catalogue: Catalogue) -> None:
     assert "did you mean dags?" in page
     broken = load_catalogue("3.3.2", found=[], of_host={"broken": ModuleType("broken")})
     assert "it has no hook" in text_of(browser(broken).get("/faults"))
+
+
+def test_what_could_not_be_offered_to_who_looks_is_told() -> None:
+    def register_toolsets() -> list[Toolset]:
+        return [Toolset("reports", "Reports.", [], dynamic_prefix="report_")]
+
+    async def register_dynamic_tools() -> DynamicTools:
+        return DynamicTools("reports", [], left_out=["the report a is left out: it has no name"])
+
+    made = ModuleType("reports")
+    hooks = {"register_toolsets": register_toolsets, "register_dynamic_tools": register_dynamic_tools}
+    vars(made).update({name: hookimpl(function) for name, function in hooks.items()})
+    page = text_of(browser(load_catalogue("3.3.2", found=[], of_host={"reports": made})).get("/faults"))
+    assert "the report a is left out: it has no name" in page
 
 
 def test_a_run_is_diagnosed_for_people(catalogue: Catalogue) -> None:
