@@ -14,7 +14,7 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-.PHONY: help demo check test test-airflow2 test-airflow3 replicas faults bench versions smoke lint types docs audit generate clean airflow2 airflow3 tools node
+.PHONY: help demo check test test-airflow2 test-airflow3 clients replicas faults bench versions smoke lint types docs audit generate clean airflow2 airflow3 tools node
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
@@ -42,6 +42,10 @@ test-airflow2 test-airflow3: test-airflow%: $(LINES:%=airflow%) node tools
 # Some minutes a line.
 faults: $(LINES:%=airflow%) tools ## planted faults, run by real schedulers, each named in one call
 	@set -e; for line in $(LINES); do FAULTS=1 .venv/airflow$$line/bin/python -m pytest -q tests/live/test_faults.py; done
+
+# They are 1.3 GB, and CI has no time for them. Nothing leaves the machine: a script stands in for each model.
+clients: $(LINES:%=airflow%) .clients/.installed node ## Claude Code, Gemini CLI, Codex CLI and opencode, with scripted models
+	@set -e; for line in $(LINES); do CLIENTS=1 .venv/airflow$$line/bin/python -m pytest -q tests/live/test_clients.py; done
 
 # It needs Debian's postgresql and nginx. CI's time does not allow it.
 replicas: $(LINES:%=.venv/airflow%/.bench) tools ## two replicas on PostgreSQL behind nginx, killed and restarted under load
@@ -129,5 +133,9 @@ install-airflow%:
 	@npm install --prefix .node --no-save --no-package-lock --no-audit --no-fund --loglevel error $$(sed 's/==/@/' constraints/node.txt)
 	@touch $@
 
+.clients/.installed: Makefile constraints/clients.txt
+	@npm install --prefix .clients --no-save --no-package-lock --no-audit --no-fund --loglevel error $$(sed 's/==/@/' constraints/clients.txt)
+	@touch $@
+
 clean: ## remove what was installed and made
-	rm -rf .venv .node .demo .versions docs/_build
+	rm -rf .venv .node .clients .demo .versions docs/_build

@@ -119,7 +119,10 @@ def _remark_on_credential(arguments: argparse.Namespace, text: str, *, by_stdio:
         )
     elif arguments.client == "codex":
         remark(
-            f"Where Airflow 2 takes passwords alone, use --via stdio with {ENV_USERNAME} and {ENV_PASSWORD}."
+            "With Airflow 2's basic authentication, write "
+            f'env_http_headers = {{ Authorization = "{client_configs.HEADER_VARIABLE}" }} in the place of '
+            "bearer_token_env_var; that variable then holds the word Basic, and the base64 of "
+            "username:password."
         )
     else:
         remark(

@@ -104,8 +104,9 @@ def _refuse(tool: str, faults: Sequence[str], schema: Mapping[str, JSON]) -> Inv
     more = f"; and {len(faults) - most} more" if len(faults) > most else ""
     required = schema.get("required", ())
     names = [f"{name} (required)" if name in required else name for name in schema.get("properties", {})]
+    wrong = f"{'; '.join(faults[:most])}{more}"
     return InvalidArgument(
-        f"{tool} was called with wrong arguments: {'; '.join(faults[:most])}{more}.",
+        f"{tool} was called with wrong arguments: {wrong}{'' if wrong.endswith('?') else '.'}",
         hint=f"Its arguments are: {', '.join(names) or 'none'}.",
     )
 

@@ -25,6 +25,8 @@ from dataclasses import dataclass
 from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
 
 TOKEN_VARIABLE = "AIRFLOW_MCP_TOKEN"  # noqa: S105
+HEADER_VARIABLE = "AIRFLOW_MCP_AUTHORIZATION"
+"""Where a client takes the whole header, scheme and all, from the environment."""
 
 _PLACEHOLDER = "<%s>"
 

@@ -56,7 +56,7 @@ def test_the_sdist_holds_all_that_make_needs_and_nothing_made(built: Path) -> No
         "devtools/ports.py",
     }
     assert wanted <= names
-    made = (".venv", ".node", ".demo", ".versions", ".git/", "docs/_build", "dist/")
+    made = (".venv", ".node", ".clients", ".demo", ".versions", ".git/", "docs/_build", "dist/")
     assert not [name for name in names if name.startswith(made) or "__pycache__" in name]
 
 

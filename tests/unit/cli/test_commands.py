@@ -19,6 +19,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -238,6 +239,15 @@ def test_a_configuration_names_the_endpoint_and_holds_no_token(
         server = server_in(client, printed)
         assert f"{URL}/mcp/v1" in server.values()
     assert "secret-of-mine" not in printed
+
+
+def test_codex_is_told_how_it_sends_another_header(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config", "--client", "codex", "--url", URL]) == OK
+    printed, remarks = capsys.readouterr()
+    line = re.search(r"env_http_headers = \{.*\}", remarks)
+    assert line, remarks
+    changed = re.sub("bearer_token_env_var = .*", line[0], printed)
+    assert server_in("codex", changed)["env_http_headers"] == {"Authorization": "AIRFLOW_MCP_AUTHORIZATION"}
 
 
 def server_in(client: str, text: str) -> dict[str, Any]:

@@ -192,6 +192,7 @@ def test_a_fault_names_the_argument_and_the_cure(sent: JSONObject, fault: str) -
     with pytest.raises(InvalidArgument) as refused:
         LOOK.check(sent)
     assert fault in refused.value.message
+    assert "?." not in refused.value.message
     assert refused.value.hint.startswith("Its arguments are: dag_id (required), limit, ")
 
 
