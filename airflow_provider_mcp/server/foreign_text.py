@@ -62,6 +62,7 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 FOREIGN_FIELDS = frozenset(
     {
+        *("caused_by_code", "exceptions", "last_log_line", "log_lines", "log_warns"),
         *("answer", "body", "caused_by", "chosen_options", "code", "conf", "content", "context", "detail"),
         "diagnosis",
         *("doc_md", "docs", "description", "error", "error_detail", "errors", "event", "evidence"),

@@ -62,7 +62,7 @@ async def find_log_warnings(airflow: Airflow, rows: Sequence[Row], of: int, budg
         if lines:
             shown: Row = {
                 "task": name_instance(row),
-                "lines": [cut(one, 300) for one in lines[:MOST_WARNINGS]],
+                "log_lines": [cut(one, 300) for one in lines[:MOST_WARNINGS]],
             }
             if len(lines) > MOST_WARNINGS:
                 shown["lines_listed"] = f"{MOST_WARNINGS} of {len(lines)}"

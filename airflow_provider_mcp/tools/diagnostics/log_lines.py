@@ -113,8 +113,6 @@ def find_shell_warnings(entries: Sequence[JSON]) -> list[str]:
 
 
 def find_warnings(entries: Sequence[JSON]) -> list[str]:
-    """Return the different lines that warn: by their level, or as shells do."""
-    found = (
-        event for level, event in read_own_lines(entries) if level in _WARNING_LEVELS or _SHELL.search(event)
-    )
-    return list(dict.fromkeys(found))
+    """Return the different lines that warn: first those of shells, then by their level."""
+    by_level = (event for level, event in read_own_lines(entries) if level in _WARNING_LEVELS)
+    return list(dict.fromkeys([*find_shell_warnings(entries), *by_level]))

@@ -182,7 +182,7 @@ async def _skipped_itself(airflow: Airflow, row: Row, through: Sequence[str], bu
     name = row["task_id"]
     tail = await read_tail(airflow, row, budget)
     given = None if isinstance(tail, Unread) else find_skip_reason(tail)
-    evidence = {"reason": cut(given, 300)} if given else await _read_last_line(airflow, row, budget)
+    evidence = {"message": cut(given, 300)} if given else await _read_last_line(airflow, row, budget)
     says = "it skipped itself" if len(through) == 1 else f"`{name}` above it skipped itself"
     return NotRun("skipped_itself", says, name, row, tuple(through), evidence)
 

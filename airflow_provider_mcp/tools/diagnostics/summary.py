@@ -60,7 +60,7 @@ def _sum_up_no_failure(diagnosis: Row, name: str) -> str:
     reason = diagnosis.get("not_run")
     if asked and reason:
         cause = reason.get("cause") or {}
-        said = cause.get("message") or cause.get("error") or reason.get("reason")
+        said = cause.get("message") or cause.get("error") or reason.get("message")
         line = reason.get("last_log_line")
         text = f"`{asked['task_id']}` is {asked['state']}: {reason['says']}"
         if said:
@@ -74,7 +74,7 @@ def _sum_up_no_failure(diagnosis: Row, name: str) -> str:
         text = f"{name} is {diagnosis['state']}; none of its task instances failed."
     warned = (diagnosis.get("log_warnings") or {}).get("warned")
     if warned:
-        text += f" The log of `{warned[0]['task']}` warns: {cut(warned[0]['lines'][0], 300)}"
+        text += f" The log of `{warned[0]['task']}` warns: {cut(warned[0]['log_lines'][0], 300)}"
         if len(warned) > 1:
             text += f" ({len(warned) - 1} more log(s) warn)"
     return text

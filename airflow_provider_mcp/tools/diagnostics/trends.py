@@ -119,7 +119,7 @@ async def _read_flaky(airflow: Airflow, rows: Sequence[Row]) -> list[Row]:
     return found
 
 
-@tool(access="read")
+@tool(access="read", open_world=True)
 async def analyze_dag(
     airflow: Airflow,
     dag_id: DagId,

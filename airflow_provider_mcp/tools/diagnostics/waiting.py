@@ -31,6 +31,7 @@ from airflow_provider_mcp.tools.diagnostics.waiting_facts import Check, Facts
 from airflow_provider_mcp.tools.diagnostics.waiting_reads import collect
 from airflow_provider_mcp.tools.diagnostics.waiting_rules import conclude, explain
 from airflow_provider_mcp.tools.shared.arguments import DagId
+from airflow_provider_mcp.tools.shared.reads import Unread
 
 Row = JSONObject
 
@@ -145,7 +146,7 @@ def _find_since(facts: Facts) -> str | None:
     return None if since is None else str(since)
 
 
-@tool(access="read")
+@tool(access="read", open_world=True)
 async def explain_waiting(
     airflow: Airflow,
     dag_id: DagId,
@@ -180,6 +181,7 @@ async def explain_waiting(
         "state": state,
         "since": _find_since(facts),
         "reason": conclude(facts, checks),
+        "message": _find_message(facts),
         "checks": [_show(check) for check in checks if check.verdict != "unknown"],
         "unchecked": {check.name: check.says for check in checks if check.verdict == "unknown"} or None,
         "others_waiting": others,
@@ -187,6 +189,15 @@ async def explain_waiting(
         "ui_url": page if facts.dag is not None else None,
     }
     return Waiting(**found)
+
+
+def _find_message(facts: Facts) -> str | None:
+    """Return what the task that decided it wrote last, or the error that it failed with."""
+    if facts.not_run is None or isinstance(facts.not_run, Unread):
+        return None
+    cause = facts.not_run.get("cause") or {}
+    said = facts.not_run.get("message") or cause.get("message") or facts.not_run.get("last_log_line")
+    return None if said is None else str(said)
 
 
 def _show(check: Check) -> Row:

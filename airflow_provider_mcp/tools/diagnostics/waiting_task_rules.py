@@ -211,11 +211,8 @@ def check_outcome(facts: Facts) -> Check | None:
     if isinstance(facts.not_run, Unread):
         return Check(name, "unknown", facts.not_run.why, evidence)
     if facts.not_run is not None:
-        why = str(facts.not_run["says"])
-        told = facts.not_run.get("reason") or (facts.not_run.get("cause") or {}).get("message")
-        line = facts.not_run.get("last_log_line")
-        more = f": {told}" if told else f"; its log ends: {line}" if line else ""
-        return Check(name, "ok", f"Why: {why}{more}.", {"why": facts.not_run})
+        # What others wrote stands in the evidence, apart from the sentence.
+        return Check(name, "ok", f"Why: {facts.not_run['says']}.", {"why": facts.not_run})
     if facts.state == "failed":
         tries = int(facts.instance.get("try_number") or 1)
         says = f"It failed at {ended}, in try {tries}; diagnose_dag_run says why."

@@ -256,14 +256,14 @@ def test_what_the_logs_of_a_green_run_warn_of() -> None:
     rows = [instance("d", "convert", "success"), instance("d", "quiet", "success")]
     shell = "airflow.task.hooks.airflow.providers.standard.hooks.subprocess.SubprocessHook"
     log = [
-        line("/usr/bin/bash: line 1: no_such: command not found", shell),
         line("disk almost full", level="warning"),
+        line("/usr/bin/bash: line 1: no_such: command not found", shell),
         line("a provider is old", "airflow.providers", level="warning"),
     ]
     add_dag(airflow, "d", "success", rows, {"convert": log, "quiet": [line("all is well")]})
     found = diagnose(airflow, dag_run_id="latest")
     (warned,) = found["log_warnings"]["warned"]
-    assert warned["lines"] == ["/usr/bin/bash: line 1: no_such: command not found", "disk almost full"]
+    assert warned["log_lines"] == ["/usr/bin/bash: line 1: no_such: command not found", "disk almost full"]
     assert (found["log_warnings"]["logs_read"], found["log_warnings"]["of"]) == (2, 2)
     assert "command not found" in found["summary"]
     assert found["next_steps"][0]["arguments"]["task_id"] == "convert"
