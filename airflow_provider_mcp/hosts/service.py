@@ -19,6 +19,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
@@ -27,8 +28,14 @@ from urllib.parse import urlsplit
 import httpx
 from airflow import __version__
 from airflow.configuration import conf
+from sqlalchemy.exc import SQLAlchemyError
 
-from airflow_provider_mcp.endpoint.door import HTTPRequest, Unauthenticated, own_origins
+from airflow_provider_mcp.endpoint.door import (
+    AuthenticationUnavailable,
+    HTTPRequest,
+    Unauthenticated,
+    own_origins,
+)
 from airflow_provider_mcp.hosts import metrics
 from airflow_provider_mcp.hosts.audit_log import AuditLog
 from airflow_provider_mcp.hosts.claims import open_claims
@@ -48,6 +55,8 @@ from airflow_provider_mcp.server.policy import Policy
 from airflow_provider_mcp.server.policy_source import PolicySource
 from airflow_provider_mcp.server.request import WRITE_SCOPE
 from airflow_provider_mcp.server.signing import Confirmations
+
+log = logging.getLogger(__name__)
 
 REDACTED_DEPTH = 200
 """How deep secrets are looked for: Airflow's masker stops at 5 by itself."""
@@ -131,6 +140,7 @@ class ServiceHost:
         """Return what a token of the login allows; None if the request's credential is none of these.
 
         :raises Unauthenticated: It is one, and not good.
+        :raises AuthenticationUnavailable: The database does not answer.
         """
         scheme, _, token = (request.header("authorization") or "").partition(" ")
         token = token.strip()
@@ -143,6 +153,9 @@ class ServiceHost:
             return await login.check(token)
         except Refused as refused:
             raise Unauthenticated(refused.reason) from None
+        except SQLAlchemyError as failure:
+            log.error("MCP: a login could not be checked: %s", type(failure).__name__)
+            raise AuthenticationUnavailable from failure
 
     async def policy(self) -> Policy:
         return await self._service.policy_source.fresh()

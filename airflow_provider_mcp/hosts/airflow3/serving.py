@@ -154,7 +154,11 @@ class Host(ServiceHost):
         access = await self.find_access(request)
         if access is not None:
             # In the event loop's thread: FAB's auth manager has a cache that is not made for several.
-            user = users.find_user(access.person)
+            try:
+                user = users.find_user(access.person)
+            except SQLAlchemyError as failure:
+                log.error("MCP: a login could not be checked: %s", type(failure).__name__)
+                raise AuthenticationUnavailable from failure
             if user is None:
                 raise Unauthenticated("Airflow no longer knows the user of this login: log in again.")
             return self.act_as(user, scopes=access.scopes)

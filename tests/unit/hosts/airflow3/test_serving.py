@@ -34,6 +34,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from airflow_provider_mcp.endpoint.door import AuthenticationUnavailable, HTTPRequest, Unauthenticated
 from airflow_provider_mcp.hosts.airflow3 import serving
 from airflow_provider_mcp.hosts.airflow3.serving import Host, Serving
+from airflow_provider_mcp.oauth.errors import Refused
+from airflow_provider_mcp.oauth.grants import Access, Person
 from airflow_provider_mcp.server.request import Identity
 
 
@@ -104,3 +106,66 @@ def test_a_database_that_does_not_answer_is_no_wrong_credential(
 ) -> None:
     with pytest.raises(AuthenticationUnavailable):
         authenticate(monkeypatch, failure, "Bearer token")
+
+
+def authenticate_login(monkeypatch: pytest.MonkeyPatch, checked: Any, user: Any = None) -> Identity:
+    """Authenticate a token of the login, of which ``checked`` is known."""
+
+    async def check(token: str) -> Access:
+        assert token == "amcp_a_token"
+        if isinstance(checked, Exception):
+            raise checked
+        access: Access = checked
+        return access
+
+    def find_user(person: Person) -> Any:
+        assert person == Person("7", "ada")
+        if isinstance(user, Exception):
+            raise user
+        return user
+
+    login = None if checked is None else SimpleNamespace(check=check)
+    monkeypatch.setattr(serving.users, "find_user", find_user)
+    inner = SimpleNamespace(open_transport=lambda *_: None, base_url="http://airflow.in-process/api/v2/")
+    service = SimpleNamespace(login=login, version="3.3.2", base_url="https://airflow.example.com")
+    pretended = cast(Serving, SimpleNamespace(service=service, inner=lambda _: inner))
+    host = Host(pretended, {"headers": [], "scheme": "http", "app": None})
+
+    async def no_body(_most: int, _seconds: float) -> bytes:
+        return b""
+
+    headers = [("authorization", "Bearer amcp_a_token")]
+    return anyio.run(host.authenticate, HTTPRequest("POST", headers, no_body))
+
+
+ACCESS = Access("grant", Person("7", "ada"), "A client", frozenset({"airflow:read"}))
+
+
+def test_a_token_of_the_login_is_its_users_with_its_scopes(monkeypatch: pytest.MonkeyPatch) -> None:
+    identity = authenticate_login(monkeypatch, ACCESS, User())
+    assert (identity.caller.id, identity.caller.name) == ("7", "ada")
+    assert identity.scopes == {"airflow:read"}
+
+
+@pytest.mark.parametrize(
+    ("checked", "user", "reason"),
+    [
+        (None, None, "no login by OAuth"),
+        (Refused("invalid_token", "The access token has expired."), None, "has expired"),
+        (ACCESS, None, "no longer knows the user"),
+    ],
+)
+def test_a_token_of_the_login_that_is_not_good_is_told(
+    monkeypatch: pytest.MonkeyPatch, checked: Any, user: Any, reason: str
+) -> None:
+    with pytest.raises(Unauthenticated, match=reason):
+        authenticate_login(monkeypatch, checked, user)
+
+
+@pytest.mark.parametrize("where", ["grant", "user"])
+def test_a_login_that_cannot_be_looked_up_is_no_wrong_one(
+    monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    failure = OperationalError("select", {}, Exception("locked"))
+    with pytest.raises(AuthenticationUnavailable):
+        authenticate_login(monkeypatch, failure if where == "grant" else ACCESS, failure)
