@@ -306,6 +306,9 @@ def test_the_commands_are_those_of_airflow_mcp() -> None:
         "serve",
         "check",
         "tools",
+        "grants",
+        "revoke",
+        "token",
         "new-provider",
         "config",
     ]

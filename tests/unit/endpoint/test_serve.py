@@ -20,9 +20,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any, Literal
 
 import anyio
+import httpx
 import pytest
 
 from airflow_provider_mcp.endpoint import serve as door_sequence
@@ -42,11 +43,17 @@ from airflow_provider_mcp.server.catalogue import load_catalogue
 from airflow_provider_mcp.server.policy import Policy
 from airflow_provider_mcp.server.request import Identity
 from airflow_provider_mcp.server.signing import Confirmations
+from airflow_provider_mcp.testing import open_airflow
 
 PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 LIST_TOOLS = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
 SERVER = build_server(load_catalogue("3.3.2", found=[]), Confirmations(b"0123456789abcdef" * 2))
 INSPECTOR = "https://inspector.example.com"
+
+
+def open_empty(access: Literal["read", "write"]) -> Airflow:
+    """Return a client of an Airflow that has nothing."""
+    return open_airflow(lambda _: httpx.Response(404), access)
 
 
 class PretendedHost:
@@ -70,7 +77,7 @@ class PretendedHost:
             raise Unauthenticated("The token has expired.")
         if authorization == "Bearer unlucky":
             raise AuthenticationUnavailable
-        return Identity(Caller("1", "ada"), lambda _: cast(Airflow, None))
+        return Identity(Caller("1", "ada"), open_empty)
 
     async def policy(self) -> Policy:
         self.asked.append("policy")

@@ -70,6 +70,7 @@ def test_what_reads_a_run_takes_them_and_names_the_run(which: str, run: str) -> 
             f"{base}/taskInstances/t/xcomEntries/return_value": {"key": "return_value", "value": 1},
             f"{base}/hitlDetails": {"hitl_details": [], **EMPTY},
             "GET assets/events": {"asset_events": [], **EMPTY},
+            "GET assets": {"assets": [], **EMPTY},
             "GET eventLogs": {"event_logs": [], **EMPTY},
             "GET dags/a/tasks": {"tasks": []},
         }

@@ -85,7 +85,10 @@ def answering(key: str, field: str, parameter: str, names: list[str]) -> Any:
 def test_a_pattern_is_plain_text(
     tool: Any, route: str, key: str, field: str, parameter: str, argument: str, text: str, found: list[str]
 ) -> None:
-    airflow = FakeAirflow(**{f"GET {route}": answering(key, field, parameter, NAMES)})
+    events = {"asset_events": [], "total_entries": 0}
+    airflow = FakeAirflow(
+        **{"GET assets/events": events, f"GET {route}": answering(key, field, parameter, NAMES)}
+    )
     shown = airflow.call(tool, "read", **{argument: text})
     assert [row[field] for row in shown.get(key, [])] == found
     assert shown["total"] == len(found)
