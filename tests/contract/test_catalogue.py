@@ -66,7 +66,7 @@ CATALOGUE = load_catalogue("3.3.2", found=[])
 REPLACE = {"set_dag_run_note", "set_pool", "set_variable", "update_backfill"}
 """Tools of the access level write that replace a stored value."""
 OPEN_WORLD = {
-    *("call_api", "call_api_read", "test_connection"),
+    *("analyze_dag", "call_api", "call_api_read", "explain_waiting", "test_connection"),
     *("diagnose_dag_run", "find_failures", "get_task_instance", "get_task_logs", "get_xcom", "search_logs"),
     *("trigger_dag", "wait_for_dag_run"),
 }
