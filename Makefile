@@ -51,6 +51,11 @@ clients: $(LINES:%=airflow%) .clients/.installed node ## Claude Code, Gemini CLI
 replicas: $(LINES:%=.venv/airflow%/.bench) tools ## two replicas on PostgreSQL behind nginx, killed and restarted under load
 	@set -e; for line in $(LINES); do REPLICAS=1 .venv/airflow$$line/bin/python -m pytest -q -s tests/live/test_replicas.py; done
 
+# It needs Debian's chromium. CI's time does not allow it. Screenshots stay in build/browser.
+.PHONY: browser
+browser: $(LINES:%=airflow%) .venv/browser/.installed ## the pages in Chromium, with axe-core
+	@set -e; for line in $(LINES); do BROWSER=1 .venv/airflow$$line/bin/python -m pytest -q tests/browser; done
+
 # An hour and a quarter on two processors that do nothing else. It needs PostgreSQL (Debian: postgresql) and node.
 bench: $(LINES:%=.venv/airflow%/.bench) .venv/peer/.installed node ## measure MCP beside the bare REST API (over an hour)
 	@rm -rf build/bench
@@ -127,6 +132,10 @@ install-airflow%:
 .venv/audit/.installed: Makefile constraints/audit.txt
 	@$(PYTHON) -m venv .venv/audit
 	@.venv/audit/bin/pip install -q --disable-pip-version-check -c constraints/audit.txt pip-audit
+	@touch $@
+
+.venv/browser/.installed: Makefile constraints/browser.txt
+	@npm install --prefix .venv/browser --no-save --no-package-lock --no-audit --no-fund --loglevel error $$(sed 's/==/@/' constraints/browser.txt)
 	@touch $@
 
 .node/.installed: Makefile constraints/node.txt

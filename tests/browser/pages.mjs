@@ -1,0 +1,135 @@
+// Licensed to the Apache Software Foundation (ASF) under one
+// or more contributor license agreements.  See the NOTICE file
+// distributed with this work for additional information
+// regarding copyright ownership.  The ASF licenses this file
+// to you under the Apache License, Version 2.0 (the
+// "License"); you may not use this file except in compliance
+// with the License.  You may obtain a copy of the License at
+//
+//   http://www.apache.org/licenses/LICENSE-2.0
+//
+// Unless required by applicable law or agreed to in writing,
+// software distributed under the License is distributed on an
+// "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+// KIND, either express or implied.  See the License for the
+// specific language governing permissions and limitations
+// under the License.
+
+// Drives Chromium through the pages of a running Airflow. What it is to do stands in the variable ASKED, as JSON:
+// root, line, user, approve and decline (addresses), folder (for screenshots), chromium, modules.
+import { createRequire } from "node:module";
+import { readFileSync } from "node:fs";
+import assert from "node:assert/strict";
+
+const asked = JSON.parse(process.env.ASKED);
+const require = createRequire(`${asked.modules}/`);
+const { chromium } = require("playwright-core");
+const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+
+const browser = await chromium.launch({ executablePath: asked.chromium, args: ["--no-sandbox"] });
+const context = await browser.newContext({ viewport: { width: 1200, height: 800 }, bypassCSP: false });
+await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: asked.root });
+context.setDefaultTimeout(60_000);
+const page = await context.newPage();
+const complaints = [];
+page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+page.on("pageerror", (error) => complaints.push(String(error)));
+const elsewhere = [];
+page.on("request", (request) => {
+  const url = request.url();
+  if (!url.startsWith(asked.root) && !url.startsWith("data:")) elsewhere.push(url);
+});
+
+async function check(name) {
+  // By the protocol of the browser's debugger: the page's own policy lets no foreign script run.
+  const session = await context.newCDPSession(page);
+  await session.send("Runtime.evaluate", { expression: axe });
+  const answer = await session.send("Runtime.evaluate", {
+    expression: "axe.run().then((found) => JSON.stringify(found.violations))",
+    awaitPromise: true,
+  });
+  await session.detach();
+  const violations = JSON.parse(answer.result.value);
+  assert.deepEqual(violations.map((one) => `${one.id}: ${one.nodes[0].html}`), [], `${name}: axe-core`);
+  await page.screenshot({ path: `${asked.folder}/${name}-airflow${asked.line}.png` });
+}
+
+async function logIn() {
+  await page.goto(`${asked.root}/mcp/`);
+  await page.locator('input[name="username"]').fill(asked.user);
+  await page.locator('input[name="password"]').fill(asked.user);
+  await page.locator('input[name="password"]').press("Enter");
+  await page.waitForURL("**/mcp/");
+}
+
+await logIn();
+complaints.length = 0;
+elsewhere.length = 0;
+
+await page.getByRole("heading", { name: "Connect a client" }).waitFor();
+await check("connect");
+await page.getByRole("button", { name: "Copy" }).first().click();
+await page.getByRole("button", { name: "Copied" }).waitFor();
+assert.equal(await page.evaluate(() => navigator.clipboard.readText()), `${asked.root}/mcp/v1`);
+await page.getByText("Cursor", { exact: true }).click();
+const link = await page.getByRole("link", { name: "Add to Cursor" }).getAttribute("href");
+assert.match(link, /^cursor:\/\//);
+
+await page.emulateMedia({ colorScheme: "dark" });
+await check("connect-dark");
+const ground = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+assert.equal(ground, "rgb(20, 24, 31)");
+await page.emulateMedia({ colorScheme: "light" });
+
+await page.getByRole("link", { name: "Tools" }).click();
+await page.getByLabel("Filter").fill("task logs");
+const shown = await page.locator(".tool:visible").count();
+assert.ok(shown > 0 && shown < 20, `${shown} tools are shown`);
+await check("tools");
+await page.getByLabel("Filter").fill("list_dags");
+await page.locator(".tool:visible summary").first().click();
+await page.locator('.tool[open] input[name="argument.limit"]').fill("1");
+await page.locator(".tool[open]").getByRole("button", { name: /Try it/ }).click();
+await page.getByRole("heading", { name: "Answer" }).waitFor();
+assert.match(await page.locator("#answer").textContent(), /"total"/);
+await check("answer");
+
+for (const name of ["Calls", "Faults", "Diagnose"]) {
+  await page.getByRole("link", { name, exact: true }).click();
+  await page.getByRole("heading", { level: 1 }).waitFor();
+  await check(name.toLowerCase());
+}
+
+await page.setViewportSize({ width: 375, height: 700 });
+for (const path of ["", "tools", "calls", "faults", "diagnose"]) {
+  await page.goto(`${asked.root}/mcp/${path}`);
+  const width = await page.evaluate(() => document.scrollingElement.scrollWidth);
+  assert.ok(width <= 375, `/mcp/${path} is ${width} wide on a phone`);
+  await check(`phone-${path || "connect"}`);
+}
+await page.setViewportSize({ width: 1200, height: 800 });
+
+await page.goto(asked.approve);
+await check("approve");
+// By the keyboard alone.
+await page.getByRole("button", { name: "Approve" }).focus();
+await page.keyboard.press("Enter");
+await page.getByText("You have approved").waitFor();
+await check("approved");
+await page.goto(asked.decline);
+await page.emulateMedia({ colorScheme: "dark" });
+await check("decline-dark");
+await page.getByRole("button", { name: "Decline" }).click();
+await page.getByText("You have declined").waitFor();
+await page.emulateMedia({ colorScheme: "light" });
+
+assert.deepEqual(complaints, [], "what the browser complains of");
+assert.deepEqual(elsewhere, [], "what is loaded from elsewhere");
+
+// Airflow's own navigation.
+await page.goto(asked.root);
+await page.getByRole(asked.line === 3 ? "button" : "link", { name: "Browse" }).first().click();
+const entry = page.getByRole(asked.line === 3 ? "menuitem" : "link", { name: "MCP" }).first();
+await entry.waitFor();
+await page.screenshot({ path: `${asked.folder}/navigation-airflow${asked.line}.png` });
+await browser.close();

@@ -1,0 +1,77 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""The pages in a real browser, beside a real Airflow: ``make browser``.
+
+Not a part of ``make test``: it needs Debian's chromium, and playwright-core and axe-core from npm.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from devtools.airflow_process import ROOT, AirflowHome
+from tests.live.site import LINE, Site
+
+pytestmark = pytest.mark.skipif("BROWSER" not in os.environ, reason="make browser")
+MODULES = Path(os.environ.get("BROWSER_MODULES", ROOT / ".venv" / "browser" / "node_modules"))
+SCREENSHOTS = ROOT / "build" / "browser"
+HOSTILE = "<script>alert(1)</script>"
+
+
+def ask(site: Site, key: str) -> str:
+    """Make a call that waits for a person; return the address at which they decide."""
+    assert not site.call("set_variable", key=key, value="of the tests").get("isError")
+    told = site.call("delete_variable", key=key)["structuredContent"]
+    address: str = told["approve_url"]
+    return address
+
+
+def test_people_use_the_pages(tmp_path: Path) -> None:
+    chromium = shutil.which("chromium")
+    assert chromium is not None, "install Debian's chromium"
+    home = AirflowHome(tmp_path / "airflow", options={"AIRFLOW__MCP__CONFIRM_BY": "person"})
+    home.prepare(ROOT / "examples" / "dags")
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    with Site(home).serving() as site:
+        approve, decline = ask(site, "approved"), ask(site, HOSTILE)
+        # A hostile name in the audit log, too.
+        site.call("get_dag", dag_id="demo_params")
+        site.rpc("tools/call", {"name": "list_dags", "arguments": {}}, headers={"User-Agent": HOSTILE})
+        asked = {
+            "root": site.root,
+            "line": LINE,
+            "user": "admin",
+            "approve": approve,
+            "decline": decline,
+            "folder": str(SCREENSHOTS),
+            "chromium": chromium,
+            "modules": str(MODULES),
+        }
+        done = subprocess.run(
+            ["node", str(Path(__file__).with_name("pages.mjs"))],
+            env={**os.environ, "ASKED": json.dumps(asked)},
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{site.log()[-3000:]}"
