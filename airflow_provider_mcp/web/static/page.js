@@ -18,6 +18,14 @@
 */
 "use strict";
 
+// The theme that the user has chosen in Airflow 3, which keeps it under this name; else it is the browser's.
+try {
+  const theme = localStorage.getItem("theme");
+  if (theme === "dark" || theme === "light") document.documentElement.dataset.theme = theme;
+} catch {
+  // A browser that keeps nothing for pages has no choice to follow.
+}
+
 // Copies the text of the element that a button names.
 for (const button of document.querySelectorAll("[data-copy]")) {
   button.addEventListener("click", async () => {
