@@ -63,6 +63,7 @@ async function logIn() {
 }
 
 await logIn();
+await page.evaluate(() => localStorage.removeItem("theme"));
 complaints.length = 0;
 elsewhere.length = 0;
 
@@ -79,6 +80,11 @@ await page.emulateMedia({ colorScheme: "dark" });
 await check("connect-dark");
 const ground = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
 assert.equal(ground, "rgb(20, 24, 31)");
+// What is chosen in Airflow 3 goes before what the browser prefers.
+await page.evaluate(() => localStorage.setItem("theme", "light"));
+await page.reload();
+assert.equal(await page.evaluate(() => getComputedStyle(document.body).backgroundColor), "rgb(255, 255, 255)");
+await page.evaluate(() => localStorage.removeItem("theme"));
 await page.emulateMedia({ colorScheme: "light" });
 
 await page.getByRole("link", { name: "Tools" }).click();
