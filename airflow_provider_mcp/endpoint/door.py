@@ -240,9 +240,18 @@ def own_origins(base_url: str, scheme: str, host: str | None) -> set[str | None]
     The Host header says so only if it names this machine: another name there may be a stranger's, made to
     point here (DNS rebinding).
     """
-    named = _HOST.fullmatch(host or "")
-    loopback = named is not None and named["name"].lower() in _LOOPBACK
-    return {origin_of(base_url), f"{scheme}://{host}" if loopback else None}
+    return {origin_of(base_url), f"{scheme}://{host}" if is_loopback(host or "") else None}
+
+
+def names_host(host: str) -> bool:
+    """Say whether a Host header is the name of a host, with or without a port."""
+    return _HOST.fullmatch(host) is not None
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host, with or without a port, is this machine."""
+    named = _HOST.fullmatch(host)
+    return named is not None and named["name"].lower() in _LOOPBACK
 
 
 def origin_of(url: str) -> str | None:

@@ -34,6 +34,8 @@ from airflow_provider_mcp.endpoint.door import (
     AuthenticationUnavailable,
     HTTPRequest,
     Unauthenticated,
+    is_loopback,
+    names_host,
     own_origins,
 )
 from airflow_provider_mcp.hosts import metrics
@@ -117,8 +119,11 @@ class ServiceHost:
 
     @property
     def pages(self) -> str:
-        """The address that Airflow's pages are below."""
-        return self._service.base_url or self._reached
+        """The address that our pages are below, for people."""
+        base_url = self._service.base_url
+        # Airflow 2's default, for one, says nothing about where people reach it.
+        is_local = is_loopback(urlsplit(base_url).netloc) and names_host(self._host)
+        return self._reached if not base_url or is_local else base_url
 
     @property
     def endpoint_url(self) -> str:
@@ -180,7 +185,7 @@ class ServiceHost:
         if scopes is not None and WRITE_SCOPE not in scopes:
             access = "read"
         service = self._service
-        reached, root = self._reached, self.pages
+        reached, root = self._reached, service.base_url or self._reached
         site = Site(
             version=service.version,
             page_url=functools.partial(service.page_url, root),

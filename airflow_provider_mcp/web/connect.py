@@ -87,6 +87,7 @@ def show_connect(host: PageHost, request: Request) -> Reply:
         scheme=scheme,
         variable=TOKEN_VARIABLE,
         schemes=host.login_schemes,
+        by_oauth=bool(host.login_parameters),
         warning=host.login_warning,
         blocks=blocks,
     )

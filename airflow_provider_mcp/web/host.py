@@ -18,7 +18,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from airflow_provider_mcp.endpoint.door import HTTPRequest
@@ -53,6 +53,10 @@ class PageHost(Protocol):
     @property
     def login_schemes(self) -> Sequence[str]:
         """The schemes of the ``Authorization`` header by which clients can log in."""
+
+    @property
+    def login_parameters(self) -> Mapping[str, str]:
+        """What the endpoint tells clients of the login by OAuth; empty where there is none."""
 
     @property
     def login_warning(self) -> str | None:

@@ -18,6 +18,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,16 +28,23 @@ import httpx
 from tests.live.site import LINE, TLS, Site
 
 
+@functools.cache
+def read_cookies(root: str, user: str) -> dict[str, str]:
+    """Return the cookies of a login, which Airflow 2 allows some times a minute alone."""
+    with httpx.Client(base_url=root, timeout=60, verify=TLS) as browser:
+        if LINE == 3:
+            answer = browser.post("/auth/token", json={"username": user, "password": user})
+            return {"_token": answer.json()["access_token"]}
+        csrf = browser.get("/login/").text.split('name="csrf_token"')[1].split('value="')[1].split('"')[0]
+        browser.post("/login/", data={"username": user, "password": user, "csrf_token": csrf})
+        return {cookie.name: cookie.value or "" for cookie in browser.cookies.jar}
+
+
 @contextmanager
 def log_in(site: Site, user: str = "admin") -> Iterator[httpx.Client]:
     """Open a client that has the cookies of a login."""
-    with httpx.Client(base_url=site.root, timeout=60, verify=TLS, follow_redirects=False) as browser:
-        if LINE == 3:
-            answer = browser.post("/auth/token", json={"username": user, "password": user})
-            browser.cookies.set("_token", answer.json()["access_token"])
-        else:
-            csrf = browser.get("/login/").text.split('name="csrf_token"')[1].split('value="')[1].split('"')[0]
-            browser.post("/login/", data={"username": user, "password": user, "csrf_token": csrf})
+    cookies = read_cookies(site.root, user)
+    with httpx.Client(base_url=site.root, cookies=cookies, timeout=60, verify=TLS) as browser:
         yield browser
 
 

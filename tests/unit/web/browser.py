@@ -46,6 +46,7 @@ class PretendedHost:
     endpoint_url = f"{PAGES}/mcp/v1"
     login_schemes: tuple[str, ...] = ("Bearer",)
     login_warning: str | None = None
+    login_parameters: Mapping[str, str] = {}
 
     def __init__(self, server: AirflowServer, airflow: Any = None, policy: Policy | None = None) -> None:
         self.server = server

@@ -142,6 +142,13 @@ def test_a_login_that_cannot_work_is_told(catalogue: Catalogue) -> None:
         assert "add basic_auth" in text_of(one.get(path))
 
 
+def test_the_login_by_oauth_is_told_of(catalogue: Catalogue) -> None:
+    one = browser(catalogue)
+    assert "There is no login by OAuth" in text_of(one.get("/"))
+    one.host.login_parameters = {"resource_metadata": "https://airflow.example.com/.well-known/x"}
+    assert "need the address alone" in text_of(one.get("/"))
+
+
 def test_tools_and_why_they_are_not_offered(catalogue: Catalogue) -> None:
     page = text_of(browser(catalogue).get("/tools"))
     assert "not offered" not in page

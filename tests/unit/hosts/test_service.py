@@ -1,0 +1,42 @@
+# Licensed to the Apache Software Foundation (ASF) under one
+# or more contributor license agreements.  See the NOTICE file
+# distributed with this work for additional information
+# regarding copyright ownership.  The ASF licenses this file
+# to you under the Apache License, Version 2.0 (the
+# "License"); you may not use this file except in compliance
+# with the License.  You may obtain a copy of the License at
+#
+#   http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing,
+# software distributed under the License is distributed on an
+# "AS IS" BASIS, WITHOUT WARRANTIES OR CONDITIONS OF ANY
+# KIND, either express or implied.  See the License for the
+# specific language governing permissions and limitations
+# under the License.
+"""Where people reach our pages: as configured, unless that is the default of a machine of one's own."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from airflow_provider_mcp.hosts.service import Service, ServiceHost
+
+
+@pytest.mark.parametrize(
+    ("base_url", "host", "pages"),
+    [
+        ("https://airflow.example.com/air", "10.0.0.7:8080", "https://airflow.example.com/air"),
+        ("http://localhost:8080", "airflow.example.com", "http://airflow.example.com"),
+        ("http://localhost:8080", "localhost:8080", "http://localhost:8080"),
+        ("http://localhost:8080/air", "127.0.0.1:9000", "http://127.0.0.1:9000/air"),
+        ("", "airflow.example.com", "http://airflow.example.com"),
+        ("http://localhost:8080", 'evil"><script>', "http://localhost:8080"),
+    ],
+)
+def test_links_lead_to_where_people_reach_it(base_url: str, host: str, pages: str) -> None:
+    service = cast(Service, SimpleNamespace(base_url=base_url))
+    assert ServiceHost(service, "http", host).pages == pages
