@@ -46,6 +46,7 @@ from airflow_provider_mcp.tools.diagnostics.failure_groups import (
     order_rows,
     show_group,
 )
+from airflow_provider_mcp.tools.diagnostics.other_runs import names_other_dag
 from airflow_provider_mcp.tools.diagnostics.reading import (
     LogBudget,
     Report,
@@ -167,7 +168,9 @@ async def find_failures(
         airflow, rows, total, {**filters, "end_date_gte": begin.isoformat()}
     )
     budget = LogBudget(LOG_READS, LOG_CALLS)
-    read, left, why = await read_failures(airflow, order_rows(rows), budget)
+    # Those that may only pass on another failure come first: a log that is not read is joined with nothing.
+    parents = {(row["dag_id"], row["task_id"]) for row in rows if names_other_dag(row)}
+    read, left, why = await read_failures(airflow, order_rows(rows, parents), budget)
     presumed, unknown = attribute_unread(read, left)
     budget.calls = JOIN_CALLS
     read = await join_runs(airflow, rows, read, budget)

@@ -137,6 +137,25 @@ def test_a_parent_is_joined_with_the_run_that_it_triggered() -> None:
     assert group["example"]["dag_id"] == "child"
 
 
+def test_a_parent_is_joined_though_not_all_logs_are_read() -> None:
+    airflow = FakeAirflow()
+    parent = failed("parent", "run_child", rendered_fields={"trigger_dag_id": "child"})
+    children = [failed("child", "load", map_index=n) for n in range(2)]
+    others = [failed(f"dag_{letter}", "work") for letter in "abcdefghijklmnopqrstuvw"]
+    add_failures(airflow, *others, parent, *children)
+    for row in (*others, parent, *children):
+        add_log(airflow, row, "ValueError", row["dag_id"])
+    airflow.on(
+        **{
+            "GET dags/parent/dagRuns/r/taskInstances/run_child/xcomEntries/trigger_run_id": {"value": "r"},
+            "GET dags/child/dagRuns/r": run("child", "failed"),
+        }
+    )
+    found = find(airflow)
+    assert "logs" in found["unchecked"]
+    assert (found["clusters"][0]["error"], found["clusters"][0]["dags_hit"]) == ("ValueError: child", 2)
+
+
 def test_tries_that_come_again_are_counted_apart() -> None:
     airflow = FakeAirflow()
     rows = [failed("a", "load"), instance("b", "load", "up_for_retry", end_date=recent(1))]
