@@ -14,7 +14,7 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-.PHONY: help demo check test test-airflow2 test-airflow3 clients replicas faults bench versions smoke lint types docs audit generate clean airflow2 airflow3 tools node
+.PHONY: help demo check test test-airflow2 test-airflow3 browser clients replicas faults bench versions smoke lint types docs audit generate clean airflow2 airflow3 tools node
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
@@ -52,7 +52,6 @@ replicas: $(LINES:%=.venv/airflow%/.bench) tools ## two replicas on PostgreSQL b
 	@set -e; for line in $(LINES); do REPLICAS=1 .venv/airflow$$line/bin/python -m pytest -q -s tests/live/test_replicas.py; done
 
 # It needs Debian's chromium. CI's time does not allow it. Screenshots stay in build/browser.
-.PHONY: browser
 browser: $(LINES:%=airflow%) .venv/browser/.installed ## the pages in Chromium, with axe-core
 	@set -e; for line in $(LINES); do BROWSER=1 .venv/airflow$$line/bin/python -m pytest -q tests/browser; done
 
