@@ -76,6 +76,10 @@ def test_the_wheel_holds_the_code_and_leaves_airflow_alone(wheel: zipfile.ZipFil
         "airflow_provider_mcp/sdk/__init__.py",
         "airflow_provider_mcp/hosts/airflow2/rest/routes.py",
     } <= names
+    # Templates, styles and scripts of the pages as well.
+    package = ROOT / "airflow_provider_mcp"
+    there = {str(file.relative_to(ROOT)) for file in package.rglob("*") if file.is_file()}
+    assert {name for name in there if not name.endswith(".pyc")} <= names
     assert "airflow/providers/mcp/plugin.py" in names
     # These would replace Airflow's own files.
     assert not names & {"airflow/__init__.py", "airflow/providers/__init__.py"}
