@@ -200,8 +200,12 @@ def test_who_looks_for_a_login_gets_json(web: Site, path: str) -> None:
         assert answer.headers["access-control-allow-origin"] == "*"
 
 
-@pytest.mark.parametrize("path", ["/mcp", "/mcp/", "/mcp/v2", "/mcp/sse"])
-@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [(method, path) for method in ("GET", "POST") for path in ("/mcp", "/mcp/v2", "/mcp/sse")]
+    # To GET it is the page for people.
+    + [("POST", "/mcp/")],
+)
 def test_other_paths_tell_the_right_one(web: Site, path: str, method: str) -> None:
     answer = send(web, method, path)
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/json")
