@@ -208,8 +208,8 @@ class _Fold:
         if level is not None:
             # What Airflow warns of is not folded.
             self._is_quiet = level in {"debug", "info"}
-        if self._group is not None:
-            return self._add_to_group(self._group, row, event)
+        if self._group is not None and self._counts(self._group, event):
+            return None
         if self._frames is not None and (is_airflow_frame(event) or goes_on_with_frame(event)):
             self._frames["folded"] += 1
             return None
@@ -223,10 +223,11 @@ class _Fold:
             return Row(row.number, row.position, self._frames)
         return row
 
-    def _add_to_group(self, group: JSONObject, row: Row, event: str) -> Row | None:
+    def _counts(self, group: JSONObject, event: str) -> bool:
+        """Count a line in the row of its group; return False for what Airflow warns of, which is shown."""
         if ends_group(event) or group["folded"] >= MOST_FOLDED:
             self._group = None
         elif not self._is_quiet:
-            return row
+            return False
         group["folded"] += 1
-        return None
+        return True

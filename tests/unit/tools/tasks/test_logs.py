@@ -141,6 +141,31 @@ def test_a_group_that_is_never_closed_hides_no_error() -> None:
     assert shown["lines"][-1]["event"] == "killed"
 
 
+def test_an_error_in_a_group_of_airflow_is_shown_and_its_frames_are_folded() -> None:
+    """As Airflow 2.11 writes it."""
+    entries = [
+        entry("::group::Post task execution logs"),
+        entry("Task failed with exception", "error"),
+        {"event": "Traceback (most recent call last):"},
+        {"event": f'  File "{PACKAGES}/airflow/models/taskinstance.py", line 768, in _execute_task'},
+        {"event": "    result = execute()"},
+        {"event": '  File "/dags/load.py", line 12, in load'},
+        {"event": "KeyError: 'amount'"},
+        entry("Marking task as FAILED."),
+        entry("::endgroup::"),
+        entry("after"),
+    ]
+    assert brief(read(entries)) == [
+        (None, "(lines of Airflow: Post task execution logs)", 3),
+        (2, "Task failed with exception", None),
+        (None, "Traceback (most recent call last):", None),
+        (None, "(frames of Airflow)", 2),
+        (None, '  File "/dags/load.py", line 12, in load', None),
+        (None, "KeyError: 'amount'", None),
+        (10, "after", None),
+    ]
+
+
 def test_a_group_of_the_user_is_no_group_of_airflow() -> None:
     entries = [entry("::group::my own"), entry("inside"), entry("::endgroup::")]
     assert len(read(entries)["lines"]) == 3
