@@ -61,4 +61,7 @@ async def preview_cancel(airflow: Airflow, dag_id: str, dag_run_id: str) -> JSON
     run = (await airflow.get(path("dags/{}/dagRuns/{}", dag_id, dag_run_id))).json()
     if run["state"] in FINISHED:
         return None
-    return await preview_set_dag_run_state(airflow, dag_id, dag_run_id, "failed")
+    preview = await preview_set_dag_run_state(airflow, dag_id, dag_run_id, "failed")
+    # A run that was queued when it was shown may run when it is cancelled: that is what is meant.
+    moving = {name: preview["run"].pop(name, None) for name in ("state", "queued_at", "start_date")}
+    return {**preview, "now": {**preview["now"], "run": moving}}
