@@ -351,7 +351,7 @@ def mortal(home: AirflowHome, site: Site, tmp_path_factory: pytest.TempPathFacto
         "AIRFLOW__MCP__CONN_ID": "mcp_narrow",
         "AIRFLOW__SECRETS__BACKEND": "airflow.secrets.local_filesystem.LocalFilesystemBackend",
         "AIRFLOW__SECRETS__BACKEND_KWARGS": json.dumps({"connections_file_path": str(secrets)}),
-        "AIRFLOW__API_AUTH__JWT_EXPIRATION_TIME": "8",
+        "AIRFLOW__API_AUTH__JWT_EXPIRATION_TIME": "16",
     }
     running = Mortal(home, options=options)
     connection = ["--conn-type", "airflow_mcp", "--conn-extra", json.dumps({"disabled_tools": "list_dags"})]
@@ -442,7 +442,7 @@ def test_a_session_outlives_its_token_and_its_server(mortal: Mortal) -> None:
             listed = call("list_dags", limit=1)
             exchanged = mortal.log().count("/auth/token")
             assert not (await listed(client))["is_error"]
-            await anyio.sleep(10)
+            await anyio.sleep(18)
             assert not (await listed(client))["is_error"]
             if LINE == 3:
                 assert mortal.log().count("/auth/token") == exchanged + 2
@@ -476,7 +476,7 @@ with pathlib.Path(log).open("a") as file:
 
 @pytest.mark.skipif(LINE != 3, reason="Airflow 2 issues no tokens")
 def test_a_session_outlives_the_tokens_of_a_command(mortal: Mortal, tmp_path: Path) -> None:
-    """Tokens of eight seconds: run again before one expires, and when a token is refused."""
+    """Tokens of sixteen seconds: run again before one expires, and when a token is refused."""
     script, runs = tmp_path / "print_token.py", tmp_path / "runs"
     script.write_text(TOKEN_COMMAND)
     command = shlex.join([sys.executable, str(script), mortal.root, str(runs)])
@@ -495,12 +495,12 @@ def test_a_session_outlives_the_tokens_of_a_command(mortal: Mortal, tmp_path: Pa
             assert not (await listed(client))["is_error"]
             assert not (await listed(client))["is_error"]
             first = count()
-            await anyio.sleep(10)
+            await anyio.sleep(18)
             assert not (await listed(client))["is_error"]
             assert count() > first
             assert too_early() == []
             script.write_text("raise SystemExit(3)")
-            await anyio.sleep(10)
+            await anyio.sleep(18)
             refused = (await listed(client))["data"]["error"]
             assert refused["code"] == "permission_denied"
             assert "printed no token (exit status 3)" in refused["message"]
