@@ -28,7 +28,7 @@ from sqlalchemy.engine import Engine
 
 from airflow_provider_mcp.hosts.grant_rows import GrantRows, NoTable
 
-SOON = time.time() + 3600
+SOON = time.time() + 86_400
 
 
 @pytest.fixture

@@ -35,11 +35,9 @@ from tests.unit.tools.diagnostics.answers import add_dag, instance, listed, rais
 
 BOUND = 85
 
-NOW = datetime.now(timezone.utc)
-
 
 def recent(minutes: float) -> str:
-    return (NOW - timedelta(minutes=minutes)).isoformat()
+    return (datetime.now(timezone.utc) - timedelta(minutes=minutes)).isoformat()
 
 
 def add_failures(airflow: FakeAirflow, *rows: dict[str, Any], before: int = 1, **replies: Any) -> None:
