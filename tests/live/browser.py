@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import functools
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -36,7 +37,10 @@ def read_cookies(root: str, user: str) -> dict[str, str]:
             answer = browser.post("/auth/token", json={"username": user, "password": user})
             return {"_token": answer.json()["access_token"]}
         csrf = browser.get("/login/").text.split('name="csrf_token"')[1].split('value="')[1].split('"')[0]
-        browser.post("/login/", data={"username": user, "password": user, "csrf_token": csrf})
+        form = {"username": user, "password": user, "csrf_token": csrf}
+        until = time.monotonic() + 60
+        while browser.post("/login/", data=form).status_code == 429 and time.monotonic() < until:
+            time.sleep(5)
         return {cookie.name: cookie.value or "" for cookie in browser.cookies.jar}
 
 

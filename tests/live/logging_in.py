@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import html
 import re
+import time
 from typing import Any
 from urllib.parse import parse_qs, urljoin, urlsplit
 
@@ -73,7 +74,11 @@ class Browser:
         page = self.http.get(url)
         csrf = page.text.split('name="csrf_token"')[1].split('value="')[1].split('"')[0]
         form = {"username": self.user, "password": self.user, "csrf_token": csrf}
-        answer = self.http.post(url, data=form)
+        until = time.monotonic() + 60
+        while (answer := self.http.post(url, data=form)).status_code == 429 and time.monotonic() < until:
+            # Airflow 2 allows five logins in forty seconds.
+            time.sleep(5)
+        assert answer.status_code == 302, (answer.status_code, answer.text)
         assert answer.headers["location"].endswith("/mcp/oauth/resume"), answer.headers
 
     def allow(self, page: httpx.Response, **headers: str) -> httpx.Response:
