@@ -21,7 +21,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow import __version__, settings
-from airflow.www.extensions.init_auth_manager import get_auth_manager, get_auth_manager_cls
+from airflow.www.extensions.init_auth_manager import get_auth_manager
 
 from airflow_provider_mcp.hosts.options import read_api_backends
 from airflow_provider_mcp.oauth.grants import Person
@@ -37,6 +37,9 @@ def explain_unsupported() -> str | None:
     minor = int(__version__.split(".")[1])
     if minor < 11:
         return f"Airflow {__version__} is too old for it: it needs 2.11"
+    # Airflow 2.7 has no such function.
+    from airflow.www.extensions.init_auth_manager import get_auth_manager_cls
+
     manager = get_auth_manager_cls()
     if not {f"{each.__module__}.{each.__qualname__}" for each in manager.__mro__} & set(_FAB):
         return f"the auth manager {manager.__name__} is not supported: FAB's is"
