@@ -411,8 +411,8 @@ def call_tools(site: AirflowSite, tools: Mapping[str, Mapping[str, Any]]) -> Ite
     for name, tool in tools.items():
         required = tool["inputSchema"].get("required", [])
         if tool["annotations"]["readOnlyHint"] and set(required) <= set(known):
-            # Of a tool about a Dag, also which run; a list is asked for whole.
-            takes = tool["inputSchema"].get("properties", {}) if required else {}
+            # Of a tool about a Dag, also which run; a list is asked for whole. A lineage is of one thing.
+            takes = tool["inputSchema"].get("properties", {}) if required or name == "trace_lineage" else {}
             call(name, **{argument: known[argument] for argument in known if argument in takes})
             yield name
 
