@@ -18,9 +18,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable
 from typing import Protocol
 
 
@@ -44,41 +41,3 @@ class Store(Protocol):
 
     def list(self, prefix: str) -> dict[str, str]:
         """Return the texts of all rows whose key has the prefix and that have not expired, by key."""
-
-
-class MemoryStore:
-    """The rows of one process, for tests."""
-
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        self._rows: dict[str, tuple[str, float]] = {}
-        self._lock = threading.Lock()
-        self._clock = clock
-
-    def insert(self, key: str, text: str, expires: float) -> bool:
-        with self._lock:
-            if key in self._rows:
-                return False
-            self._rows[key] = text, expires
-            return True
-
-    def read(self, key: str) -> str | None:
-        text, expires = self._rows.get(key, ("", 0.0))
-        return text if expires > self._clock() else None
-
-    def replace(self, key: str, old: str, new: str, expires: float) -> bool:
-        with self._lock:
-            if self._rows.get(key, (None, 0.0))[0] != old:
-                return False
-            self._rows[key] = new, expires
-            return True
-
-    def overwrite(self, key: str, text: str) -> bool:
-        with self._lock:
-            if key not in self._rows:
-                return False
-            self._rows[key] = text, self._rows[key][1]
-            return True
-
-    def list(self, prefix: str) -> dict[str, str]:
-        now = self._clock()
-        return {key: text for key, (text, at) in self._rows.items() if key.startswith(prefix) and at > now}

@@ -22,7 +22,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from airflow_provider_mcp.sdk import JSON
-from airflow_provider_mcp.tools.diagnostics.tracebacks import read_event
+from airflow_provider_mcp.tools.tasks.log_lines import read_event
 
 MOST_WARNINGS = 5
 """Different warnings of one log that are shown."""

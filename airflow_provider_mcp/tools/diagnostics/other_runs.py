@@ -31,9 +31,9 @@ from airflow_provider_mcp.tools.diagnostics.reading import (
     read_failures,
     read_tail,
 )
-from airflow_provider_mcp.tools.diagnostics.tracebacks import read_event
 from airflow_provider_mcp.tools.shared.instances import instance_route
 from airflow_provider_mcp.tools.shared.reads import Unread, read_pages, try_get
+from airflow_provider_mcp.tools.tasks.log_lines import read_event
 
 Row = JSONObject
 

@@ -25,6 +25,7 @@ from dataclasses import replace
 from airflow_provider_mcp.sdk import JSON
 from airflow_provider_mcp.tools.diagnostics.exceptions import MESSAGE_CHARS, Failure, Frame
 from airflow_provider_mcp.tools.diagnostics.process_ends import find_guess, read_end, read_exit_code
+from airflow_provider_mcp.tools.tasks.log_lines import read_event
 
 _MESSAGE_LINES = 10
 
@@ -78,12 +79,6 @@ def find_failure(entries: Sequence[JSON]) -> Failure | None:
             said = event.partition(" For more information, see ")[0]
             return Failure("", said if code is None else f"{said} (exit code {code})", end=end)
     return None
-
-
-def read_event(entry: JSON) -> str:
-    """Return the text of a line of a log."""
-    event = entry.get("event", "") if isinstance(entry, Mapping) else entry
-    return event if isinstance(event, str) else ""
 
 
 def _structured(entries: Sequence[JSON]) -> Failure | None:

@@ -36,8 +36,8 @@ from airflow_provider_mcp.oauth.grants import Grants, Person
 from airflow_provider_mcp.oauth.login import Login
 from airflow_provider_mcp.oauth.metadata import Addresses
 from airflow_provider_mcp.oauth.sealing import Sealer
-from airflow_provider_mcp.oauth.store import MemoryStore
 from airflow_provider_mcp.server.policy import ClientDocuments
+from tests.unit.oauth.memory_store import MemoryStore
 
 BASE = "https://airflow.example.com/air"
 ISSUER = f"{BASE}/mcp/oauth"

@@ -26,8 +26,8 @@ import pytest
 
 from airflow_provider_mcp.oauth.errors import Refused
 from airflow_provider_mcp.oauth.grants import Access, Grants
-from airflow_provider_mcp.oauth.store import MemoryStore
 from tests.unit.oauth.conversing import ADA, CALLBACK, RESOURCE, SECRET, Conversation, error_of
+from tests.unit.oauth.memory_store import MemoryStore
 
 DAY = 86_400
 
