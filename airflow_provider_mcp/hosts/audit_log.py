@@ -14,10 +14,7 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""The built-in plugin that writes a row of Airflow's audit log for each call of a tool.
-
-Airflow has no public way to write such a row: it is inserted into its table ``log``, as the database has it.
-"""
+"""The built-in plugin that writes a row of Airflow's audit log for each call of a tool."""
 
 from __future__ import annotations
 
@@ -26,23 +23,21 @@ import json
 import logging
 import queue
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
 from typing import TypeAlias
 
-from sqlalchemy import MetaData, Table, insert
 from sqlalchemy.engine import Engine
 
 from airflow_provider_mcp.hosts.database import is_database_fault
+from airflow_provider_mcp.hosts.log_table import LogTable
 from airflow_provider_mcp.sdk.hookspecs import hookimpl
 from airflow_provider_mcp.sdk.tool import ToolCall
 from airflow_provider_mcp.server.policy import Audited
 from airflow_provider_mcp.tools.shared.rows import TOOL_CALL_EVENT
 
 log = logging.getLogger(__name__)
-
-TABLE = "log"
 
 MOST_WAITING = 5000
 """How many calls may wait for the database; what comes beyond them is not written."""
@@ -75,14 +70,12 @@ class AuditLog:
     def __init__(
         self, get_engine: Callable[[], Engine], audited: Audited = "all", schema: str | None = None
     ) -> None:
-        self._get_engine = get_engine
+        self._table = LogTable(get_engine, schema)
         self._audited = audited
-        self._schema = schema
         self._waiting: queue.Queue[_Waiting] = queue.Queue(MOST_WAITING)
         self._lost = 0
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._table: Table | None = None
         self._ends = threading.Event()
         atexit.register(self._settle_at_exit)
 
@@ -141,7 +134,7 @@ class AuditLog:
         told = False
         while calls:
             try:
-                self._insert(calls)
+                self._table.insert([at for at, _ in calls], [_describe(call) for _, call in calls])
                 return
             except Exception as failure:
                 if not is_database_fault(failure) or self._ends.is_set():
@@ -152,16 +145,8 @@ class AuditLog:
                     log.warning("MCP: the audit log cannot be written now: %s", type(failure).__name__)
             self._ends.wait(RETRY_SECONDS)
 
-    def _insert(self, calls: Sequence[tuple[datetime, ToolCall]]) -> None:
-        engine = self._get_engine()
-        if self._table is None:
-            self._table = Table(TABLE, MetaData(schema=self._schema), autoload_with=engine)
-        rows = [_fit(self._table, _describe(at, call, engine.dialect.name)) for at, call in calls]
-        with engine.begin() as connection:
-            connection.execute(insert(self._table), rows)
 
-
-def _describe(at: datetime, call: ToolCall, dialect: str) -> dict[str, object]:
+def _describe(call: ToolCall) -> dict[str, object]:
     """Return what is known of a call, by the columns of Airflow's table."""
     extra = {
         "client": (call.client or "")[:MOST_CLIENT_CHARS] or None,
@@ -171,8 +156,6 @@ def _describe(at: datetime, call: ToolCall, dialect: str) -> dict[str, object]:
         "duration": round(call.duration, 3),
     }
     return {
-        # As Airflow's own type has it: PostgreSQL keeps the offset, the others have none.
-        "dttm": at if dialect == "postgresql" else at.replace(tzinfo=None),
         "event": TOOL_CALL_EVENT,
         "dag_id": call.dag_id,
         "run_id": call.dag_run_id,
@@ -182,20 +165,3 @@ def _describe(at: datetime, call: ToolCall, dialect: str) -> dict[str, object]:
         "owner_display_name": call.user,
         "extra": json.dumps(extra),
     }
-
-
-def _fit(table: Table, row: Mapping[str, object]) -> dict[str, object]:
-    """Return the row as the table takes it: identifiers may be a stranger's text, of any length.
-
-    Airflow before 2.9 has no column for the run.
-    """
-    return {
-        name: _cut(value, getattr(table.c[name].type, "length", None)) if isinstance(value, str) else value
-        for name, value in row.items()
-        if name in table.c
-    }
-
-
-def _cut(text: str, length: int | None) -> str:
-    # Databases take no NUL and no half of a surrogate pair.
-    return text.replace("\0", "").encode("utf-8", "replace").decode()[:length]

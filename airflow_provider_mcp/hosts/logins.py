@@ -25,11 +25,12 @@ from datetime import datetime, timezone
 
 from airflow import __version__
 from airflow.configuration import conf
-from sqlalchemy import Boolean, DateTime, String, Text, column, insert, select, table
+from sqlalchemy import Boolean, String, column, select, table
 from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_provider_mcp.hosts.database import get_engine
 from airflow_provider_mcp.hosts.grant_rows import GrantRows, NoTable
+from airflow_provider_mcp.hosts.log_table import LogTable
 from airflow_provider_mcp.hosts.options import read_options
 from airflow_provider_mcp.oauth.clients import Clients
 from airflow_provider_mcp.oauth.documents import Documents
@@ -43,17 +44,6 @@ from airflow_provider_mcp.server.policy import Policy
 log = logging.getLogger(__name__)
 
 _SCHEMA = conf.get("database", "sql_alchemy_schema", fallback=None) or None
-
-_AUDIT_LOG = table(
-    "log",
-    column("dttm", DateTime(timezone=True)),
-    column("event"),
-    column("owner"),
-    column("extra", Text()),
-    schema=_SCHEMA,
-)
-"""Of Airflow's table, the columns that every version has. There is no public way to write to it."""
-
 
 _USERS = table(
     "ab_user", column("id"), column("username", String()), column("active", Boolean()), schema=_SCHEMA
@@ -148,9 +138,8 @@ def open_login(
 def record(event: str, user: str, said: JSONObject) -> None:
     """Write a row of Airflow's audit log. A failure to do so is told, and stops nobody."""
     now = datetime.now(timezone.utc)
-    row = {"dttm": now, "event": event, "owner": user, "extra": json.dumps(said)}
+    row = {"event": event, "owner": user, "owner_display_name": user, "extra": json.dumps(said)}
     try:
-        with get_engine().begin() as connection:
-            connection.execute(insert(_AUDIT_LOG).values(row))
+        LogTable(get_engine, _SCHEMA).insert([now], [row])
     except SQLAlchemyError as failure:
         log.error("MCP: %s of %s is not in the audit log: %s", event, user, type(failure).__name__)

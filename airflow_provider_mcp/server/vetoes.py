@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 
 from airflow_provider_mcp.sdk.airflow import Caller
 from airflow_provider_mcp.sdk.tool import Tool
@@ -41,7 +42,7 @@ async def drop_vetoed(plugins: Plugins, tools: Sequence[Tool], user: Caller) -> 
         if not allowed:
             break
         name = f"{HOOK} of the MCP plugin {owner}"
-        asking = run_apart(owner, name, lambda: _ask(owner, hook, allowed, user))  # noqa: B023 - awaited here
+        asking = run_apart(owner, name, partial(_ask, owner, hook, allowed, user))
         try:
             allowed = await end_in_time(asking, name, VETO_SECONDS)
         except TimeoutError:
