@@ -30,7 +30,7 @@ import types
 import typing
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import pydantic
 
@@ -39,10 +39,13 @@ from airflow_provider_mcp.sdk.arguments import Arguments
 from airflow_provider_mcp.sdk.content import Content
 from airflow_provider_mcp.sdk.injection import INJECTED, takes_arguments_whole
 from airflow_provider_mcp.sdk.jobs import JobStarted
-from airflow_provider_mcp.sdk.json_types import JSONObject
+from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
 from airflow_provider_mcp.sdk.plain_schemas import find_untyped
 from airflow_provider_mcp.sdk.schemas import build_input_schema, build_output_schema
 from airflow_provider_mcp.sdk.tool import OPTIONS, Tool, ToolOptions
+
+Hints: TypeAlias = Mapping[str, Any]
+"""The types of a function's parameters, by their names, and of what it returns."""
 
 RESERVED = frozenset(["confirmation_token"])
 """Arguments that the server adds to a tool by itself."""
@@ -142,7 +145,7 @@ def _make_title(name: str) -> str:
     return title[0].upper() + title[1:]
 
 
-def _read_hints(function: Callable[..., object], subject: str) -> dict[str, Any]:
+def _read_hints(function: Callable[..., object], subject: str) -> Hints:
     try:
         return typing.get_type_hints(function, include_extras=True)
     except (NameError, AttributeError, TypeError) as unread:
@@ -152,7 +155,7 @@ def _read_hints(function: Callable[..., object], subject: str) -> dict[str, Any]
         ) from None
 
 
-def _check_kind(function: Callable[..., object], hints: Mapping[str, Any], subject: str) -> None:
+def _check_kind(function: Callable[..., object], hints: Hints, subject: str) -> None:
     """Refuse what a server cannot call, and the client of the other kind of function.
 
     :raises TypeError: It cannot be called with arguments by name, or takes a client it cannot use.
@@ -180,7 +183,7 @@ def _check_kind(function: Callable[..., object], hints: Mapping[str, Any], subje
 
 
 def _build_arguments(
-    function: Callable[..., object], name: str, hints: Mapping[str, Any]
+    function: Callable[..., object], name: str, hints: Hints
 ) -> tuple[type[pydantic.BaseModel], JSONObject]:
     """Return the model of a tool's arguments, made of its parameters or taken whole, and its schema.
 
@@ -254,7 +257,7 @@ def _check_argument(tool: str, argument: str, field: tuple[Any, Any]) -> None:
 
 
 def _check_own_schema(
-    function: Callable[..., object], name: str, hints: Mapping[str, Any], schema: Mapping[str, Any]
+    function: Callable[..., object], name: str, hints: Hints, schema: Mapping[str, JSON]
 ) -> dict[str, Any]:
     """Return the schema that a tool brings, if it is one and the function takes what it describes.
 

@@ -33,7 +33,7 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import anyio
 import httpx
@@ -54,6 +54,8 @@ STOP_SECONDS = 1
 
 Returned = TypeVar("Returned")
 
+Work: TypeAlias = Coroutine[Any, Any, Returned]
+
 
 class CallIsOver(httpx.TransportError):
     """Code of a tool went on after its call was answered, and reached for Airflow."""
@@ -63,9 +65,7 @@ class BrokeOffError(RuntimeError):
     """Code of a plugin raised what would have ended the process, or cancelled itself."""
 
 
-async def end_in_time(
-    work: Coroutine[Any, Any, Returned], name: str, seconds: float | None = None
-) -> Returned:
+async def end_in_time(work: Work[Returned], name: str, seconds: float | None = None) -> Returned:
     """Return what ``work`` returns, if it is over in time.
 
     :param name: What the log calls it.
@@ -107,7 +107,7 @@ async def run_owned(
     return await thread.run(lambda: run_function(function, arguments, inner_airflow, inner_client))
 
 
-async def run_apart(owner: str, name: str, work: Callable[[], Coroutine[Any, Any, Returned]]) -> Returned:
+async def run_apart(owner: str, name: str, work: Callable[[], Work[Returned]]) -> Returned:
     """Run a coroutine of a plugin that needs no Airflow; apart from all others if it is not built in."""
     if owner in BUILT_IN or not _has_threads():
         return await work()
@@ -144,7 +144,7 @@ class ApartThread(Generic[Returned]):
 
         return tracked
 
-    async def run(self, work: Callable[[], Coroutine[Any, Any, Returned]]) -> Returned:
+    async def run(self, work: Callable[[], Work[Returned]]) -> Returned:
         """Return what the coroutine returns; stop it if this is cancelled."""
         home = asyncio.get_running_loop()
         self._finished = home.create_future()
@@ -173,9 +173,7 @@ class ApartThread(Generic[Returned]):
                 with suppress(RuntimeError):
                     loop.call_soon_threadsafe(task.cancel)
 
-    async def _contain(
-        self, work: Callable[[], Coroutine[Any, Any, Returned]], home: asyncio.AbstractEventLoop
-    ) -> None:
+    async def _contain(self, work: Callable[[], Work[Returned]], home: asyncio.AbstractEventLoop) -> None:
         """Run the coroutine, and hand over whatever comes of it, at once and to the caller alone."""
         with self._starting:
             task = asyncio.ensure_future(self._disarm(work()))
@@ -187,7 +185,7 @@ class ApartThread(Generic[Returned]):
         with suppress(RuntimeError):
             home.call_soon_threadsafe(self._settle, task)
 
-    async def _disarm(self, work: Coroutine[Any, Any, Returned]) -> Returned:
+    async def _disarm(self, work: Work[Returned]) -> Returned:
         """Keep what would end an event loop, or a process, from doing so."""
         try:
             return await work

@@ -18,28 +18,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import TypeAlias
 
 import anyio.to_thread
+from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.core_api.security import requires_access_dag
 
+Check: TypeAlias = Callable[..., None]
+"""What a route depends on: it takes the request and the user, and raises where it refuses."""
 
-async def find_triggerable(user: Any, dag_ids: Sequence[str]) -> frozenset[str]:
+
+async def find_triggerable(user: BaseUser, dag_ids: Sequence[str]) -> frozenset[str]:
     """Return those of some Dags of which a user may start a run."""
     # The auth manager may ask a database, or another service.
     return await anyio.to_thread.run_sync(_find_triggerable, user, tuple(dag_ids))
 
 
-def _find_triggerable(user: Any, dag_ids: Sequence[str]) -> frozenset[str]:
+def _find_triggerable(user: BaseUser, dag_ids: Sequence[str]) -> frozenset[str]:
     # The very check of the route that starts a run: it knows a Dag's team as well.
-    check: Any = requires_access_dag("POST", DagAccessEntity.RUN)
+    check: Check = requires_access_dag("POST", DagAccessEntity.RUN)
     return frozenset(dag_id for dag_id in dag_ids if _passes(check, dag_id, user))
 
 
-def _passes(check: Any, dag_id: str, user: Any) -> bool:
+def _passes(check: Check, dag_id: str, user: BaseUser) -> bool:
     request = SimpleNamespace(path_params={"dag_id": dag_id}, query_params={})
     try:
         check(request, user)
