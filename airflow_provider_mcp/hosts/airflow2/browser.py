@@ -21,18 +21,11 @@ Only pages for people ask for this. A request to the MCP endpoint is never authe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from airflow.configuration import conf
 from airflow.www.extensions.init_auth_manager import get_auth_manager
-
-from airflow_provider_mcp.endpoint.door import HTTPRequest
-from airflow_provider_mcp.sdk.airflow import Caller
-
-if TYPE_CHECKING:
-    from airflow_provider_mcp.hosts.airflow2.serving import Host
-    from airflow_provider_mcp.server.request import Identity
 
 
 def find_user() -> Any | None:
@@ -47,15 +40,6 @@ def find_user() -> Any | None:
     # It may be a proxy, which means somebody else in another thread.
     resolve = getattr(user, "_get_current_object", None)
     return user if resolve is None else resolve()
-
-
-async def identify(_: HTTPRequest, host: Host) -> Identity | None:
-    """Return who is logged in in the browser that sent the request, and the way to Airflow as them."""
-    user = find_user()
-    if user is None:
-        return None
-    manager = get_auth_manager()
-    return host.act_as(user, Caller(str(manager.get_user_id()), str(manager.get_user_name())))
 
 
 def find_login(path: str) -> str:

@@ -136,13 +136,17 @@ class Host(ServiceHost):
     def schemes(self) -> Sequence[str]:
         return self._serving.backends.schemes
 
-    async def identify(self, request: HTTPRequest) -> Identity | None:
+    async def identify(self, _: HTTPRequest) -> Identity | None:
         """Return who is logged in to Airflow in the browser that sent the request."""
         try:
-            return await browser.identify(request, self)
+            user = browser.find_user()
         except SQLAlchemyError as failure:
             log.error("MCP: a login could not be checked: %s", type(failure).__name__)
             raise AuthenticationUnavailable from failure
+        if user is None:
+            return None
+        manager = get_auth_manager()
+        return self.act_as(user, Caller(str(manager.get_user_id()), str(manager.get_user_name())))
 
     def find_login(self, path: str) -> str | None:
         """Return the address of Airflow's login."""

@@ -35,9 +35,6 @@ from airflow_provider_mcp.endpoint.door import HTTPRequest
 if TYPE_CHECKING:
     from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 
-    from airflow_provider_mcp.hosts.airflow3.serving import Host
-    from airflow_provider_mcp.server.request import Identity
-
 log = logging.getLogger(__name__)
 
 SESSION_COOKIE = "_token"
@@ -64,12 +61,6 @@ async def find_user(request: HTTPRequest) -> BaseUser | None:
         if user is not None:
             return user
     return None
-
-
-async def identify(request: HTTPRequest, host: Host) -> Identity | None:
-    """Return who is logged in in the browser that sent the request, and the way to Airflow as them."""
-    user = await find_user(request)
-    return None if user is None else host.act_as(user)
 
 
 def find_login(path: str) -> str:

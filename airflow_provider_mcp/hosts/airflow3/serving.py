@@ -137,10 +137,11 @@ class Host(ServiceHost):
     async def identify(self, request: HTTPRequest) -> Identity | None:
         """Return who is logged in to Airflow in the browser that sent the request."""
         try:
-            return await browser.identify(request, self)
+            user = await browser.find_user(request)
         except SQLAlchemyError as failure:
             log.error("MCP: a login could not be checked: %s", type(failure).__name__)
             raise AuthenticationUnavailable from failure
+        return None if user is None else self.act_as(user)
 
     def find_login(self, path: str) -> str | None:
         """Return the address of Airflow's login. Airflow 3.0 keeps the login out of the server's sight."""

@@ -27,8 +27,7 @@ import pytest
 pytest.importorskip("airflow.www.extensions.init_auth_manager", reason="Airflow 2's")
 
 from airflow_provider_mcp.endpoint.door import HTTPRequest
-from airflow_provider_mcp.hosts.airflow2 import browser
-from airflow_provider_mcp.hosts.airflow2.serving import Host
+from airflow_provider_mcp.hosts.airflow2 import browser, serving
 
 ADA = SimpleNamespace(id=7)
 
@@ -43,17 +42,22 @@ def manager(user: Any) -> Any:
     )
 
 
+def identify(monkeypatch: pytest.MonkeyPatch, user: Any) -> Any:
+    monkeypatch.setattr(browser, "get_auth_manager", lambda: manager(user))
+    monkeypatch.setattr(serving, "get_auth_manager", lambda: manager(user))
+    monkeypatch.setattr(serving.Host, "act_as", lambda _, user, caller: (user, caller.id, caller.name))
+    service = SimpleNamespace(service=SimpleNamespace(base_url="", version="2.11.2"))
+    host = serving.Host(cast(serving.Serving, service), {"wsgi.url_scheme": "http"})
+    return anyio.run(host.identify, cast(HTTPRequest, None))
+
+
 @pytest.mark.parametrize("user", [ADA, SimpleNamespace(_get_current_object=lambda: ADA)])
 def test_who_is_logged_in_is_the_caller(monkeypatch: pytest.MonkeyPatch, user: Any) -> None:
-    monkeypatch.setattr(browser, "get_auth_manager", lambda: manager(user))
-    host = SimpleNamespace(act_as=lambda user, caller: (user, caller.id, caller.name))
-    found = anyio.run(browser.identify, cast(HTTPRequest, None), cast(Host, host))
-    assert found == (ADA, "7", "ada")
+    assert identify(monkeypatch, user) == (ADA, "7", "ada")
 
 
 def test_who_is_not_logged_in_is_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(browser, "get_auth_manager", lambda: manager(None))
-    assert anyio.run(browser.identify, cast(HTTPRequest, None), cast(Host, None)) is None
+    assert identify(monkeypatch, None) is None
 
 
 @pytest.mark.parametrize(

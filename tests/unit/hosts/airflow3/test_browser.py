@@ -117,11 +117,11 @@ def test_who_is_logged_in_calls_airflow_by_a_token_made_for_it(monkeypatch: pyte
         ),
         {"headers": [], "scheme": "http", "app": None},
     )
-    identity = anyio.run(browser.identify, request_with(("cookie", "_token=hers")), host)
+    identity = anyio.run(host.identify, request_with(("cookie", "_token=hers")))
     assert identity is not None
     assert (identity.caller.id, identity.caller.name) == ("7", "ada")
     assert opened == [(TOKENS["hers"], "Bearer ada for 60 s")]
-    assert anyio.run(browser.identify, request_with(), host) is None
+    assert anyio.run(host.identify, request_with()) is None
 
 
 @pytest.mark.parametrize(
