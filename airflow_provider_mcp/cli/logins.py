@@ -98,19 +98,19 @@ def token(arguments: argparse.Namespace) -> int:
         if person is None:
             raise Misuse("there is no active user of this name in this Airflow")
         scopes = frozenset(SCOPES if arguments.scope == "write" else {READ_SCOPE})
-        made = found.issue_to_machine(person, scopes, arguments.days * 86_400, arguments.note)
+        machine_token = found.issue_to_machine(person, scopes, arguments.days * 86_400, arguments.note)
         details = {"client": arguments.note, "scope": " ".join(sorted(scopes)), "by": getpass.getuser()}
         record("mcp.token_made", person.name, {**details, "days": arguments.days})
-    say(made)
+    say(machine_token)
     remark("Keep it as a password; `airflow-mcp grants` lists it, `airflow-mcp revoke` ends it.")
     return OK
 
 
 def _matches(grant: Grant, arguments: argparse.Namespace) -> bool:
-    named = (grant.id, grant.user, grant.client)
+    identifiers = (grant.id, grant.user, grant.client)
     return bool(arguments.all) or any(
         mine == wanted
-        for mine, wanted in zip(named, (arguments.grant, arguments.user, arguments.client), strict=True)
+        for mine, wanted in zip(identifiers, (arguments.grant, arguments.user, arguments.client), strict=True)
     )
 
 

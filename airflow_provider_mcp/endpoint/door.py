@@ -138,13 +138,13 @@ def answer_preflight(request: HTTPRequest) -> Reply | None:
 
     It carries no credential: the browser sends none.
     """
-    wanted = request.header("access-control-request-method")
-    if request.method != "OPTIONS" or request.header("origin") is None or wanted is None:
+    method = request.header("access-control-request-method")
+    if request.method != "OPTIONS" or request.header("origin") is None or method is None:
         return None
     headers = {"Access-Control-Allow-Methods": "POST", "Access-Control-Max-Age": "600"}
-    asked = request.header("access-control-request-headers")
-    if asked is not None:
-        headers["Access-Control-Allow-Headers"] = asked
+    names = request.header("access-control-request-headers")
+    if names is not None:
+        headers["Access-Control-Allow-Headers"] = names
     return Reply(204, b"", headers)
 
 
@@ -250,8 +250,8 @@ def names_host(host: str) -> bool:
 
 def is_loopback(host: str) -> bool:
     """Say whether a host, with or without a port, is this machine."""
-    named = _HOST.fullmatch(host)
-    return named is not None and named["name"].lower() in _LOOPBACK
+    match = _HOST.fullmatch(host)
+    return match is not None and match["name"].lower() in _LOOPBACK
 
 
 def origin_of(url: str) -> str | None:

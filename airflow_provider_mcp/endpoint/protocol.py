@@ -52,8 +52,8 @@ def route_request(
     params = request.params or {}
     meta = params.get("_meta")
     enveloped = isinstance(meta, dict) and types.PROTOCOL_VERSION_META_KEY in meta
-    named = headers.get(MCP_PROTOCOL_VERSION_HEADER)
-    if named in MODERN_PROTOCOL_VERSIONS or enveloped:
+    named_version = headers.get(MCP_PROTOCOL_VERSION_HEADER)
+    if named_version in MODERN_PROTOCOL_VERSIONS or enveloped:
         duplicated = find_duplicated_routing_header(raw_headers)
         if duplicated is not None:
             return InboundLadderRejection(
@@ -73,17 +73,17 @@ def route_request(
                 f"{MCP_NAME_HEADER} header does not match the request body's '{named_by}' parameter",
             )
         return route
-    if named is not None and named not in HANDSHAKE_PROTOCOL_VERSIONS:
+    if named_version is not None and named_version not in HANDSHAKE_PROTOCOL_VERSIONS:
         rejection = unsupported_protocol_version_rejection(
-            named, (*HANDSHAKE_PROTOCOL_VERSIONS, *MODERN_PROTOCOL_VERSIONS)
+            named_version, (*HANDSHAKE_PROTOCOL_VERSIONS, *MODERN_PROTOCOL_VERSIONS)
         )
         assert rejection is not None, "a served version was handled above"  # noqa: S101
         return rejection
-    version, info = named or _UNNAMED_VERSION, None
+    version, info = named_version or _UNNAMED_VERSION, None
     capabilities: JSON = {}
     if request.method == "initialize":
-        asked = params.get("protocolVersion")
-        version = asked if asked in HANDSHAKE_PROTOCOL_VERSIONS else HANDSHAKE_PROTOCOL_VERSIONS[-1]
+        offered = params.get("protocolVersion")
+        version = offered if offered in HANDSHAKE_PROTOCOL_VERSIONS else HANDSHAKE_PROTOCOL_VERSIONS[-1]
         info, capabilities = params.get("clientInfo"), params.get("capabilities") or {}
     return InboundModernRoute(version, info, capabilities)
 

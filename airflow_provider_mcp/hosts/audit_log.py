@@ -131,7 +131,7 @@ class AuditLog:
         lost, self._lost = self._lost, 0
         if lost:
             log.error("MCP: %d calls are not in the audit log: the database was too slow for them", lost)
-        told = False
+        warned = False
         while calls:
             try:
                 self._table.insert([at for at, _ in calls], [_describe(call) for _, call in calls])
@@ -140,8 +140,8 @@ class AuditLog:
                 if not is_database_fault(failure) or self._ends.is_set():
                     log.exception("MCP: %d calls are not in the audit log", len(calls))
                     return
-                if not told:
-                    told = True
+                if not warned:
+                    warned = True
                     log.warning("MCP: the audit log cannot be written now: %s", type(failure).__name__)
             self._ends.wait(RETRY_SECONDS)
 

@@ -65,9 +65,9 @@ class GrantRows:
 
     def read(self, key: str) -> str | None:
         table = self._table
-        wanted = select(table.c.outcome).where(table.c.claim_key == key, table.c.expires > _time(time.time()))
+        query = select(table.c.outcome).where(table.c.claim_key == key, table.c.expires > _time(time.time()))
         with self._get_engine().begin() as connection:
-            row = connection.execute(wanted).first()
+            row = connection.execute(query).first()
         return None if row is None else bytes(row[0] or b"").decode()
 
     def replace(self, key: str, old: str, new: str, expires: float) -> bool:
@@ -88,11 +88,11 @@ class GrantRows:
 
     def list(self, prefix: str) -> dict[str, str]:
         table = self._table
-        wanted = select(table.c.claim_key, table.c.outcome).where(
+        query = select(table.c.claim_key, table.c.outcome).where(
             table.c.claim_key.startswith(prefix, autoescape=True), table.c.expires > _time(time.time())
         )
         with self._get_engine().begin() as connection:
-            return {row[0]: bytes(row[1] or b"").decode() for row in connection.execute(wanted)}
+            return {row[0]: bytes(row[1] or b"").decode() for row in connection.execute(query)}
 
     @property
     def _table(self) -> Table:

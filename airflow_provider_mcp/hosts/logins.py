@@ -83,9 +83,9 @@ def find_person(name: str) -> Person | None:
     if hasattr(manager, "get_users"):
         names = {user.get_name(): str(user.get_id()) for user in manager.get_users()}
         return Person(names[name], name) if name in names else None
-    wanted = select(_USERS.c.id).where(_USERS.c.username == name, _USERS.c.active.is_(True))
+    query = select(_USERS.c.id).where(_USERS.c.username == name, _USERS.c.active.is_(True))
     with get_engine().begin() as connection:
-        row = connection.execute(wanted).first()
+        row = connection.execute(query).first()
     return None if row is None else Person(str(row[0]), name)
 
 

@@ -232,7 +232,7 @@ async def _list_resources(gateway: Gateway, ctx: Context, _: object) -> types.Li
         lambda listing: listing.resources,
         lambda resource: str(resource.uri),
     )
-    named = []
+    renamed = []
     for resource, names in resources:
         for name in names:
             changed = {
@@ -240,8 +240,8 @@ async def _list_resources(gateway: Gateway, ctx: Context, _: object) -> types.Li
                 "name": f"{resource.name}_{name}",
                 "title": f"{resource.title or resource.name} ({name})",
             }
-            named.append(resource.model_copy(update=changed))
-    return types.ListResourcesResult(resources=named)
+            renamed.append(resource.model_copy(update=changed))
+    return types.ListResourcesResult(resources=renamed)
 
 
 async def _list_templates(gateway: Gateway, ctx: Context, _: object) -> types.ListResourceTemplatesResult:
@@ -253,12 +253,12 @@ async def _list_templates(gateway: Gateway, ctx: Context, _: object) -> types.Li
         lambda listing: listing.resource_templates,
         lambda template: template.uri_template,
     )
-    named = []
+    renamed = []
     for template, _names in templates:
         uri = template.uri_template
         uri = f"{uri}{{{_query_mark(uri)}{INSTANCE}}}"
-        named.append(template.model_copy(update={"uri_template": uri}))
-    return types.ListResourceTemplatesResult(resource_templates=named)
+        renamed.append(template.model_copy(update={"uri_template": uri}))
+    return types.ListResourceTemplatesResult(resource_templates=renamed)
 
 
 def _query_mark(address: str) -> str:
@@ -270,13 +270,13 @@ async def _ask_addressed(gateway: Gateway, method: str, ctx: Context, params: An
     """Ask the instance that the address names, by the address as that instance knows it."""
     address, _, query = str(params.uri).partition("?")
     parts = [part for part in query.split("&") if part]
-    named = [part for part in parts if part.startswith(f"{INSTANCE}=")]
-    name = unquote(named[0].partition("=")[2]) if len(named) == 1 else None
+    instances = [part for part in parts if part.startswith(f"{INSTANCE}=")]
+    name = unquote(instances[0].partition("=")[2]) if len(instances) == 1 else None
     try:
         instance = _find_instance(gateway, name, f"once, by ?{INSTANCE}= in the address")
     except ToolError as unnamed:
         raise _build_protocol_error(unnamed, uri=str(params.uri)) from None
-    rest = "&".join(part for part in parts if part not in named)
+    rest = "&".join(part for part in parts if part not in instances)
     moved = params.model_copy(update={"uri": f"{address}?{rest}" if rest else address})
     return await gateway.delegate(instance, method, ctx, moved)
 
@@ -307,13 +307,13 @@ async def _list_prompts(gateway: Gateway, ctx: Context, _: object) -> types.List
         lambda listing: listing.prompts,
         lambda prompt: prompt.name,
     )
-    named = []
+    renamed = []
     for prompt, names in prompts:
         chosen = types.PromptArgument(
             name=INSTANCE, description=f"Which Airflow: {', '.join(names)}.", required=True
         )
-        named.append(prompt.model_copy(update={"arguments": [chosen, *(prompt.arguments or [])]}))
-    return types.ListPromptsResult(prompts=named)
+        renamed.append(prompt.model_copy(update={"arguments": [chosen, *(prompt.arguments or [])]}))
+    return types.ListPromptsResult(prompts=renamed)
 
 
 async def _get_prompt(gateway: Gateway, ctx: Context, params: types.GetPromptRequestParams) -> HandlerResult:

@@ -62,10 +62,10 @@ def coerce_arguments(schema: Schema, arguments: Mapping[str, JSON]) -> JSONObjec
     :param schema: The tool's input schema, whose ``properties`` are the arguments.
     """
     properties = schema.get("properties", {})
-    own = {
+    known = {
         name: value for name, value in arguments.items() if name in properties or name not in ADDED_BY_CLIENTS
     }
-    return _coerce_object(schema, own, schema)
+    return _coerce_object(schema, known, schema)
 
 
 def parse_time(text: str) -> str:

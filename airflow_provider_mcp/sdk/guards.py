@@ -105,11 +105,11 @@ def refuse_policy_change(conn_ids: frozenset[str], request: httpx.Request, root:
         return
     # A body may name several connections (Airflow 3's bulk operation).
     try:
-        named = _collect_texts(json.loads(request.content)) if request.content else []
+        texts = _collect_texts(json.loads(request.content)) if request.content else []
     except (ValueError, RecursionError):
-        named = list(conn_ids)
+        texts = list(conn_ids)
     protected = {_fold(conn_id): conn_id for conn_id in conn_ids}
-    for text in (route.removeprefix("connections/"), *named):
+    for text in (route.removeprefix("connections/"), *texts):
         conn_id = protected.get(_fold(text))
         if conn_id is not None:
             raise PermissionDenied(

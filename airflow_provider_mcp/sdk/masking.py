@@ -183,9 +183,9 @@ class Masker:
         masked: JSONObject = {}
         # A variable or an option is its key beside its value.
         key = value.get("key")
-        named = isinstance(key, str) and self.is_secret_name(key)
+        is_pair = isinstance(key, str) and self.is_secret_name(key)
         for name, inner in value.items():
-            secret = hidden or self.is_secret_name(str(name)) or (named and name in {"value", "val"})
+            secret = hidden or self.is_secret_name(str(name)) or (is_pair and name in {"value", "val"})
             if name == "extra" and "conn_type" in value and not secret:
                 # What is no JSON object cannot be told apart.
                 secret = isinstance(inner, str) and bool(inner) and not isinstance(_parse(inner), dict)

@@ -113,17 +113,17 @@ def tool(
     """
 
     def mark(function: Function) -> Function:
-        named = name or getattr(function, "__name__", repr(function))
+        label = name or getattr(function, "__name__", repr(function))
         if access not in get_args(Access):
             raise TypeError(
-                f"the tool {named} has the access {access!r}: write access='read', 'write' or 'destructive'"
+                f"the tool {label} has the access {access!r}: write access='read', 'write' or 'destructive'"
             )
         if isinstance(keywords, str) or not all(isinstance(word, str) for word in keywords):
-            raise TypeError(f"the keywords of the tool {named} must be a list of texts: keywords=['retry']")
+            raise TypeError(f"the keywords of the tool {label} must be a list of texts: keywords=['retry']")
         for option, version in (("since", since), ("until", until)):
             if version is not None and not re.match(r"\d+(\.\d+)*", version):
                 raise TypeError(
-                    f"the tool {named} has {option}={version!r}: write a version of Airflow, such as '3.1'"
+                    f"the tool {label} has {option}={version!r}: write a version of Airflow, such as '3.1'"
                 )
         options = ToolOptions(
             access=access,

@@ -99,8 +99,8 @@ class AirflowServer(Server[None]):
 
     def header_parameter(self, method: str) -> str | None:
         """Return the parameter that the header ``Mcp-Name`` repeats, for a method of an extension."""
-        named = {added.name: added.named_by for extension in EXTENSIONS for added in extension.methods}
-        return named.get(method)
+        names = {added.name: added.named_by for extension in EXTENSIONS for added in extension.methods}
+        return names.get(method)
 
     def get_capabilities(
         self, *options: Any, protocol_version: str | None = None, **named: Any

@@ -84,17 +84,17 @@ class DynamicCatalogue:
         """
         dynamic = self._catalogue.dynamic
         offered = tuple(toolset for toolset in dynamic if toolset in toolsets)
-        asked = [one for one in offered if name is None or name.startswith(dynamic[one].prefix)]
-        if not asked:
+        plugins = [one for one in offered if name is None or name.startswith(dynamic[one].prefix)]
+        if not plugins:
             return CallerTools()
         key = (airflow.caller.id, may_write, offered, name)
-        kept = self._recall(key) or self._recall((*key[:3], None))
-        if kept is None or name not in {None, *kept.tools}:
+        tools = self._recall(key) or self._recall((*key[:3], None))
+        if tools is None or name not in {None, *tools.tools}:
             # Another process may have listed a tool that is newer than what this one keeps.
-            kept = await self._ask_plugins(airflow, asked, may_write, name)
-            if name is None or name in kept.tools:
-                self._keep(key, kept)
-        return kept
+            tools = await self._ask_plugins(airflow, plugins, may_write, name)
+            if name is None or name in tools.tools:
+                self._keep(key, tools)
+        return tools
 
     def _recall(self, key: Key) -> CallerTools | None:
         with self._lock:
@@ -177,10 +177,12 @@ async def _ask_plugin(
     owner: str, hook: HookCall, airflow: Airflow, may_write: bool, name: str | None
 ) -> object | Problem:
     """Return what a plugin offers to a caller, or why it could not say."""
-    asked = {"hook": hook, "name": name, "may_write": may_write}
+    arguments = {"hook": hook, "name": name, "may_write": may_write}
     try:
         return await end_in_time(
-            run_owned(owner, _call_hook, asked, airflow), f"{HOOK} of the MCP plugin {owner}", HOOK_SECONDS
+            run_owned(owner, _call_hook, arguments, airflow),
+            f"{HOOK} of the MCP plugin {owner}",
+            HOOK_SECONDS,
         )
     except TimeoutError:
         return Problem(owner, f"{HOOK} took longer than {HOOK_SECONDS} seconds")

@@ -47,9 +47,9 @@ async def get_prompt(
     if prompt is None:
         raise MCPError(types.INVALID_PARAMS, f"Unknown prompt: {brief(params.name)}")
     arguments = params.arguments or {}
-    wanted = {a.name: a.default is a.empty for a, _ in prompt.visible_parameters()}
-    faults = [f"{name} is required" for name, needed in wanted.items() if needed and name not in arguments]
-    faults += [f"{name} is not an argument of it" for name in arguments if name not in wanted]
+    required = {a.name: a.default is a.empty for a, _ in prompt.visible_parameters()}
+    faults = [f"{name} is required" for name, needed in required.items() if needed and name not in arguments]
+    faults += [f"{name} is not an argument of it" for name in arguments if name not in required]
     if faults:
         raise MCPError(types.INVALID_PARAMS, brief(f"The prompt {params.name}: {'; '.join(faults)}.", 2_000))
     this_round = Round.read(params.request_state, params.input_responses)

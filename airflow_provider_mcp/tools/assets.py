@@ -143,11 +143,9 @@ async def _find_awaited(airflow: Airflow, dag_id: str) -> str | None:
     if not waits:
         return None
     await _add_last_events(airflow, waits[:MOST_NAMED])
-    named = [
-        f"`{row['uri']}` (last event {_show_last_event(row) or 'unknown'})" for row in waits[:MOST_NAMED]
-    ]
+    dags = [f"`{row['uri']}` (last event {_show_last_event(row) or 'unknown'})" for row in waits[:MOST_NAMED]]
     more = len(waits) - MOST_NAMED
-    listed = ", ".join(named) + (f" and {more} more" if more > 0 else "")
+    listed = ", ".join(dags) + (f" and {more} more" if more > 0 else "")
     return (
         f"`{dag_id}` has made no such event: dag_id means the Dag that makes them. "
         f"It is started by {listed}; give asset for the events of one."

@@ -194,12 +194,10 @@ async def _read_params(airflow: Airflow, dag: JSONObject) -> _Read:
     params = {}
     for name, param in (dag.get("params") or {}).items():
         masked = {**param, "value": airflow.redact(param.get("value"), name)}
-        shown = {
-            key: masked[key] for key in ("value", "description", "schema") if masked.get(key) is not None
-        }
-        if shown.get("schema") == {}:
-            del shown["schema"]
-        params[name] = shown or {"value": None}
+        row = {key: masked[key] for key in ("value", "description", "schema") if masked.get(key) is not None}
+        if row.get("schema") == {}:
+            del row["schema"]
+        params[name] = row or {"value": None}
     return params, 0
 
 
@@ -243,24 +241,24 @@ async def _read_import_errors(airflow: Airflow, dag: JSONObject) -> _Read:
     except Unsupported:
         # Airflow 2 cannot be asked for one file's.
         answer = await airflow.get("importErrors", params=query)
-    shown = [
+    rows = [
         {"filename": row["filename"], "stack_trace": row["stack_trace"], "timestamp": row["timestamp"]}
         for row in answer.json()["import_errors"]
         if file and row["filename"].endswith(file)
     ]
-    return shown, 0
+    return rows, 0
 
 
 async def _read_warnings(airflow: Airflow, dag: JSONObject) -> _Read:
     query: JSONObject = {"dag_id": dag["dag_id"], "limit": 100}
     answer = (await airflow.get("dagWarnings", params=query)).json()
-    shown = [{"type": row["warning_type"], "message": row["message"]} for row in answer["dag_warnings"]]
-    return shown, answer.get("total_entries", 0)
+    rows = [{"type": row["warning_type"], "message": row["message"]} for row in answer["dag_warnings"]]
+    return rows, answer.get("total_entries", 0)
 
 
 async def _read_assets(airflow: Airflow, dag: JSONObject) -> _Read:
     answer = (await airflow.get("assets", params={"dag_ids": dag["dag_id"], "limit": 100})).json()
-    shown = [
+    rows = [
         {
             "id": row["id"],
             "uri": row["uri"],
@@ -268,7 +266,7 @@ async def _read_assets(airflow: Airflow, dag: JSONObject) -> _Read:
         }
         for row in answer["assets"]
     ]
-    return shown, answer.get("total_entries", 0)
+    return rows, answer.get("total_entries", 0)
 
 
 _READ_PART: Mapping[Part, Callable[[Airflow, JSONObject], Awaitable[_Read]]] = {
@@ -296,19 +294,19 @@ async def get_dag(
     """
     row: JSONObject = (await airflow.get(path("dags/{}/details", dag_id))).json()
     parts = Parts()
-    shown: JSONObject = {}
+    details: JSONObject = {}
     totals: dict[str, int] = {}
     # The whole file has the Dag's own lines in it.
-    wanted = [name for name in dict.fromkeys(include) if name != "source" or "file" not in include]
-    for name in wanted:
+    parts_wanted = [name for name in dict.fromkeys(include) if name != "source" or "file" not in include]
+    for name in parts_wanted:
         part, total = await parts.read(name, _READ_PART[name](airflow, row)) or (None, 0)
-        shown |= part if name in ("source", "file") and part else {name: part}
+        details |= part if name in ("source", "file") and part else {name: part}
         if isinstance(part, list) and total > len(part):
             totals[name] = total
     return Dag(
         **_show_common(row),
         **pick(row, "description", "doc_md", "fileloc", "catchup", "max_active_runs"),
-        **shown,
+        **details,
         totals=totals or None,
         missing=parts.missing or None,
         ui_url=airflow.page_url(dag_id),

@@ -73,9 +73,9 @@ class Backends:
             )
             raise Unauthenticated(self.explain(reason), sent=False)
         scheme = authorization.partition(" ")[0].lower()
-        if self._closed and scheme not in {taken.lower() for taken in self._taken}:
-            taken = " or ".join(self._taken) or "no scheme at all"
-            reason = f"The scheme of the Authorization header is not taken here: send {taken}."
+        if self._closed and scheme not in {schemes.lower() for schemes in self._taken}:
+            schemes = " or ".join(self._taken) or "no scheme at all"
+            reason = f"The scheme of the Authorization header is not taken here: send {schemes}."
             raise Unauthenticated(self.explain(reason))
 
     def explain(self, reason: str) -> str:

@@ -60,8 +60,8 @@ def count_threads() -> int:
     from gunicorn.config import Config  # type: ignore[import-untyped]
 
     config = Config()
-    asked = config.parser().parse_args(config.get_cmd_args_from_env()).threads
-    return int(asked or config.threads)
+    threads = config.parser().parse_args(config.get_cmd_args_from_env()).threads
+    return int(threads or config.threads)
 
 
 @contextmanager

@@ -75,8 +75,8 @@ _SHOWN = ("connection_id", "conn_type", "description", "host", "port", "schema",
 
 def _show(airflow: Airflow, row: JSONObject) -> JSONObject:
     """Return a connection without its password, and with the secrets of its other fields masked."""
-    shown = airflow.redact({key: row.get(key) for key in _SHOWN})
-    return drop_empty({**shown, "extra": _mask_extra(airflow, row.get("extra"))})
+    fields = airflow.redact({key: row.get(key) for key in _SHOWN})
+    return drop_empty({**fields, "extra": _mask_extra(airflow, row.get("extra"))})
 
 
 def _preview(airflow: Airflow, row: JSONObject) -> JSONObject:

@@ -68,8 +68,8 @@ async def get_airflow_info(
     Installed providers and packages, plugins and running scheduler, triggerer and worker jobs.
     """
     parts = Parts()
-    shown: JSONObject = {}
+    fields: JSONObject = {}
     for part in dict.fromkeys(include):
-        shown |= await parts.read(part, _read(airflow, part)) or {}
+        fields |= await parts.read(part, _read(airflow, part)) or {}
     parts.raise_if_none()
-    return AirflowInfo(**shown, missing=parts.missing or None)
+    return AirflowInfo(**fields, missing=parts.missing or None)

@@ -75,15 +75,15 @@ async def _preview_call(
 ) -> JSONObject:
     api = await read_api(airflow)
     call = choose_call(api, method, path, params, body)
-    shown: JSONObject = {
+    preview: JSONObject = {
         "request": f"{method} {api.root}{call.route}",
         "operation": call.operation.summary,
     }
     if call.query:
-        shown["params"] = summarize(airflow.redact(dict(call.query)))
+        preview["params"] = summarize(airflow.redact(dict(call.query)))
     if body is not None:
-        shown["body"] = summarize(await redact_off_loop(airflow, body))
-    return shown if method == "GET" else {**shown, **await _read_present(airflow, api, call)}
+        preview["body"] = summarize(await redact_off_loop(airflow, body))
+    return preview if method == "GET" else {**preview, **await _read_present(airflow, api, call)}
 
 
 async def _read_present(airflow: Airflow, api: Api, call: Call) -> JSONObject:

@@ -186,10 +186,10 @@ class _Document:
         if depth and "items" in schema:
             short["items"] = self._shorten(schema["items"], depth - 1)
         if depth and "properties" in schema:
-            named = {name: self._resolve(inner) for name, inner in schema["properties"].items()}
+            properties = {name: self._resolve(inner) for name, inner in schema["properties"].items()}
             short["properties"] = {
                 name: self._shorten(inner, depth - 1)
-                for name, inner in named.items()
+                for name, inner in properties.items()
                 if not inner.get("readOnly")
             }
         return short

@@ -38,11 +38,11 @@ class Operations(Result):
 
 def find_operations(api: Api, query: str) -> list[Operation]:
     """Return the operations that fit the words of the query, the best first."""
-    asked = query.strip()
-    method, _, rest = asked.partition(" ")
-    route = api.shorten(rest.strip() if method.upper() in METHOD_WORDS else asked)
-    named = [o for o in api.operations if asked == o.name or route == o.route]
-    exact = [o for o in named if method.upper() == o.method] or named
+    wanted_text = query.strip()
+    method, _, rest = wanted_text.partition(" ")
+    route = api.shorten(rest.strip() if method.upper() in METHOD_WORDS else wanted_text)
+    exact_names = [o for o in api.operations if wanted_text == o.name or route == o.route]
+    exact = [o for o in exact_names if method.upper() == o.method] or exact_names
     if exact:
         return exact
     words = dict.fromkeys(split_words(query))
@@ -65,16 +65,16 @@ def _weigh(api: Api, operation: Operation, word: str) -> float:
 
 
 def _describe(api: Api, operation: Operation, *, detailed: bool) -> JSONObject:
-    shown: JSONObject = {
+    row: JSONObject = {
         "method": operation.method,
         "path": api.root + operation.route,
         "summary": operation.summary,
     }
     if detailed:
         params = {name: _describe_parameter(p) for name, p in operation.parameters.items()}
-        shown |= {"params": params} if params else {}
-        shown |= {"body": operation.body} if operation.body is not None else {}
-    return shown
+        row |= {"params": params} if params else {}
+        row |= {"body": operation.body} if operation.body is not None else {}
+    return row
 
 
 def _describe_parameter(parameter: JSONObject) -> str:
@@ -105,10 +105,10 @@ async def search_api(
     """Search this Airflow's REST API for operations (endpoints), for what no other tool does."""
     api = await read_api(airflow)
     found = find_operations(api, query)
-    shown = [_describe(api, o, detailed=i < MAX_DETAILED) for i, o in enumerate(found[:MAX_FOUND])]
-    result = Operations(operations=shown, total=len(found) if len(found) > len(shown) else None)
-    if not shown:
+    rows = [_describe(api, o, detailed=i < MAX_DETAILED) for i, o in enumerate(found[:MAX_FOUND])]
+    result = Operations(operations=rows, total=len(found) if len(found) > len(rows) else None)
+    if not rows:
         result.hint = "Nothing fits; try other words, such as the name of the thing in the REST API."
-    elif len(shown) > MAX_DETAILED:
+    elif len(rows) > MAX_DETAILED:
         result.hint = "Search for METHOD and path to see the params and body of an operation without them."
     return result

@@ -81,9 +81,9 @@ def build_schema(airflow: Airflow, params: JSONObject) -> JSONObject:
 
 def find_result_task(params: JSONObject) -> str | None:
     """Return the ID of the task that the Dag names as the one whose return value is the result."""
-    named = [(params.get(RESULT_TASK) or {}).get("value")]
-    named += [(param.get("schema") or {}).get(RESULT_TASK) for param in params.values()]
-    return next((task_id for task_id in named if isinstance(task_id, str) and task_id), None)
+    candidates = [(params.get(RESULT_TASK) or {}).get("value")]
+    candidates += [(param.get("schema") or {}).get(RESULT_TASK) for param in params.values()]
+    return next((task_id for task_id in candidates if isinstance(task_id, str) and task_id), None)
 
 
 def _describe(airflow: Airflow, name: str, param: JSONObject) -> JSONObject:

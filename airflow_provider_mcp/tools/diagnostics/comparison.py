@@ -50,13 +50,13 @@ class RunComparison(Report):
 
 
 def _shown_run(airflow: Airflow, run: Row) -> Row:
-    shown = {
+    row = {
         key: run.get(key)
         for key in ("dag_run_id", "state", "run_type", "logical_date", "start_date", "end_date")
     }
-    shown["duration"] = run_times(run).duration
-    shown["ui_url"] = airflow.page_url(run["dag_id"], run["dag_run_id"])
-    return {key: value for key, value in shown.items() if value is not None}
+    row["duration"] = run_times(run).duration
+    row["ui_url"] = airflow.page_url(run["dag_id"], run["dag_run_id"])
+    return {key: value for key, value in row.items() if value is not None}
 
 
 @tool(access="read")

@@ -93,8 +93,8 @@ class Failure:
     @property
     def user_frames(self) -> tuple[Frame, ...]:
         """The last lines of the traceback that lie in the user's code; else its very last line."""
-        own = [frame for frame in self.frames if is_user_code(frame.filename)]
-        return tuple((own or list(self.frames[-1:]))[-SHOWN_FRAMES:])
+        user_frames = [frame for frame in self.frames if is_user_code(frame.filename)]
+        return tuple((user_frames or list(self.frames[-1:]))[-SHOWN_FRAMES:])
 
 
 def is_user_code(filename: str) -> bool:

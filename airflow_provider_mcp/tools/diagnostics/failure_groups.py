@@ -74,8 +74,8 @@ def is_new(group: Cluster, earlier: Sequence[Occurrence], earlier_left: Sequence
 def order_rows(rows: Sequence[Row], first: set[tuple[str, str]] | None = None) -> list[Row]:
     """Return the rows in the order to read their logs in: of each task in turn, the biggest task first."""
     groups = group_by_task(rows)
-    wanted = first or set()
-    keys = sorted(groups, key=lambda key: (key not in wanted, -len(groups[key]), key))
+    leading = first or set()
+    keys = sorted(groups, key=lambda key: (key not in leading, -len(groups[key]), key))
     return in_turn([groups[key] for key in keys])
 
 

@@ -146,11 +146,11 @@ def show_task_failure(
     }
     if len(groups) > SHOWN_ERRORS:
         row["more_errors"] = len(groups) - SHOWN_ERRORS
-    said = _read_shell_warnings(first, budget)
-    if said:
-        row["log_warns"] = said[:MOST_WARNINGS]
-        if len(said) > MOST_WARNINGS:
-            row["log_warnings"] = len(said)
+    warnings = _read_shell_warnings(first, budget)
+    if warnings:
+        row["log_warns"] = warnings[:MOST_WARNINGS]
+        if len(warnings) > MOST_WARNINGS:
+            row["log_warnings"] = len(warnings)
     if len(read) < failed:
         row["logs_read"] = len(read)
         row["logs_not_read"] = failed - len(read)

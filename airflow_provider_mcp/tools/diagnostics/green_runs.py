@@ -60,13 +60,13 @@ async def find_log_warnings(airflow: Airflow, rows: Sequence[Row], of: int, budg
         read += 1
         lines = find_warnings(tail)
         if lines:
-            shown: Row = {
+            row_warnings: Row = {
                 "task": name_instance(row),
                 "log_lines": [cut(one, 300) for one in lines[:MOST_WARNINGS]],
             }
             if len(lines) > MOST_WARNINGS:
-                shown["lines_listed"] = f"{MOST_WARNINGS} of {len(lines)}"
-            warned.append({**shown, "log": {**target(row), "try_number": row.get("try_number")}})
+                row_warnings["lines_listed"] = f"{MOST_WARNINGS} of {len(lines)}"
+            warned.append({**row_warnings, "log": {**target(row), "try_number": row.get("try_number")}})
     found: Row = {"logs_read": read, "of": of, "warned": warned[:SHOWN_LOGS]}
     if len(warned) > SHOWN_LOGS:
         found["logs_with_warnings"] = len(warned)

@@ -73,18 +73,18 @@ def _show_instance(instance: Part) -> Part:
     """Return where an instance runs, when it was last seen, and what it works for."""
     beat = next((value for key, value in instance.items() if key.startswith("latest_")), None)
     names = ("hostname", "bundle_names", "team_names")
-    shown = {**{name: instance.get(name) for name in names}, "latest_heartbeat": beat}
-    return {key: value for key, value in shown.items() if value}
+    fields = {**{name: instance.get(name) for name in names}, "latest_heartbeat": beat}
+    return {key: value for key, value in fields.items() if value}
 
 
 def whole(parts: dict[str, Part]) -> Literal["healthy", "degraded", "unhealthy", "unknown"]:
     """Return the status of the whole: the worst of its parts, ``unknown`` between unhealthy and degraded."""
-    said = {part["status"] for part in parts.values()}
-    if said - {"healthy", "absent", "unknown", "degraded"}:
+    statuses = {part["status"] for part in parts.values()}
+    if statuses - {"healthy", "absent", "unknown", "degraded"}:
         return "unhealthy"
-    if "unknown" in said:
+    if "unknown" in statuses:
         return "unknown"
-    return "degraded" if "degraded" in said else "healthy"
+    return "degraded" if "degraded" in statuses else "healthy"
 
 
 def _counted(count: int, **more: JSON) -> Part:
@@ -142,8 +142,8 @@ async def get_system_health(airflow: Airflow) -> SystemHealth:
         order_by="-end_date",
     )
     if runs is not None:
-        named = [f"{row['dag_id']}/{row['dag_run_id']}" for row in runs["dag_runs"]]
-        parts["failed_runs"] = _counted(runs["total_entries"], newest=named)
+        run_names = [f"{row['dag_id']}/{row['dag_run_id']}" for row in runs["dag_runs"]]
+        parts["failed_runs"] = _counted(runs["total_entries"], newest=run_names)
     queued = await ask("stuck_tasks", "dags/~/dagRuns/~/taskInstances", state="queued", limit=100)
     if queued is not None:
         found = stuck(queued["task_instances"], now.timestamp())
@@ -153,8 +153,8 @@ async def get_system_health(airflow: Airflow) -> SystemHealth:
     if (pools := await ask("pools", "pools", limit=100)) is not None:
         near = crowded(pools["pools"])
         parts["pools"] = _counted(len(near), near_full=near[:5])
-    shown: Part = {"status": whole(parts), "parts": parts, "next_steps": _health_steps(parts) or None}
-    return SystemHealth(**shown)
+    fields: Part = {"status": whole(parts), "parts": parts, "next_steps": _health_steps(parts) or None}
+    return SystemHealth(**fields)
 
 
 def _health_steps(parts: dict[str, Part]) -> list[Part]:
@@ -165,6 +165,6 @@ def _health_steps(parts: dict[str, Part]) -> list[Part]:
         steps.append(step("find_failures", since="24h"))
     if parts["stuck_tasks"].get("tasks"):
         first = parts["stuck_tasks"]["tasks"][0]
-        named = {name: first[name] for name in ("dag_id", "dag_run_id", "task_id")}
-        steps.append(step("explain_waiting", **named))
+        identity = {name: first[name] for name in ("dag_id", "dag_run_id", "task_id")}
+        steps.append(step("explain_waiting", **identity))
     return steps

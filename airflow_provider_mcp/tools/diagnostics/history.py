@@ -184,7 +184,7 @@ async def find_failures(
     if missing:
         unchecked["new"] = missing
     groups = order_groups(cluster(read), presumed)
-    shown = [
+    first_rows = [
         show_group(
             airflow,
             group,
@@ -193,17 +193,17 @@ async def find_failures(
         )
         for group in groups[offset : offset + SHOWN_CLUSTERS]
     ]
-    while len(shown) > 1 and len(json.dumps(shown, ensure_ascii=False)) > MAX_CHARS:
+    while len(first_rows) > 1 and len(json.dumps(first_rows, ensure_ascii=False)) > MAX_CHARS:
         # The rest is on the next page.
-        shown.pop()
-    end = offset + len(shown)
+        first_rows.pop()
+    end = offset + len(first_rows)
     found: Row = {
         "since": begin.isoformat(timespec="seconds"),
         "failed": failed,
         "retrying": retrying or None,
         "failed_runs": await _count_runs(airflow, dag_ids, begin),
         "clusters_total": len(groups),
-        "clusters": shown,
+        "clusters": first_rows,
         "next_cursor": encode_cursor(offset=end) if end < len(groups) else None,
         "beside": await _look_beside(airflow, begin, now, unchecked)
         if dag_ids is None and not offset

@@ -69,7 +69,7 @@ def _import_error(row: Part) -> Part:
     trace = str(row.get("stack_trace") or "").strip()
     if len(trace) > TRACE_CHARS:
         trace = "…" + trace[1 - TRACE_CHARS :]
-    shown = {
+    fields = {
         "import_error_id": row.get("import_error_id"),
         "filename": row.get("filename"),
         "bundle_name": row.get("bundle_name"),
@@ -77,4 +77,4 @@ def _import_error(row: Part) -> Part:
         "error": cut(find_last_line(trace), 500),
         "stack_trace": trace,
     }
-    return {key: value for key, value in shown.items() if value is not None}
+    return {key: value for key, value in fields.items() if value is not None}

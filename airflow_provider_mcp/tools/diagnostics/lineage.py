@@ -157,15 +157,15 @@ async def trace_lineage(
         graph.add(list_asset_links(row))
         start = f"asset:{row['name']}"
     await _read_all_tasks(graph, dag_id)
-    shown: JSONObject = {"start": start, "depth": depth}
+    answer: JSONObject = {"start": start, "depth": depth}
     others: dict[str, None] = {}
     for way in ("upstream", "downstream"):
         if direction not in ("both", way):
             continue
         steps = await graph.walk(start, "upstream" if way == "upstream" else "downstream", depth)
-        shown[way] = [{"distance": distance, **show_link(link)} for distance, link in steps[:MOST_LINKS]]
+        answer[way] = [{"distance": distance, **show_link(link)} for distance, link in steps[:MOST_LINKS]]
         if len(steps) > MOST_LINKS:
-            shown[f"{way}_total"] = len(steps)
+            answer[f"{way}_total"] = len(steps)
         ends = (name for _, link in steps for name in (link.source, link.target))
         others |= dict.fromkeys(list_dag_ids(ends))
     dags = [other for other in others if other != dag_id]
@@ -179,7 +179,7 @@ async def trace_lineage(
             f"{len(others_unknown)} more tasks start or wait for a Dag that is not known, perhaps one of "
             f"these: {', '.join(others_unknown[:5])}."
         )
-    return Lineage(**shown, dags=states or None, unknown=unknown or None, missing=reader.missing or None)
+    return Lineage(**answer, dags=states or None, unknown=unknown or None, missing=reader.missing or None)
 
 
 async def _read_all_tasks(graph: _Graph, dag_id: str | None) -> None:

@@ -122,8 +122,8 @@ async def _find_external(
     airflow: Airflow, run: Row, instance: Row, fields: Row, budget: LogBudget
 ) -> OtherRun:
     dag_id = str(fields["external_dag_id"])
-    named = fields.get("external_task_ids") or fields.get("external_task_id") or []
-    tasks = tuple([named] if isinstance(named, str) else [str(name) for name in named])
+    task_ids = fields.get("external_task_ids") or fields.get("external_task_id") or []
+    tasks = tuple([task_ids] if isinstance(task_ids, str) else [str(name) for name in task_ids])
     date = await _read_poked_date(airflow, instance, budget) or run.get("logical_date")
     if not date:
         return OtherRun("waited for", dag_id, None, "the run has no logical date to look for", tasks)

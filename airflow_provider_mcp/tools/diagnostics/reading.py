@@ -187,15 +187,15 @@ def cut(text: str, most: int) -> str:
 def target(row: Row | Occurrence) -> Row:
     """Return the arguments that name a task instance."""
     if isinstance(row, Occurrence):
-        named: Row = {"dag_id": row.dag_id, "dag_run_id": row.dag_run_id, "task_id": row.task_id}
+        identity: Row = {"dag_id": row.dag_id, "dag_run_id": row.dag_run_id, "task_id": row.task_id}
         index = row.map_index
     else:
-        named = {name: row[name] for name in ("dag_id", "dag_run_id", "task_id")}
-        named |= pick_region(row)
+        identity = {name: row[name] for name in ("dag_id", "dag_run_id", "task_id")}
+        identity |= pick_region(row)
         index = -1 if row.get("map_index") is None else int(row["map_index"])
     if index >= 0:
-        named["map_index"] = index
-    return named
+        identity["map_index"] = index
+    return identity
 
 
 def step(tool: str, why: str | None = None, **arguments: JSON) -> Row:

@@ -78,5 +78,5 @@ async def resolve_url(
             )
         run_id = rows[0]["dag_run_id"]
     found = with_run(page, run_id)
-    shown: Part = {**asdict(found), "next_step": next_call(found)}
-    return Resolved(**shown)
+    fields: Part = {**asdict(found), "next_step": next_call(found)}
+    return Resolved(**fields)

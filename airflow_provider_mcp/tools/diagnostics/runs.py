@@ -141,10 +141,10 @@ async def _show_failures(
     failures = []
     followed = 0
     for group in groups:
-        own = [one for one in read if one.task_id == group[0]["task_id"]]
+        instances = [one for one in read if one.task_id == group[0]["task_id"]]
         failed, of = await _count_instances(airflow, run, group, rows, "failed" not in unchecked)
-        failure = show_task_failure(airflow, group, failed, of, own, why, budget)
-        timeout = await _find_timeout(airflow, run, group[0]["task_id"], own, unchecked)
+        failure = show_task_failure(airflow, group, failed, of, instances, why, budget)
+        timeout = await _find_timeout(airflow, run, group[0]["task_id"], instances, unchecked)
         if timeout:
             failure["timeout"] = timeout
         if names_other_dag(group[0]) and followed < FOLLOWED:
@@ -205,17 +205,17 @@ async def _find_blocked(
 async def _explain_task(airflow: Airflow, run: Row, rows: Sequence[Row], budget: LogBudget) -> Row:
     """Return what is to say of a task of which no instance failed."""
     first = rows[0]
-    told: Row = {"task": {"task_id": first["task_id"], "state": first["state"] or "no_status"}}
+    answer: Row = {"task": {"task_id": first["task_id"], "state": first["state"] or "no_status"}}
     if len(rows) > 1:
-        told["task"]["instances"] = len(rows)
+        answer["task"]["instances"] = len(rows)
     reason = await explain_not_run(airflow, run, first, budget)
     if isinstance(reason, Unread):
-        told["not_run_unread"] = reason.why
+        answer["not_run_unread"] = reason.why
     elif reason is not None:
-        told["not_run"] = await show_not_run(airflow, run, reason, budget)
+        answer["not_run"] = await show_not_run(airflow, run, reason, budget)
     else:
-        told["log_warnings"] = await find_log_warnings(airflow, rows, len(rows), budget)
-    return told
+        answer["log_warnings"] = await find_log_warnings(airflow, rows, len(rows), budget)
+    return answer
 
 
 def _measure(diagnosis: Row) -> int:
@@ -297,12 +297,12 @@ async def diagnose_dag_run(
     budget = LogBudget(LOG_READS, LOG_CALLS)
     counts, rows = await count_states(airflow, dag_id, run["dag_run_id"])
     failed = await _read_failed(airflow, run, rows, counts, unchecked)
-    asked = [] if task_id is None else await _read_task(airflow, run, task_id, rows)
+    task_rows = [] if task_id is None else await _read_task(airflow, run, task_id, rows)
     if task_id is not None:
         failed = [row for row in failed if row["task_id"] == task_id]
     groups = list(group_by_task(failed).values())
-    shown = groups[:SHOWN_TASKS]
-    failures = await _show_failures(airflow, run, shown, rows, budget, unchecked)
+    first_groups = groups[:SHOWN_TASKS]
+    failures = await _show_failures(airflow, run, first_groups, rows, budget, unchecked)
     blocked = await _find_blocked(
         airflow, run, rows, counts, {group[0]["task_id"] for group in groups}, unchecked
     )
@@ -319,19 +319,19 @@ async def diagnose_dag_run(
         "failed_tasks": len(groups) if len(groups) > 1 else None,
         "failures": failures,
         "timeout": await find_run_timeout(airflow, run, unchecked) if run["state"] == "failed" else None,
-        "changed": await find_changes(airflow, run, [group[0] for group in shown], unchecked)
+        "changed": await find_changes(airflow, run, [group[0] for group in first_groups], unchecked)
         if failed or run["state"] == "failed"
         else None,
         "blocked": blocked,
     }
-    if asked and not failed:
-        diagnosis |= await _explain_task(airflow, run, asked, budget)
+    if task_rows and not failed:
+        diagnosis |= await _explain_task(airflow, run, task_rows, budget)
     elif run["state"] == "success":
         done = rows or await _read_done(airflow, run)
         diagnosis["log_warnings"] = await find_log_warnings(airflow, done, sum(counts.values()), budget)
-    if len(groups) > len(shown):
+    if len(groups) > len(first_groups):
         unchecked["more_failed_tasks"] = ", ".join(sorted(g[0]["task_id"] for g in groups[SHOWN_TASKS:])[:20])
-    diagnosis["summary"] = summarise(diagnosis, len(groups) - len(shown))
+    diagnosis["summary"] = summarise(diagnosis, len(groups) - len(first_groups))
     diagnosis["next_steps"] = list_next_steps(diagnosis, groups)
     diagnosis["unchecked"] = {key: cut(value, 300) for key, value in unchecked.items()} or None
     diagnosis["ui_url"] = airflow.page_url(dag_id, run["dag_run_id"])

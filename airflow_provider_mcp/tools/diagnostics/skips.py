@@ -181,8 +181,8 @@ async def _read_last_line(airflow: Airflow, row: Row, budget: LogBudget) -> Row:
 async def _skipped_itself(airflow: Airflow, row: Row, through: Sequence[str], budget: LogBudget) -> NotRun:
     name = row["task_id"]
     tail = await read_tail(airflow, row, budget)
-    given = None if isinstance(tail, Unread) else find_skip_reason(tail)
-    evidence = {"message": cut(given, 300)} if given else await _read_last_line(airflow, row, budget)
+    reason = None if isinstance(tail, Unread) else find_skip_reason(tail)
+    evidence = {"message": cut(reason, 300)} if reason else await _read_last_line(airflow, row, budget)
     says = "it skipped itself" if len(through) == 1 else f"`{name}` above it skipped itself"
     return NotRun("skipped_itself", says, name, row, tuple(through), evidence)
 

@@ -240,10 +240,10 @@ def summarise_tasks(
     whole = 0.0
     for rows in by_run.values():
         for step in critical_path(last_ending(rows), upstream):
-            taken = step.duration or 0.0
+            duration = step.duration or 0.0
             tasks[step.task_id].on_path += 1
-            tasks[step.task_id].path_seconds += taken
-            whole += taken
+            tasks[step.task_id].path_seconds += duration
+            whole += duration
     path = sorted((n for n in tasks if tasks[n].on_path), key=lambda n: (-tasks[n].path_seconds, n))
     shaky = sorted((n for n in tasks if tasks[n].flaky), key=lambda n: (-tasks[n].flaky, n))
     failing = sorted((n for n in tasks if tasks[n].failed), key=lambda n: (-tasks[n].failed, n))

@@ -56,18 +56,18 @@ def summarise(diagnosis: Row, other_tasks: int) -> str:
 
 
 def _sum_up_no_failure(diagnosis: Row, name: str) -> str:
-    asked = diagnosis.get("task")
+    task = diagnosis.get("task")
     reason = diagnosis.get("not_run")
-    if asked and reason:
+    if task and reason:
         cause = reason.get("cause") or {}
-        said = cause.get("message") or cause.get("error") or reason.get("message")
+        cause_text = cause.get("message") or cause.get("error") or reason.get("message")
         line = reason.get("last_log_line")
-        text = f"`{asked['task_id']}` is {asked['state']}: {reason['says']}"
-        if said:
-            return f"{text}: {_trim(said, 300)}."
+        text = f"`{task['task_id']}` is {task['state']}: {reason['says']}"
+        if cause_text:
+            return f"{text}: {_trim(cause_text, 300)}."
         return f"{text}; its log ends: {cut(line, 300)}" if line else f"{text}."
-    if asked:
-        text = f"`{asked['task_id']}` of {name} is {asked['state']}."
+    if task:
+        text = f"`{task['task_id']}` of {name} is {task['state']}."
     elif diagnosis["state"] == "failed":
         return f"{name} failed, but none of its task instances is failed."
     else:
@@ -93,14 +93,14 @@ def _reason(failure: Row) -> str:
     if not failure["errors"]:
         return "its log could not be read"
     error = failure["errors"][0]
-    said = _tell_end(error) or str(error.get("message") or error["error"])
+    sentence = _tell_end(error) or str(error.get("message") or error["error"])
     if error.get("exit_code") is not None and failure.get("log_warns"):
-        said = f"{said.rstrip('.')}; its log says: {failure['log_warns'][0]}"
+        sentence = f"{sentence.rstrip('.')}; its log says: {failure['log_warns'][0]}"
     if error.get("caused_by"):
-        said = f"{said}, caused by {error['caused_by']}"
+        sentence = f"{sentence}, caused by {error['caused_by']}"
     if failure.get("timeout", {}).get("seconds") is not None:
-        said += f" ({failure['timeout']['which']}: {failure['timeout']['seconds']:g} s)"
-    return _trim(said, 400)
+        sentence += f" ({failure['timeout']['which']}: {failure['timeout']['seconds']:g} s)"
+    return _trim(sentence, 400)
 
 
 def _tell_end(error: Row) -> str | None:
@@ -127,8 +127,8 @@ def _tell_source(source: Row) -> str:
     text = ", where ".join(links)
     cause = source.get("cause")
     if cause:
-        said = str(cause.get("message") or cause["error"])
-        return f"{text}: there `{source['task_id']}` failed: {_trim(said, 300)}"
+        message = str(cause.get("message") or cause["error"])
+        return f"{text}: there `{source['task_id']}` failed: {_trim(message, 300)}"
     if source.get("task_id"):
         return f"{text}: there `{source['task_id']}` failed"
     return text

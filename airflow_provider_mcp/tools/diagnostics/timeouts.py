@@ -105,7 +105,7 @@ async def find_run_timeout(airflow: Airflow, run: Row, unchecked: Row) -> Row | 
         unchecked["dagrun_timeout"] = dag.why
         return None
     limit = read_seconds(dag.get("dag_run_timeout") or dag.get("dagrun_timeout"))
-    taken = run_times(run).duration
-    if limit and taken is not None and taken >= limit:
-        return {"which": "dagrun_timeout of the Dag", "seconds": limit, "run_took": round(taken, 1)}
+    duration = run_times(run).duration
+    if limit and duration is not None and duration >= limit:
+        return {"which": "dagrun_timeout of the Dag", "seconds": limit, "run_took": round(duration, 1)}
     return None

@@ -76,8 +76,8 @@ def find_failure(entries: Sequence[JSON]) -> Failure | None:
             end = read_end(entry, event)
             if end.signal is not None and end.guess is None:
                 end = replace(end, guess=find_guess([read_event(other) for other in entries[-50:]]))
-            said = event.partition(" For more information, see ")[0]
-            return Failure("", said if code is None else f"{said} (exit code {code})", end=end)
+            message = event.partition(" For more information, see ")[0]
+            return Failure("", message if code is None else f"{message} (exit code {code})", end=end)
     return None
 
 
@@ -149,13 +149,13 @@ def parse_traceback(lines: Sequence[str]) -> Failure | None:
         if not _HEADER.fullmatch(lines[at - 1]):
             continue
         frames, at = _read_frames(lines, at)
-        named = _RAISED.fullmatch(_ungrouped(lines[at])) if frames and at < len(lines) else None
-        if named is None:
+        raised = _RAISED.fullmatch(_ungrouped(lines[at])) if frames and at < len(lines) else None
+        if raised is None:
             continue
-        message, at = _read_message(lines, at + 1, named["message"] or "")
+        message, at = _read_message(lines, at + 1, raised["message"] or "")
         members, at = _read_members(lines, at)
         last = Failure(
-            named["type"].rsplit(".", 1)[-1], message, tuple(frames), last if chained else None, members
+            raised["type"].rsplit(".", 1)[-1], message, tuple(frames), last if chained else None, members
         )
         chained = False
     return last
@@ -215,10 +215,10 @@ def _read_member(lines: Sequence[str]) -> list[Failure]:
     traced = parse_traceback(lines)
     if traced is not None:
         return [traced]
-    named = _RAISED.fullmatch(lines[0]) if lines else None
-    if named is None:
+    raised = _RAISED.fullmatch(lines[0]) if lines else None
+    if raised is None:
         return []
-    return [Failure(named["type"].rsplit(".", 1)[-1], (named["message"] or "")[:MESSAGE_CHARS])]
+    return [Failure(raised["type"].rsplit(".", 1)[-1], (raised["message"] or "")[:MESSAGE_CHARS])]
 
 
 def _ungrouped(line: str) -> str:

@@ -176,8 +176,8 @@ def _old(dag_id: str, page: str, query: dict[str, str]) -> Page:
     map_index = _number(query.get("map_index"))
     try_number = _number(query.get("try_number") or query.get("attempt"))
     if task is not None and (run or when):
-        shown = query.get("tab") or page
-        kind = {"logs": "task_logs", "log": "task_logs", "xcom": "xcom"}.get(shown, "task_instance")
+        tab = query.get("tab") or page
+        kind = {"logs": "task_logs", "log": "task_logs", "xcom": "xcom"}.get(tab, "task_instance")
         return Page(kind, dag_id, run, task, map_index, try_number, when)
     if task is not None:
         return Page("task", dag_id, None, task)

@@ -196,8 +196,8 @@ def _find_message(facts: Facts) -> str | None:
     if facts.not_run is None or isinstance(facts.not_run, Unread):
         return None
     cause = facts.not_run.get("cause") or {}
-    said = facts.not_run.get("message") or cause.get("message") or facts.not_run.get("last_log_line")
-    return None if said is None else str(said)
+    message = facts.not_run.get("message") or cause.get("message") or facts.not_run.get("last_log_line")
+    return None if message is None else str(message)
 
 
 def _show(check: Check) -> Row:

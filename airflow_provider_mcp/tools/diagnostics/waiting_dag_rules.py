@@ -44,10 +44,10 @@ def check_dag_is_there(facts: Facts) -> Check | None:
     if facts.dag is None:
         if isinstance(errors, Unread):
             return Check(name, "blocks", f"There is no Dag `{facts.dag_id}`. Import errors: {errors.why}")
-        own = [row for row in errors if _stem(row.get("filename")) == facts.dag_id]
-        shown = _shown_errors(own or errors)
-        if own:
-            says = f"The file named after the Dag could not be imported: {shown[0]['error']}"
+        matching = [row for row in errors if _stem(row.get("filename")) == facts.dag_id]
+        rows = _shown_errors(matching or errors)
+        if matching:
+            says = f"The file named after the Dag could not be imported: {rows[0]['error']}"
         elif errors:
             says = (
                 f"There is no Dag `{facts.dag_id}`. {len(errors)} file(s) could not be imported: "
@@ -55,15 +55,15 @@ def check_dag_is_there(facts: Facts) -> Check | None:
             )
         else:
             says = f"There is no Dag `{facts.dag_id}`, and no file failed to import."
-        return Check(name, "blocks", says, {"import_errors": shown})
+        return Check(name, "blocks", says, {"import_errors": rows})
     if facts.dag.get("has_import_errors"):
         if isinstance(errors, Unread):
             says = f"Its file could not be imported. The error could not be read: {errors.why}"
             return Check(name, "blocks", says)
-        own = [row for row in errors if _same_file(facts.dag, row)]
-        shown = _shown_errors(own)
-        error = f": {shown[0]['error']}" if shown else ""
-        return Check(name, "blocks", f"Its file could not be imported{error}.", {"import_errors": shown})
+        matching = [row for row in errors if _same_file(facts.dag, row)]
+        rows = _shown_errors(matching)
+        error = f": {rows[0]['error']}" if rows else ""
+        return Check(name, "blocks", f"Its file could not be imported{error}.", {"import_errors": rows})
     if facts.dag.get("is_stale"):
         return Check(
             name,

@@ -90,8 +90,8 @@ async def _find_instance(
     if task_id is not None:
         query["task_id"] = task_id
     else:
-        named = [state for state in _WAITING if state != "awaiting_input"]
-        query["state"] = ["none" if state == "no_status" else state for state in named]
+        states = [state for state in _WAITING if state != "awaiting_input"]
+        query["state"] = ["none" if state == "no_status" else state for state in states]
     rows = (await airflow.get(route, params=query)).json()["task_instances"]
     if task_id is None and not rows:
         # States that only some versions know cannot be asked for.
@@ -243,7 +243,7 @@ async def collect(
 
     :param deeper: What explains another run; None if that would go too deep.
     """
-    known: Row = {"now": time.time(), "dag_id": dag_id, "airflow_2": is_airflow_2(airflow)}
+    facts: Row = {"now": time.time(), "dag_id": dag_id, "airflow_2": is_airflow_2(airflow)}
     try:
         dag = (await airflow.get(path("dags/{}/details", dag_id))).json()
     except NotFound:
@@ -251,41 +251,41 @@ async def collect(
         if not errors:
             # No file is at fault: the name is, and the error will name close matches.
             raise
-        return Facts(**known, import_errors=errors), None
-    known["dag"] = dag
+        return Facts(**facts, import_errors=errors), None
+    facts["dag"] = dag
     if dag.get("has_import_errors") or dag.get("is_stale"):
-        known["import_errors"] = await _import_errors(airflow)
+        facts["import_errors"] = await _import_errors(airflow)
     run = await _find_run(airflow, dag_id, dag_run_id, task_id)
-    known["health"] = await try_get(airflow, "monitor/health")
+    facts["health"] = await try_get(airflow, "monitor/health")
     if run is None:
-        known["running"] = (0, [])
+        facts["running"] = (0, [])
         expression = dag.get("asset_expression") or dag.get("dataset_expression")
         if expression:
-            known["assets"] = await read_condition(airflow, dag_id, expression)
-        return Facts(**known), None
-    known["run"] = run
+            facts["assets"] = await read_condition(airflow, dag_id, expression)
+        return Facts(**facts), None
+    facts["run"] = run
     if run["state"] == "queued":
-        known |= await _run_facts(airflow, run, dag, deeper)
+        facts |= await _run_facts(airflow, run, dag, deeper)
     instance, others = await _find_instance(airflow, run, task_id)
     if instance is not None:
-        known["instance"] = instance
-        known |= await _task_facts(airflow, dag_id, run, instance)
-        known["other"] = await _find_other(airflow, run, instance, deeper)
+        facts["instance"] = instance
+        facts |= await _task_facts(airflow, dag_id, run, instance)
+        facts["other"] = await _find_other(airflow, run, instance, deeper)
         reason = await explain_not_run(airflow, run, instance, LogBudget(2, 6))
         if isinstance(reason, NotRun):
-            known["not_run"] = await show_not_run(airflow, run, reason, LogBudget(2, 6))
+            facts["not_run"] = await show_not_run(airflow, run, reason, LogBudget(2, 6))
         else:
-            known["not_run"] = reason
-    return Facts(**known), others
+            facts["not_run"] = reason
+    return Facts(**facts), others
 
 
 async def _run_facts(airflow: Airflow, run: Row, dag: Row, deeper: Deeper | None) -> Row:
     """Read what keeps a queued run back, and what the oldest running one waits for."""
     backfill = await _find_backfill(airflow, run)
     running = await _read_running(airflow, run["dag_id"], backfill)
-    known: Row = {"backfill": backfill, "running": running}
+    facts: Row = {"backfill": backfill, "running": running}
     most = (backfill or dag).get("max_active_runs")
     if deeper is not None and not isinstance(running, Unread) and running[1] and most and running[0] >= most:
         oldest = running[1][0]["dag_run_id"]
-        known["behind"] = {"dag_run_id": oldest, **await deeper(run["dag_id"], oldest)}
-    return known
+        facts["behind"] = {"dag_run_id": oldest, **await deeper(run["dag_id"], oldest)}
+    return facts

@@ -61,9 +61,9 @@ def check_dependencies(facts: Facts) -> Check | None:
         return Check(name, "unknown", facts.dependencies.why)
     unmet = [row for row in facts.dependencies if row.get("name") not in _ELSEWHERE]
     if unmet:
-        shown = [{"name": row.get("name"), "reason": str(row.get("reason"))[:400]} for row in unmet[:5]]
-        says = f"A dependency is not met: {shown[0]['name']}: {shown[0]['reason']}"
-        return Check(name, "blocks", says, {"unmet": shown})
+        first_unmet = [{"name": row.get("name"), "reason": str(row.get("reason"))[:400]} for row in unmet[:5]]
+        says = f"A dependency is not met: {first_unmet[0]['name']}: {first_unmet[0]['reason']}"
+        return Check(name, "blocks", says, {"unmet": first_unmet})
     return Check(name, "ok", "Airflow reports no unmet dependency of the task itself.")
 
 
@@ -79,10 +79,10 @@ def check_pool(facts: Facts) -> Check | None:
     if facts.instance is None or not facts.not_started:
         return None
     pool_name = facts.instance.get("pool")
-    said = _reported(facts, _POOL)
+    reason = _reported(facts, _POOL)
     if isinstance(facts.pool, Unread):
-        if said:
-            return Check(name, "blocks", said[:400])
+        if reason:
+            return Check(name, "blocks", reason[:400])
         return Check(name, "unknown", facts.pool.why)
     if facts.pool is None:
         return Check(name, "blocks", f"There is no pool `{pool_name}`: its tasks are never started.")
@@ -111,9 +111,9 @@ def check_concurrency(facts: Facts) -> Check | None:
     if facts.dag is None or not facts.not_started:
         return None
     for dependency in (_DAG_LIMIT, _TASK_LIMIT):
-        said = _reported(facts, dependency)
-        if said:
-            return Check(name, "blocks", said[:400], {"dependency": dependency})
+        reason = _reported(facts, dependency)
+        if reason:
+            return Check(name, "blocks", reason[:400], {"dependency": dependency})
     if facts.active_tasks is None:
         return None
     if isinstance(facts.active_tasks, Unread):

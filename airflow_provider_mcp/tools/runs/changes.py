@@ -153,10 +153,10 @@ async def _explain_failure(
     gone = sorted({row["task_id"] for row in rows} - tasks)
     if not gone:
         return failed
-    named = ", ".join(f"`{task_id}`" for task_id in gone[:10])
+    names = ", ".join(f"`{task_id}`" for task_id in gone[:10])
     return Conflict(
         f"Airflow failed to set `{dag_run_id}` of `{dag_id}` to {state}: it cannot while the run has task "
-        f"instances that are no longer in the Dag ({named}).",
+        f"instances that are no longer in the Dag ({names}).",
         hint="Set the tasks that are left with set_task_instance_state, so that the run ends by itself, or "
         "delete the run with delete_dag_run once it does not run.",
         dag_id=dag_id,

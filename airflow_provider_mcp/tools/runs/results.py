@@ -146,9 +146,9 @@ async def _read_result(
             return None, None
         task_id = last[0]["task_id"]
         if len(last) > 1:
-            named = ", ".join(task["task_id"] for task in last[:MOST_LAST])
+            names = ", ".join(task["task_id"] for task in last[:MOST_LAST])
             more = f" and {len(last) - MOST_LAST} more" if len(last) > MOST_LAST else ""
-            return None, f"{len(last)} tasks are last ({named}{more}): get_xcom reads the value of one."
+            return None, f"{len(last)} tasks are last ({names}{more}): get_xcom reads the value of one."
         if last[0].get("is_mapped"):
             return None, f"The last task `{task_id}` is mapped: get_xcom reads the value of one map_index."
     instance = instance_route(dag_id, dag_run_id, task_id)

@@ -79,9 +79,9 @@ async def explain_indexes(
     if not mapped or map_index in indexes:
         return
     failed = sorted(int(row["map_index"]) for row in rows if row.get("state") == "failed")
-    asked = "give map_index" if map_index < 0 else f"there is no map_index {map_index}"
+    problem = "give map_index" if map_index < 0 else f"there is no map_index {map_index}"
     raise InvalidArgument(
-        f"`{task_id}` is a mapped task with {len(indexes)} instances in `{dag_run_id}`: {asked}.",
+        f"`{task_id}` is a mapped task with {len(indexes)} instances in `{dag_run_id}`: {problem}.",
         hint=f"Its map indexes are {_list_indexes(indexes)}; "
         + (f"failed: {_list_indexes(failed)}." if failed else "none of them failed."),
         dag_id=dag_id,

@@ -74,8 +74,8 @@ async def fetch_matching(
     except Unsupported:
         # Not filtered by this Airflow at all: it is looked for here.
         rows, total = await read_pages(airflow, route, key, MOST_PAGES, **filters)
-    wanted = (text or "").lower()
-    matching = [row for row in rows if wanted in str(row.get(field) or "").lower()]
+    lowered = (text or "").lower()
+    matching = [row for row in rows if lowered in str(row.get(field) or "").lower()]
     offset = int(decode_cursor(cursor).get("offset", 0))
     hint = None
     if total > len(rows):

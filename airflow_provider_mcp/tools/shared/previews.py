@@ -70,7 +70,7 @@ def as_of(rows: list[JSONObject]) -> str:
 
 def name_by_state(rows: list[JSONObject]) -> dict[str, list[str]]:
     """Return the names of task instances by their state."""
-    named: dict[str, list[str]] = {}
+    by_state: dict[str, list[str]] = {}
     for row in sorted(rows, key=lambda row: (row["task_id"], row.get("map_index") or 0)):
-        named.setdefault(row.get("state") or "no_status", []).append(name_instance(row))
-    return named
+        by_state.setdefault(row.get("state") or "no_status", []).append(name_instance(row))
+    return by_state

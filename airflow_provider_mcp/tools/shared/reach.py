@@ -75,29 +75,29 @@ class _Reach:
         if starters:
             starting = [link for link in others if link.how == "triggers" and link.target == name_dag(dag_id)]
             self._shown["started_by"] = [link.task for link in starting[:MOST_SHOWN]]
-        own = await reader.read_dag(dag_id)
-        self._shown["next_run"] = seconds_only((own or {}).get("next_dagrun_run_after"))
+        dag = await reader.read_dag(dag_id)
+        self._shown["next_run"] = seconds_only((dag or {}).get("next_dagrun_run_after"))
         await self._read_queued()
         for other in list(self._fed)[:MOST_DAGS]:
             await reader.read_dag(other)
 
     def _find_fed(self, links: list[Link]) -> None:
-        own = name_dag(self._dag_id)
-        made = {
+        start = name_dag(self._dag_id)
+        produced = {
             link.target: link.task_id
             for link in links
-            if link.how == "produces" and link.source == own and self._touches(link.task_id)
+            if link.how == "produces" and link.source == start and self._touches(link.task_id)
         }
         for link in links:
             how: JSONObject | None = None
-            if link.source in made and link.how in ("schedules", "read_by"):
+            if link.source in produced and link.how in ("schedules", "read_by"):
                 asset = link.source.removeprefix("asset:")
-                how = {"how": _ASSET_VERBS[link.how], "asset": asset, "task_id": made[link.source]}
-            elif link.source == own and link.how in ("triggers", "clears") and self._touches(link.task_id):
+                how = {"how": _ASSET_VERBS[link.how], "asset": asset, "task_id": produced[link.source]}
+            elif link.source == start and link.how in ("triggers", "clears") and self._touches(link.task_id):
                 how = {"how": "started" if link.how == "triggers" else "cleared", "task_id": link.task_id}
-            elif link.source == own and link.how == "awaited_by" and self._awaits(link):
+            elif link.source == start and link.how == "awaited_by" and self._awaits(link):
                 how = {"how": "awaits", "sensor": link.task_id}
-            if how is not None and link.target != own:
+            if how is not None and link.target != start:
                 self._fed.setdefault(link.target.removeprefix("dag:"), how)
 
     def _touches(self, task_id: str | None) -> bool:

@@ -114,8 +114,8 @@ async def list_instances_of_runs(
         return await _post_list(airflow, pages, dag_ids=[dag_id], dag_run_ids=run_ids)
     between = {"run_after_gte": times[0], "run_after_lte": times[-1]}
     rows, total = await list_instances(airflow, pages, [dag_id], **between)
-    wanted = [row for row in rows if row["dag_run_id"] in run_ids]
-    return wanted, total - (len(rows) - len(wanted))
+    matching = [row for row in rows if row["dag_run_id"] in run_ids]
+    return matching, total - (len(rows) - len(matching))
 
 
 async def _post_list(airflow: Airflow, pages: int, **filters: JSON) -> tuple[list[Row], int]:

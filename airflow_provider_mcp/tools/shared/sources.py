@@ -69,12 +69,14 @@ def find_dag_source(source: str, dag_id: str) -> DagSource:
     if module is None:
         return _whole(lines, "The file does not parse with this Python, or is too large: this is all of it.")
     makers = list(_list_makers(module))
-    own = [maker for maker in makers if maker.dag_id == dag_id]
-    if len(own) == 1:
-        first, last = _span(module, own[0])
+    matching = [maker for maker in makers if maker.dag_id == dag_id]
+    if len(matching) == 1:
+        first, last = _span(module, matching[0])
         return DagSource(first, last, len(lines), "\n".join(lines[first - 1 : last]))
-    if len(own) > 1:
-        return _whole(lines, f"`{dag_id}` is made in {len(own)} places of the file, so this is all of it.")
+    if len(matching) > 1:
+        return _whole(
+            lines, f"`{dag_id}` is made in {len(matching)} places of the file, so this is all of it."
+        )
     fitting = [m for m in makers if m.pattern is not None and re.fullmatch(m.pattern, dag_id, re.DOTALL)]
     if len(fitting) == 1:
         first, last = _span(module, fitting[0])
@@ -99,9 +101,9 @@ def find_task_argument(source: str, dag_id: str, task_id: str, argument: str) ->
     for node in ast.walk(module):
         if not isinstance(node, ast.Call) or not part.first <= node.lineno <= part.last:
             continue
-        given = {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg}
-        if argument in given and _text(given.get("task_id"), constants) in names:
-            values.add(_text(given[argument], constants))
+        keywords = {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg}
+        if argument in keywords and _text(keywords.get("task_id"), constants) in names:
+            values.add(_text(keywords[argument], constants))
     return values.pop() if len(values) == 1 else None
 
 
@@ -146,12 +148,12 @@ def _list_makers(module: ast.Module) -> Iterator[_Maker]:
         return isinstance(node, ast.Call) and _name(node.func) in classes
 
     def describe(node: ast.stmt, call: ast.Call, default: str | None, variable: str | None) -> _Maker:
-        given = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
-        named = call.args[0] if call.args else given.get("dag_id")
-        if named is None and default is not None:
+        keywords = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
+        argument = call.args[0] if call.args else keywords.get("dag_id")
+        if argument is None and default is not None:
             return _Maker(node, default, variable=variable)
-        text = _text(named, constants)
-        return _Maker(node, text, None if text is not None else _pattern(named), variable)
+        text = _text(argument, constants)
+        return _Maker(node, text, None if text is not None else _pattern(argument), variable)
 
     for outer, node in _walk_statements(module):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -159,21 +161,21 @@ def _list_makers(module: ast.Module) -> Iterator[_Maker]:
                 call = decorator if isinstance(decorator, ast.Call) else None
                 if _name(call.func if call else decorator) not in decorators:
                     continue
-                made = describe(node, call, node.name, None) if call else _Maker(node, node.name)
+                maker = describe(node, call, node.name, None) if call else _Maker(node, node.name)
                 # What is computed may depend on what stands around it.
-                yield made if made.dag_id is not None else _Maker(outer, None, made.pattern)
+                yield maker if maker.dag_id is not None else _Maker(outer, None, maker.pattern)
         elif isinstance(node, (ast.With, ast.AsyncWith)):
             for item in node.items:
                 if makes_dag(item.context_expr):
                     variable = item.optional_vars.id if isinstance(item.optional_vars, ast.Name) else None
-                    made = describe(node, item.context_expr, None, variable)  # type: ignore[arg-type]
-                    yield made if made.dag_id is not None else _Maker(outer, None, made.pattern)
+                    maker = describe(node, item.context_expr, None, variable)  # type: ignore[arg-type]
+                    yield maker if maker.dag_id is not None else _Maker(outer, None, maker.pattern)
         elif isinstance(node, (ast.Assign, ast.AnnAssign, ast.Expr, ast.Return)) and makes_dag(node.value):
             targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
             variable = next((target.id for target in targets if isinstance(target, ast.Name)), None)
-            made = describe(node, node.value, None, variable)  # type: ignore[arg-type]
+            maker = describe(node, node.value, None, variable)  # type: ignore[arg-type]
             # Within a function or loop, the tasks stand around it.
-            yield made if outer is node else _Maker(outer, made.dag_id, made.pattern)
+            yield maker if outer is node else _Maker(outer, maker.dag_id, maker.pattern)
 
 
 def _walk_statements(module: ast.Module) -> Iterator[tuple[ast.stmt, ast.stmt]]:

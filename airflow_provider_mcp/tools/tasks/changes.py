@@ -259,18 +259,18 @@ async def set_task_instance_state(airflow: Airflow, change: SetTaskState) -> Cha
     """
     await refuse_latest(airflow, change.dag_id, change.dag_run_id)
     changed: list[JSONObject] = []
-    done: list[str] = []
+    changed_ids: list[str] = []
     for task_id in dict.fromkeys(change.task_ids):
         try:
             region = await change.find_region(airflow, task_id)
             route = instance_route(change.dag_id, change.dag_run_id, task_id)
             answer = await airflow.patch(route, json={"new_state": change.state, **region})
         except ToolError as refused:
-            if done:
-                refused.message += f" Before that, {', '.join(done)} had been set to {change.state}."
+            if changed_ids:
+                refused.message += f" Before that, {', '.join(changed_ids)} had been set to {change.state}."
                 refused.args = (refused.message,)
             refused.identifiers |= change.name(task_id)
             raise
-        done.append(task_id)
+        changed_ids.append(task_id)
         changed += answer.json()["task_instances"]
     return _show_changed(airflow, change, [{**row, "state": change.state} for row in changed])

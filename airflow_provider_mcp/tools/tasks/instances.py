@@ -163,11 +163,11 @@ async def get_task_instance(
     row = await get_instance(airflow, dag_id, run_id, task_id, map_index, region)
     where = _Instance(airflow, instance_route(dag_id, run_id, task_id), map_index, region, row)
     parts = Parts()
-    shown = {name: await parts.read(name, where.read(name)) for name in dict.fromkeys(include)}
+    details = {name: await parts.read(name, where.read(name)) for name in dict.fromkeys(include)}
     return TaskInstance(
         **_show(row),
         **pick(row, *_DETAILS),
-        **{name: part for name, part in shown.items() if part is not None},
+        **{name: part for name, part in details.items() if part is not None},
         missing=parts.missing or None,
         ui_url=airflow.page_url(dag_id, run_id, task_id, map_index),
     )

@@ -169,9 +169,9 @@ async def search_logs(
     for number, log in enumerate(logs):
         if search.is_over:
             left = [log.name for log in logs[number:]]
-            named = ", ".join(left[:MOST_NAMED]) + (", ..." if len(left) > MOST_NAMED else "")
+            names = ", ".join(left[:MOST_NAMED]) + (", ..." if len(left) > MOST_NAMED else "")
             missing["time"] = (
-                f"{len(left)} of {len(logs)} logs were not searched within {SEARCH_SECONDS} s: {named}. "
+                f"{len(left)} of {len(logs)} logs were not searched within {SEARCH_SECONDS} s: {names}. "
                 "Give task_id."
             )
             break
@@ -233,7 +233,7 @@ async def _list_logs(
 
 def _show(found: list[tuple[_Log, Window]]) -> tuple[list[JSONObject], bool]:
     """Return the logs with matches as a result shows them, and whether matches are left out."""
-    shown = []
+    windows = []
     room = MOST_CHARS
     cut = False
     for log, window in found:
@@ -246,7 +246,7 @@ def _show(found: list[tuple[_Log, Window]]) -> tuple[list[JSONObject], bool]:
         matches = sum(row.is_match for row in rows)
         cut = cut or matches < window.total
         index = log.row.get("map_index")
-        shown.append(
+        windows.append(
             drop_empty(
                 {
                     "task_id": log.row["task_id"],
@@ -258,4 +258,4 @@ def _show(found: list[tuple[_Log, Window]]) -> tuple[list[JSONObject], bool]:
                 }
             )
         )
-    return shown, cut
+    return windows, cut

@@ -138,10 +138,10 @@ async def get_task_logs(
     instance = instance_route(dag_id, dag_run_id, task_id)
     found = await get_instance(airflow, dag_id, dag_run_id, task_id, map_index, region)
     latest = int(found.get("try_number") or 0)
-    asked = try_number or latest
-    if asked < 1 or asked > latest:
+    number = try_number or latest
+    if number < 1 or number > latest:
         raise NotFound(
-            f"`{task_id}` has had {latest} tries in `{dag_run_id}`: there is no log of try {max(asked, 1)}.",
+            f"`{task_id}` has had {latest} tries in `{dag_run_id}`: there is no log of try {max(number, 1)}.",
             hint="It has not started yet." if latest == 0 else f"Ask for a try from 1 to {latest}.",
             dag_id=dag_id,
             dag_run_id=dag_run_id,
@@ -151,8 +151,8 @@ async def get_task_logs(
     window = Window(
         tail=tail, seconds=LOG_SECONDS, level=level, pattern=pattern, context=context, before=before
     )
-    read = stream_log if streams_log(airflow, found, asked) else read_log
-    pages = read(airflow, f"{instance}/logs/{asked}", {"map_index": map_index, **region})
+    read = stream_log if streams_log(airflow, found, number) else read_log
+    pages = read(airflow, f"{instance}/logs/{number}", {"map_index": map_index, **region})
     async with contextlib.aclosing(pages):
         async for entries in pages:
             if window.total:
@@ -164,7 +164,7 @@ async def get_task_logs(
         task_id=task_id,
         map_index=map_index if map_index >= 0 else None,
         iteration=read_iteration(found),
-        try_number=asked,
+        try_number=number,
         state=found.get("state"),
         total=window.total,
         lines=[],
