@@ -180,8 +180,8 @@ def write_log(file: Path, lines: int) -> None:
         stamp = "[2026-06-01T00:00:00.000+0000] {halve.py:7}"
         place = 'File "/dags/halve.py", line 7, in halve'
         trace = f"Traceback (most recent call last):\n  {place}\nValueError: 3 is odd"
-        lines_of = [*(f"{stamp} INFO - {text}" for text in told), f"{stamp} ERROR - Task failed", trace]
-        file.write_text("\n".join(lines_of) + "\n")
+        iterate_lines = [*(f"{stamp} INFO - {text}" for text in told), f"{stamp} ERROR - Task failed", trace]
+        file.write_text("\n".join(iterate_lines) + "\n")
 
 
 Request = tuple[str, str, bytes, dict[str, str], int]

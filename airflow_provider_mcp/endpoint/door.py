@@ -240,7 +240,7 @@ def own_origins(base_url: str, scheme: str, host: str | None) -> set[str | None]
     The Host header says so only if it names this machine: another name there may be a stranger's, made to
     point here (DNS rebinding).
     """
-    return {origin_of(base_url), f"{scheme}://{host}" if is_loopback(host or "") else None}
+    return {parse_origin(base_url), f"{scheme}://{host}" if is_loopback(host or "") else None}
 
 
 def names_host(host: str) -> bool:
@@ -254,7 +254,7 @@ def is_loopback(host: str) -> bool:
     return match is not None and match["name"].lower() in _LOOPBACK
 
 
-def origin_of(url: str) -> str | None:
+def parse_origin(url: str) -> str | None:
     """Return the origin of an address, None if it has none."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}" if parts.scheme and parts.netloc else None

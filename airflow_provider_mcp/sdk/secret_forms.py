@@ -243,9 +243,3 @@ def _begin_of_password(text: str, user: int, last: int, end: int) -> int | None:
         return None
     is_port = colon.start() > user and _PORT.match(text, colon.end(), end) is not None
     return None if is_port else colon.end()
-
-
-def mask_forms(text: str) -> tuple[str, int]:
-    """Return a text with the known forms of secrets masked, and how many they were."""
-    masker = FormMasker()
-    return masker.mask(text), masker.count

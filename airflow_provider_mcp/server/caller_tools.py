@@ -69,7 +69,7 @@ class DynamicCatalogue:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._kept: OrderedDict[Key, tuple[float, CallerTools]] = OrderedDict()
+        self._cache: OrderedDict[Key, tuple[float, CallerTools]] = OrderedDict()
         # On Airflow 2, requests are served in several threads.
         self._lock = threading.Lock()
         self._logged: set[Problem] = set()
@@ -98,15 +98,15 @@ class DynamicCatalogue:
 
     def _recall(self, key: Key) -> CallerTools | None:
         with self._lock:
-            until, kept = self._kept.get(key, (0.0, None))
+            until, kept = self._cache.get(key, (0.0, None))
             return kept if time.monotonic() < until else None
 
     def _keep(self, key: Key, offered: CallerTools) -> None:
         with self._lock:
-            self._kept[key] = (time.monotonic() + KEPT_SECONDS, offered)
-            self._kept.move_to_end(key)
-            while len(self._kept) > MOST_KEPT:
-                self._kept.popitem(last=False)
+            self._cache[key] = (time.monotonic() + KEPT_SECONDS, offered)
+            self._cache.move_to_end(key)
+            while len(self._cache) > MOST_KEPT:
+                self._cache.popitem(last=False)
 
     async def _ask_plugins(
         self, airflow: Airflow, toolsets: Sequence[str], may_write: bool, name: str | None

@@ -23,7 +23,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from dataclasses import replace
 
 import anyio
@@ -103,22 +103,11 @@ class PolicySource:
     async def fresh(self) -> Policy:
         """Return the policy; wait for a reader that has just begun, but never long."""
         policy = self.current()
-        if not self._just_began():
+        if self._done.done() or time.monotonic() >= self._began + PATIENCE_SECONDS:
             return policy
         with anyio.move_on_after(PATIENCE_SECONDS):
             await asyncio.wrap_future(self._done)
         return self._policy
-
-    def fresh_in_thread(self) -> Policy:
-        """Do what :meth:`fresh` does, where no event loop runs."""
-        policy = self.current()
-        if not self._just_began():
-            return policy
-        wait([self._done], PATIENCE_SECONDS)
-        return self._policy
-
-    def _just_began(self) -> bool:
-        return not self._done.done() and time.monotonic() < self._began + PATIENCE_SECONDS
 
     def _read_in_thread(self, done: Future[None]) -> None:
         try:

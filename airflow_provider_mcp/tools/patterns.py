@@ -233,13 +233,13 @@ def _character(code: JSON, what: JSON, flags: int) -> _Matches:
     if code is sre.ANY:
         return (lambda _: True) if flags & re.DOTALL else (lambda char: char != "\n")
     if code is sre.LITERAL:
-        matches = _one_of([(code, what)])
+        matches = _match_any([(code, what)])
     elif code is sre.NOT_LITERAL:
-        return _negated(_cased(_one_of([(sre.LITERAL, what)]), flags))
+        return _negated(_cased(_match_any([(sre.LITERAL, what)]), flags))
     elif code is sre.IN:
         if what[0][0] is sre.NEGATE:
-            return _negated(_cased(_one_of(what[1:]), flags))
-        matches = _one_of(what)
+            return _negated(_cased(_match_any(what[1:]), flags))
+        matches = _match_any(what)
     elif code in (sre.ASSERT, sre.ASSERT_NOT):
         raise _Unbounded("a look-ahead or look-behind")
     elif code in (sre.GROUPREF, sre.GROUPREF_EXISTS):
@@ -259,7 +259,7 @@ def _negated(matches: _Matches) -> _Matches:
     return lambda char: not matches(char)
 
 
-def _one_of(items: JSON) -> _Matches:
+def _match_any(items: JSON) -> _Matches:
     tests: list[_Matches] = []
     singles: set[str] = set()
     for code, what in items:
@@ -275,7 +275,7 @@ def _one_of(items: JSON) -> _Matches:
     return lambda char: char in singles or any(test(char) for test in tests)
 
 
-def lines_of(text: str) -> Iterator[str]:
+def iterate_lines(text: str) -> Iterator[str]:
     """Yield a text's lines, at least one."""
     yield from text.splitlines() or [""]
 

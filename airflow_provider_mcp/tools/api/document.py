@@ -109,7 +109,7 @@ class _Document:
         self._document = document
         resource = DRAFT202012.create_resource(document)
         self._resolver = Registry().with_resource("", resource).resolver()
-        self._found: dict[str, JSON] = {}
+        self._resolved: dict[str, JSON] = {}
 
     def read(self) -> Api:
         paths = self._document["paths"]
@@ -164,9 +164,9 @@ class _Document:
     def _resolve(self, value: JSON) -> JSON:
         while isinstance(value, dict) and "$ref" in value:
             address = value["$ref"]
-            if address not in self._found:
-                self._found[address] = self._resolver.lookup(address).contents
-            value = self._found[address]
+            if address not in self._resolved:
+                self._resolved[address] = self._resolver.lookup(address).contents
+            value = self._resolved[address]
         return value
 
     def _shorten(self, schema: JSON, depth: int = MAX_DEPTH) -> JSONObject:

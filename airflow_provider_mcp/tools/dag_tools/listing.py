@@ -126,10 +126,10 @@ def build_tool(airflow: Airflow, name: str, row: JSONObject) -> DagTool:
 
 def is_destructive(row: JSONObject, tag: str) -> bool:
     """Say whether a Dag's second tag asks for a confirmation."""
-    return f"{tag}:{DESTRUCTIVE}" in tags_of(row)
+    return f"{tag}:{DESTRUCTIVE}" in read_tags(row)
 
 
-def tags_of(row: JSONObject) -> set[str]:
+def read_tags(row: JSONObject) -> set[str]:
     """Return the names of a Dag's tags."""
     return {tag["name"] for tag in row.get("tags") or []}
 

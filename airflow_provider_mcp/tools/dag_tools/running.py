@@ -38,7 +38,7 @@ from airflow_provider_mcp.sdk import (
     path,
     tool,
 )
-from airflow_provider_mcp.tools.dag_tools.listing import DagTool, is_destructive, tags_of
+from airflow_provider_mcp.tools.dag_tools.listing import DagTool, is_destructive, read_tags
 from airflow_provider_mcp.tools.dag_tools.results import DagToolResult, build_result
 from airflow_provider_mcp.tools.dag_tools.schemas import KEY, MOST_WAIT, OWN_ARGUMENTS, WAIT
 from airflow_provider_mcp.tools.runs.conf import check_conf
@@ -108,7 +108,7 @@ async def _check(airflow: Airflow, dag: DagTool, conf: JSONObject) -> None:
     """
     row = (await airflow.get(path("dags/{}/details", dag.dag_id))).json()
     tag = airflow.site.dag_tool_tag
-    if tag not in tags_of(row):
+    if tag not in read_tags(row):
         raise NotFound(
             f"`{dag.dag_id}` no longer has the tag `{tag}`, so it is no tool. No run was started.",
             hint="List the tools again.",

@@ -26,7 +26,7 @@ from airflow_provider_mcp.sdk import Airflow, JSONObject, path
 from airflow_provider_mcp.tools.diagnostics.reading import (
     cut,
 )
-from airflow_provider_mcp.tools.diagnostics.run_differences import changed_keys, ratio_of
+from airflow_provider_mcp.tools.diagnostics.run_differences import changed_keys, compute_ratio
 from airflow_provider_mcp.tools.diagnostics.statistics import run_times, task_times
 from airflow_provider_mcp.tools.shared.reads import Unread, try_get
 
@@ -48,7 +48,7 @@ async def find_last_success(airflow: Airflow, run: Row) -> Row | Unread | None:
     return next((row for row in answer["dag_runs"] if row["dag_run_id"] != run["dag_run_id"]), None)
 
 
-def version_of(run: Row) -> int | None:
+def get_version(run: Row) -> int | None:
     """Return the number of the Dag version that a run used last; None where Airflow keeps none."""
     numbers = [version.get("version_number") for version in run.get("dag_versions") or []]
     return max((number for number in numbers if isinstance(number, int)), default=None)
@@ -92,12 +92,12 @@ async def find_changes(
             "end_date": before.get("end_date"),
             "duration": then.duration,
         },
-        "duration_ratio": ratio_of(run_times(run), then),
+        "duration_ratio": compute_ratio(run_times(run), then),
     }
     conf = changed_keys(run.get("conf"), before.get("conf"))
     if conf:
         changed["conf"] = shorten_conf(airflow, conf)
-    old, new = version_of(before), version_of(run)
+    old, new = get_version(before), get_version(run)
     if old is None or new is None:
         unchecked["dag_version"] = "Airflow keeps no Dag version of these runs."
     elif old == new:

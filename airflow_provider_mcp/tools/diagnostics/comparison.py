@@ -23,15 +23,15 @@ from typing import Annotated
 from pydantic import Field
 
 from airflow_provider_mcp.sdk import JSON, Airflow, NotFound, Unavailable, path, tool
-from airflow_provider_mcp.tools.diagnostics.changes import Row, find_last_success, shorten_conf, version_of
+from airflow_provider_mcp.tools.diagnostics.changes import Row, find_last_success, get_version, shorten_conf
 from airflow_provider_mcp.tools.diagnostics.reading import (
     Report,
 )
 from airflow_provider_mcp.tools.diagnostics.run_differences import (
     changed_keys,
     compare_tasks,
+    compute_ratio,
     list_seconds,
-    ratio_of,
 )
 from airflow_provider_mcp.tools.diagnostics.statistics import run_times, task_times
 from airflow_provider_mcp.tools.shared.arguments import DagId, ReadRunId
@@ -49,7 +49,7 @@ class RunComparison(Report):
     tasks: list[JSON]
 
 
-def _shown_run(airflow: Airflow, run: Row) -> Row:
+def _describe_run(airflow: Airflow, run: Row) -> Row:
     row = {
         key: run.get(key)
         for key in ("dag_run_id", "state", "run_type", "logical_date", "start_date", "end_date")
@@ -98,14 +98,14 @@ async def compare_dag_runs(
         sides.append([task_times(row) for row in rows])
     names = [{one.task_id for one in side} for side in sides]
     first, second = sorted(names[0] - names[1]), sorted(names[1] - names[0])
-    versions = [version_of(run), version_of(other)]
+    versions = [get_version(run), get_version(other)]
     if None in versions:
         unchecked["dag_version"] = "Airflow keeps no Dag version of these runs."
     differing = compare_tasks(*sides)
     compared: Row = {
         "dag_id": dag_id,
-        "runs": [_shown_run(airflow, run), _shown_run(airflow, other)],
-        "duration_ratio": ratio_of(run_times(run), run_times(other)),
+        "runs": [_describe_run(airflow, run), _describe_run(airflow, other)],
+        "duration_ratio": compute_ratio(run_times(run), run_times(other)),
         "conf": shorten_conf(airflow, changed_keys(run.get("conf"), other.get("conf"))) or None,
         "dag_version": None if None in versions else versions,
         "only_in_first": first[:50] or None,

@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from airflow_provider_mcp.sdk import Airflow, JSONObject, path
-from airflow_provider_mcp.tools.diagnostics.changes import version_of
+from airflow_provider_mcp.tools.diagnostics.changes import get_version
 from airflow_provider_mcp.tools.diagnostics.clusters import Cluster, Occurrence, cluster
 from airflow_provider_mcp.tools.diagnostics.exceptions import Failure, Frame, add_code, classify, walk
 from airflow_provider_mcp.tools.diagnostics.log_lines import MOST_WARNINGS, find_shell_warnings
@@ -57,7 +57,7 @@ async def add_source_code(
     if all(frame.code for failure in failures for frame in failure.user_frames):
         return read
     dag = await try_get(airflow, path("dags/{}", run["dag_id"]))
-    query = {"version_number": version_of(run)} if version_of(run) is not None else {}
+    query = {"version_number": get_version(run)} if get_version(run) is not None else {}
     source = await try_get(airflow, path("dagSources/{}", run["dag_id"]), query)
     if isinstance(dag, Unread):
         unchecked["code"] = dag.why

@@ -87,7 +87,7 @@ def whole(parts: dict[str, Part]) -> Literal["healthy", "degraded", "unhealthy",
     return "degraded" if "degraded" in statuses else "healthy"
 
 
-def _counted(count: int, **more: JSON) -> Part:
+def _describe_count(count: int, **more: JSON) -> Part:
     return {"status": "degraded" if count else "healthy", "count": count, **more}
 
 
@@ -128,10 +128,10 @@ async def get_system_health(airflow: Airflow) -> SystemHealth:
         parts |= components(health)
     if (errors := await ask("import_errors", "importErrors", limit=3, order_by="-timestamp")) is not None:
         files = [row.get("filename") for row in errors["import_errors"]]
-        parts["import_errors"] = _counted(errors["total_entries"], files=files)
+        parts["import_errors"] = _describe_count(errors["total_entries"], files=files)
     if (warnings := await ask("dag_warnings", "dagWarnings", limit=3)) is not None:
         dags = [row.get("dag_id") for row in warnings["dag_warnings"]]
-        parts["dag_warnings"] = _counted(warnings["total_entries"], dags=dags)
+        parts["dag_warnings"] = _describe_count(warnings["total_entries"], dags=dags)
     day = (now - timedelta(days=1)).isoformat()
     runs = await ask(
         "failed_runs",
@@ -143,16 +143,16 @@ async def get_system_health(airflow: Airflow) -> SystemHealth:
     )
     if runs is not None:
         run_names = [f"{row['dag_id']}/{row['dag_run_id']}" for row in runs["dag_runs"]]
-        parts["failed_runs"] = _counted(runs["total_entries"], newest=run_names)
+        parts["failed_runs"] = _describe_count(runs["total_entries"], newest=run_names)
     queued = await ask("stuck_tasks", "dags/~/dagRuns/~/taskInstances", state="queued", limit=100)
     if queued is not None:
         found = stuck(queued["task_instances"], now.timestamp())
-        parts["stuck_tasks"] = _counted(len(found), tasks=[target(row) for row in found[:3]])
+        parts["stuck_tasks"] = _describe_count(len(found), tasks=[target(row) for row in found[:3]])
         if queued["total_entries"] > len(queued["task_instances"]):
             parts["stuck_tasks"]["looked_at"] = f"100 of {queued['total_entries']} queued tasks"
     if (pools := await ask("pools", "pools", limit=100)) is not None:
         near = crowded(pools["pools"])
-        parts["pools"] = _counted(len(near), near_full=near[:5])
+        parts["pools"] = _describe_count(len(near), near_full=near[:5])
     fields: Part = {"status": whole(parts), "parts": parts, "next_steps": _health_steps(parts) or None}
     return SystemHealth(**fields)
 

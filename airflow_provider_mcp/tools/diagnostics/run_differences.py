@@ -94,7 +94,7 @@ def divide(mine: float | None, theirs: float | None) -> float | None:
     return round(mine / theirs, 2) if mine is not None and theirs else None
 
 
-def ratio_of(mine: RunTimes, theirs: RunTimes) -> float | None:
+def compute_ratio(mine: RunTimes, theirs: RunTimes) -> float | None:
     """Return how many times as long a run took as another."""
     return divide(mine.duration, theirs.duration)
 

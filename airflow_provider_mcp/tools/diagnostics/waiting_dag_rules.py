@@ -31,7 +31,7 @@ def find_last_line(trace: str | None) -> str:
     return next((line.strip() for line in reversed((trace or "").splitlines()) if line.strip()), "")
 
 
-def _shown_errors(errors: Sequence[Row]) -> list[JSONObject]:
+def _show_errors(errors: Sequence[Row]) -> list[JSONObject]:
     return [
         {"filename": row.get("filename"), "error": find_last_line(row.get("stack_trace"))[:300]}
         for row in errors[:5]
@@ -45,7 +45,7 @@ def check_dag_is_there(facts: Facts) -> Check | None:
         if isinstance(errors, Unread):
             return Check(name, "blocks", f"There is no Dag `{facts.dag_id}`. Import errors: {errors.why}")
         matching = [row for row in errors if _stem(row.get("filename")) == facts.dag_id]
-        rows = _shown_errors(matching or errors)
+        rows = _show_errors(matching or errors)
         if matching:
             says = f"The file named after the Dag could not be imported: {rows[0]['error']}"
         elif errors:
@@ -61,7 +61,7 @@ def check_dag_is_there(facts: Facts) -> Check | None:
             says = f"Its file could not be imported. The error could not be read: {errors.why}"
             return Check(name, "blocks", says)
         matching = [row for row in errors if _same_file(facts.dag, row)]
-        rows = _shown_errors(matching)
+        rows = _show_errors(matching)
         error = f": {rows[0]['error']}" if rows else ""
         return Check(name, "blocks", f"Its file could not be imported{error}.", {"import_errors": rows})
     if facts.dag.get("is_stale"):

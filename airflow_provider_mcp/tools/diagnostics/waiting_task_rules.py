@@ -67,7 +67,7 @@ def check_dependencies(facts: Facts) -> Check | None:
     return Check(name, "ok", "Airflow reports no unmet dependency of the task itself.")
 
 
-def _reported(facts: Facts, name: str) -> str | None:
+def _find_reason(facts: Facts, name: str) -> str | None:
     """Return the reason that Airflow's own dependency check gives under a name."""
     if facts.dependencies is None or isinstance(facts.dependencies, Unread):
         return None
@@ -79,7 +79,7 @@ def check_pool(facts: Facts) -> Check | None:
     if facts.instance is None or not facts.not_started:
         return None
     pool_name = facts.instance.get("pool")
-    reason = _reported(facts, _POOL)
+    reason = _find_reason(facts, _POOL)
     if isinstance(facts.pool, Unread):
         if reason:
             return Check(name, "blocks", reason[:400])
@@ -111,7 +111,7 @@ def check_concurrency(facts: Facts) -> Check | None:
     if facts.dag is None or not facts.not_started:
         return None
     for dependency in (_DAG_LIMIT, _TASK_LIMIT):
-        reason = _reported(facts, dependency)
+        reason = _find_reason(facts, dependency)
         if reason:
             return Check(name, "blocks", reason[:400], {"dependency": dependency})
     if facts.active_tasks is None:

@@ -62,21 +62,21 @@ class _Reach:
         self.reader, self._dag_id, self._task_ids = reader, dag_id, task_ids
         self._fed: dict[str, JSONObject] = {}
         """By the ID of a Dag that is fed how."""
-        self._shown: JSONObject = {}
+        self._answer: JSONObject = {}
 
     async def read(self, starters: bool) -> None:
         reader, dag_id = self.reader, self._dag_id
         links = await reader.read_asset_links([dag_id]) + await reader.read_task_links(dag_id)
         if self._task_ids is not None:
-            self._shown["tasks_after"] = self._find_tasks_after(self._task_ids)
+            self._answer["tasks_after"] = self._find_tasks_after(self._task_ids)
         others = await reader.read_instance_links(dag_id)
         await self._read_waiting()
         self._find_fed(list(dict.fromkeys(links + others)))
         if starters:
             starting = [link for link in others if link.how == "triggers" and link.target == name_dag(dag_id)]
-            self._shown["started_by"] = [link.task for link in starting[:MOST_SHOWN]]
+            self._answer["started_by"] = [link.task for link in starting[:MOST_SHOWN]]
         dag = await reader.read_dag(dag_id)
-        self._shown["next_run"] = seconds_only((dag or {}).get("next_dagrun_run_after"))
+        self._answer["next_run"] = seconds_only((dag or {}).get("next_dagrun_run_after"))
         await self._read_queued()
         for other in list(self._fed)[:MOST_DAGS]:
             await reader.read_dag(other)
@@ -137,12 +137,12 @@ class _Reach:
             for link in list_instance_links(row)
             if link.how == "awaited_by" and link.source == name_dag(self._dag_id) and self._awaits(link)
         ]
-        self._shown["runs_waiting"] = [
+        self._answer["runs_waiting"] = [
             pick_instance(row, "dag_id", "dag_run_id", "task_id", "map_index", "state")
             for row in waiting[:MOST_SHOWN]
         ]
         if len(waiting) > MOST_SHOWN:
-            self._shown["runs_waiting_total"] = len(waiting)
+            self._answer["runs_waiting_total"] = len(waiting)
 
     async def _read_queued(self) -> None:
         route = path("dags/{}/dagRuns", self._dag_id)
@@ -150,7 +150,7 @@ class _Reach:
         if isinstance(answer, Unread):
             self.reader.missing["queued_runs"] = answer.why
         else:
-            self._shown["queued_runs"] = answer["total_entries"] or None
+            self._answer["queued_runs"] = answer["total_entries"] or None
 
     def show(self) -> JSONObject:
         fed = [
@@ -162,7 +162,7 @@ class _Reach:
             # That nothing is fed is said too.
             "dags_fed": fed,
             **({"dags_fed_total": len(self._fed)} if len(self._fed) > len(fed) else {}),
-            **drop_empty({**self._shown, "unknown": unknown[:MOST_SHOWN], "missing": self.reader.missing}),
+            **drop_empty({**self._answer, "unknown": unknown[:MOST_SHOWN], "missing": self.reader.missing}),
         }
 
     def _describe(self, dag_id: str) -> JSONObject:

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from airflow_provider_mcp.sdk import JSON, JSONObject, Unavailable
-from airflow_provider_mcp.tools.patterns import Pattern, lines_of
+from airflow_provider_mcp.tools.patterns import Pattern, iterate_lines
 from airflow_provider_mcp.tools.tasks.log_lines import (
     MAX_ERROR_CHARS,
     Line,
@@ -190,7 +190,9 @@ class Window:
             )
         error = render_error(entry.get("error_detail")) if isinstance(entry, dict) else None
         texts = (read_event(entry), *((error,) if error else ()))
-        return any(self._pattern.search(line[:MATCHED_CHARS]) for text in texts for line in lines_of(text))
+        return any(
+            self._pattern.search(line[:MATCHED_CHARS]) for text in texts for line in iterate_lines(text)
+        )
 
 
 class _Fold:

@@ -39,7 +39,7 @@ def test_before_the_first_read_only_reading_is_allowed() -> None:
     source = PolicySource(lambda _: go_on.wait(5) and None, Policy(toolsets=frozenset({"dags"})))
     assert source.current() == Policy(read_only=True, toolsets=frozenset({"dags"}), problem=UNREAD)
     go_on.set()
-    assert source.fresh_in_thread() == Policy(toolsets=frozenset({"dags"}))
+    assert anyio.run(source.fresh) == Policy(toolsets=frozenset({"dags"}))
 
 
 def test_making_a_source_reads_nothing() -> None:
@@ -57,8 +57,8 @@ def test_the_connection_is_read_again_only_when_stale() -> None:
         reads.append(conn_id)
 
     source = PolicySource(read, Policy())
-    source.fresh_in_thread()
-    source.fresh_in_thread()
+    anyio.run(source.fresh)
+    anyio.run(source.fresh)
     anyio.run(source.fresh)
     assert reads == ["mcp_default"]
 
@@ -87,12 +87,12 @@ def test_a_connection_that_cannot_be_read_never_widens(monkeypatch: Any) -> None
         return said
 
     source = PolicySource(read, Policy())
-    assert source.fresh_in_thread().read_only
-    assert source.fresh_in_thread().problem == "down"
+    assert anyio.run(source.fresh).read_only
+    assert anyio.run(source.fresh).problem == "down"
     said, now = {"disabled_tools": "get_dag"}, now + 31
-    assert source.fresh_in_thread() == Policy(disabled_tools=frozenset({"get_dag"}))
+    assert anyio.run(source.fresh) == Policy(disabled_tools=frozenset({"get_dag"}))
     said, now = ConnectionUnreadable("down"), now + 31
-    assert source.fresh_in_thread() == Policy(disabled_tools=frozenset({"get_dag"}), problem="down")
+    assert anyio.run(source.fresh) == Policy(disabled_tools=frozenset({"get_dag"}), problem="down")
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_one_who_gives_up_waiting_does_not_stop_the_others(slow: Any) -> None:
 
     anyio.run(impatient)
     go_on()
-    assert source.fresh_in_thread() == Policy(disabled_tools=frozenset({"get_dag"}))
+    assert anyio.run(source.fresh) == Policy(disabled_tools=frozenset({"get_dag"}))
 
 
 def test_a_problem_is_logged_once_and_again_when_it_comes_back(
