@@ -84,7 +84,7 @@ def test_all_that_is_imported_is_declared() -> None:
             continue
         if package == "pytest":
             # The testing kit, which pytest loads.
-            assert file == "airflow_provider_mcp/testing.py"
+            assert file == "airflow_provider_mcp/testing/__init__.py"
             continue
         names = {normalize(name) for name in distributions.get(package, ())}
         if not names & declared():

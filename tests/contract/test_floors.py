@@ -124,7 +124,8 @@ FLOORS = (
         "cli cli.__main__ cli.airflow_command cli.arguments cli.check "
         "cli.commands cli.config cli.endpoint_check cli.instances cli.lock cli.logins cli.new_provider "
         "cli.output "
-        "cli.parser cli.report cli.serve cli.tools hooks hooks.airflow_mcp plugin testing",
+        "cli.parser cli.report cli.serve cli.tools hooks hooks.airflow_mcp plugin "
+        "testing testing.definitions testing.recording testing.tester",
     ),
 )
 """From the ground up. A new module needs a row: it may import from its own floor and from those below."""

@@ -30,7 +30,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_mcp.sdk.errors import ToolError
-from airflow_provider_mcp.testing import PAGES, call_tool, open_airflow
+from airflow_provider_mcp.testing import call_tool, open_airflow
+from airflow_provider_mcp.testing.recording import PAGES
 from airflow_provider_mcp.tools.diagnostics import history, reading, trends
 from airflow_provider_mcp.tools.diagnostics.clusters import Cluster, Occurrence
 from airflow_provider_mcp.tools.diagnostics.comparison import compare_dag_runs
