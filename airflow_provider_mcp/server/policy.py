@@ -82,11 +82,13 @@ class Policy:
 
     def offers(self, tool: Tool) -> bool:
         """Say whether the tool may be listed."""
+        return (tool.access == "read" or not self.read_only) and self.switches_on(tool)
+
+    def switches_on(self, tool: Tool) -> bool:
+        """Say whether the tool is one of this server's, though it may be that only reading is allowed."""
         return (
-            (tool.access == "read" or not self.read_only)
-            and (self.toolsets is None or tool.toolset in self.toolsets)
-            and tool.name not in self.disabled_tools
-        )
+            self.toolsets is None or tool.toolset in self.toolsets
+        ) and tool.name not in self.disabled_tools
 
     def needs_confirmation(self, access: Access) -> bool:
         """Say whether a tool of this access level asks before it acts."""

@@ -22,7 +22,7 @@ Policy, scopes, vetoes of plugins, and tools that depend on the caller meet here
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from mcp.server.context import ServerRequestContext
@@ -125,7 +125,7 @@ class Request:
 
         """
         tool = self.catalogue.tools.get(name) or (await self.caller_tools(name)).tools.get(name)
-        return tool if tool is not None and self._switched_on.offers(tool) else None
+        return tool if tool is not None and self.policy.switches_on(tool) else None
 
     async def check(self, tool: Tool) -> None:
         """Refuse a tool that a plugin vetoes for this caller.
@@ -178,9 +178,9 @@ class Request:
 
     async def _choose(self, tools: Sequence[Tool]) -> list[Tool]:
         """Return those of some tools that the caller is offered."""
-        switched_on = self._switched_on
+        may_write = self.may_write
         offered = [
-            tool for tool in tools if switched_on.offers(tool) and (self.may_write or tool.access == "read")
+            tool for tool in tools if (may_write or tool.access == "read") and self.policy.switches_on(tool)
         ]
         return await drop_vetoed(self.catalogue.plugins, offered, self.caller)
 
@@ -214,8 +214,3 @@ class Request:
         """Return the client for a tool: one that only reads unless the tool may write, here and now."""
         writes = tool.access != "read" and self.may_write
         return self.identity.open_airflow("write" if writes else "read")
-
-    @property
-    def _switched_on(self) -> Policy:
-        """The policy as far as it says which tools there are, not whether they may write."""
-        return replace(self.policy, read_only=False)

@@ -73,11 +73,9 @@ async def shape(result: Data, max_chars: int) -> Shaped:
 def shape_result(result: Data, max_chars: int) -> Shaped:
     """Turn what a tool returned into data of at most ``max_chars`` characters, cut at item borders."""
     data = dump(result)
-    cutter = Cutter(data, max_chars)
-    if cutter.size <= max_chars:
-        text = compact(data)
-        if len(text) <= max_chars:
-            return Shaped(data, text)
+    text = compact(data)
+    if len(text) <= max_chars:
+        return Shaped(data, text)
     if isinstance(result, Page):
         page = _shorten_page(result, max_chars)
         if page is not None:
@@ -121,6 +119,13 @@ def is_large(result: object) -> bool:
     waiting = [result]
     while waiting and left > 0:
         value = waiting.pop()
+        # Most of what there is, told apart as fast as can be.
+        if type(value) is str:
+            left -= len(value)
+            continue
+        if value is None or value is True or value is False:
+            left -= 4
+            continue
         if isinstance(value, (str, bytes)):
             left -= len(value)
             continue

@@ -103,15 +103,19 @@ async def build_result(answer: Any, policy: Policy, owner: str, *, is_error: boo
             build_block(part).model_dump(mode="json", by_alias=True, exclude_none=True) for part in parts
         ]
         return {"content": blocks, **cleaner.meta, **outcome}
-    data, cleaner = await _shape_and_clean(answer, policy, owner)
-    text = {"type": "text", "text": cleaner.fence(compact(data))}
-    return {"content": [text], "structuredContent": data, **cleaner.meta, **outcome}
+    data, text, cleaner = await _shape_and_clean(answer, policy, owner)
+    return {
+        "content": [{"type": "text", "text": text}],
+        "structuredContent": data,
+        **cleaner.meta,
+        **outcome,
+    }
 
 
 async def build_error_result(failure: ToolError, policy: Policy, owner: str) -> JSONObject:
     """Return a tool error as a ``CallToolResult`` in JSON: within the limit, and cleaned as any result."""
     answer = {"error": failure.as_dict(), **failure.details}
-    data, cleaner = await _shape_and_clean(answer, policy, owner, is_error=True)
+    data, _, cleaner = await _shape_and_clean(answer, policy, owner, is_error=True)
     error = data.get("error", {})
     text = f"{error.get('message', failure.code)} {error.get('hint', '')}".strip()
     details = {key: value for key, value in data.items() if key in failure.details}
@@ -128,8 +132,8 @@ async def build_error_result(failure: ToolError, policy: Policy, owner: str) -> 
 
 async def _shape_and_clean(
     answer: Data, policy: Policy, owner: str, *, is_error: bool = False
-) -> tuple[JSONObject, Cleaner]:
-    """Return data that fits with its fence around it, and what cleaned it."""
+) -> tuple[JSONObject, str, Cleaner]:
+    """Return data that fits, the same as text with its fence around it, and what cleaned it."""
     limit = policy.max_result_chars
     # What stands in for withheld text may be longer than the text was.
     for room in (limit, limit - FENCE_CHARS, limit // 2, limit // 4):
@@ -137,9 +141,11 @@ async def _shape_and_clean(
         cleaner = Cleaner.for_owner(policy, owner)
         error = {"error": cleaner.clean_error(shaped.data.pop("error", {}))} if is_error else {}
         data = {**error, **cleaner.clean(shaped.data)}
-        if len(cleaner.fence(compact(data))) <= limit:
-            return data, cleaner
-    return {"truncated": True}, Cleaner.for_owner(policy, owner)
+        text = cleaner.fence(compact(data))
+        if len(text) <= limit:
+            return data, text, cleaner
+    least: JSONObject = {"truncated": True}
+    return least, compact(least), Cleaner.for_owner(policy, owner)
 
 
 def build_messages(answer: str | Sequence[Message], cleaner: Cleaner) -> list[types.PromptMessage]:
