@@ -30,6 +30,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stderr
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 from xml.etree import ElementTree
@@ -220,6 +221,20 @@ def check_code(words: list[str]) -> None:
     assert json.loads(server)["url"].endswith("/mcp/v1")
 
 
+def check_npx(words: list[str]) -> None:
+    """Check a call of the Inspector: tests/live/test_endpoint.py runs it."""
+    pins = (ROOT / "constraints" / "node.txt").read_text(encoding="utf-8").splitlines()
+    packages = [word for before, word in pairwise(words) if before == "--package"]
+    name, _, version = packages[-1].rpartition("@")
+    assert f"{name}=={version}" in pins
+    assert [pin for pin in pins if pin.startswith(f"node=={packages[0].removeprefix('node@')}.")]
+    inspector = words[words.index("mcp-inspector") + 1 :]
+    assert inspector[:1] == ["--cli"]
+    assert inspector[1].endswith("/mcp/v1")
+    assert inspector[inspector.index("--header") + 1].startswith("Authorization: ")
+    assert inspector[inspector.index("--method") + 1] in {"tools/list", "tools/call"}
+
+
 def check_airflow(words: list[str]) -> None:
     from airflow.cli.cli_parser import get_parser
 
@@ -262,6 +277,7 @@ COMMANDS = {
     "code": check_code,
     "airflow": check_airflow,
     "airflow-mcp": check_airflow_mcp,
+    "npx": check_npx,
     ".venv/airflow2/bin/python": check_python,
     ".venv/airflow3/bin/python": check_python,
 }
