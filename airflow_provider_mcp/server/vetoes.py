@@ -25,7 +25,7 @@ from functools import partial
 from airflow_provider_mcp.sdk.airflow import Caller
 from airflow_provider_mcp.sdk.tool import Tool
 from airflow_provider_mcp.server.plugins import HookCall, Plugins, isolated
-from airflow_provider_mcp.server.running import end_in_time, run_apart
+from airflow_provider_mcp.server.running import ask_apart, end_in_time
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ async def drop_vetoed(plugins: Plugins, tools: Sequence[Tool], user: Caller) -> 
         if not allowed:
             break
         name = f"{HOOK} of the MCP plugin {owner}"
-        asking = run_apart(owner, name, partial(_ask, owner, hook, allowed, user))
+        asking = ask_apart(owner, name, partial(_ask, owner, hook, allowed, user))
         try:
             allowed = await end_in_time(asking, name, VETO_SECONDS)
         except TimeoutError:
@@ -51,7 +51,7 @@ async def drop_vetoed(plugins: Plugins, tools: Sequence[Tool], user: Caller) -> 
     return allowed
 
 
-async def _ask(owner: str, hook: HookCall, tools: Sequence[Tool], user: Caller) -> list[Tool]:
+def _ask(owner: str, hook: HookCall, tools: Sequence[Tool], user: Caller) -> list[Tool]:
     allowed = []
     for tool in tools:
         with isolated(owner, f"{HOOK} failed for {tool.name}, which is refused"):
