@@ -157,10 +157,6 @@ _KINDS: Mapping[str, str] = {
     name: kind
     for kind, names in {
         "missing_module": "ModuleNotFoundError ImportError",
-        "timeout": (
-            "AirflowTaskTimeout AirflowSensorTimeout TimeoutError ReadTimeout ConnectTimeout"
-            " ConnectTimeoutError ReadTimeoutError ServerTimeoutError TimeoutException"
-        ),
         "connection": (
             "ConnectionError ConnectionRefusedError ConnectionResetError ConnectionAbortedError"
             " BrokenPipeError gaierror NewConnectionError MaxRetryError NameResolutionError SSLError"
@@ -187,6 +183,9 @@ _KINDS: Mapping[str, str] = {
 }
 
 
+_TIMEOUT = re.compile(r"(?:Timeout|TimedOut)(?:Error|Exception|Expired)?$|^DeadlineExceeded$")
+"""The names that libraries give to a time that was up."""
+
 _NOT_FOUND = re.compile(r"(?:VARIABLE|CONNECTION)_NOT_FOUND\b")
 """The task SDK raises one type for all of its errors, and names the kind first."""
 
@@ -201,4 +200,5 @@ def classify(failure: Failure | None) -> str:
         return "missing_command"
     if failure.exception == "AirflowRuntimeError" and _NOT_FOUND.match(failure.message):
         return "missing_airflow_object"
-    return _KINDS.get(failure.exception.rsplit(".", 1)[-1], "other")
+    name = failure.exception.rsplit(".", 1)[-1]
+    return _KINDS.get(name) or ("timeout" if _TIMEOUT.search(name) else "other")

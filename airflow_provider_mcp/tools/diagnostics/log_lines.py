@@ -27,11 +27,15 @@ from airflow_provider_mcp.tools.tasks.log_lines import read_event
 MOST_WARNINGS = 5
 """Different warnings of one log that are shown."""
 
-# What shells and the kernel write, in any task that starts a process.
+# What shells, the kernel and programs write, in any task that starts a process.
 _SHELL = re.compile(
     r"command not found|: not found$|is not recognized as an internal or external command"
-    r"|Permission denied|No such file or directory|Segmentation fault|\bKilled\b"
-    r"|[Oo]ut of memory|Cannot allocate memory|No space left on device|Broken pipe",
+    r"|Permission denied|No such file or directory|Segmentation fault|\bKilled\b|\(core dumped\)"
+    r"|[Oo]ut of memory|Cannot allocate memory|No space left on device|Broken pipe"
+    r"|Connection (?:refused|reset|timed out)|Could not resolve host"
+    r"|^\[?(?:ERROR|FATAL|CRITICAL)\b|^fatal: |^[\w./-]+: (?:\*\*\* |fatal: |error: |cannot )"
+    # The last line of a traceback that a program of the task left.
+    r"|^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception)(?::|$)",
 )
 
 # Airflow 2 names the file that wrote a line; these are its own, and no Dag's file is likely to be called so.
@@ -104,6 +108,12 @@ def find_skip_reason(entries: Sequence[JSON]) -> str | None:
         elif ended and event and not event.startswith("::"):
             return event
     return None
+
+
+def says_skipped(entries: Sequence[JSON]) -> bool:
+    """Return whether a log says that the task was skipped by its own doing."""
+    events = (read_event(entry).strip() for entry in entries)
+    return any(event == "Skipping task." or event.startswith("Marking task as SKIPPED") for event in events)
 
 
 def find_shell_warnings(entries: Sequence[JSON]) -> list[str]:

@@ -29,7 +29,14 @@ _GUESS = re.compile(r"[Ll]ikely (?:due to )?(?:running )?out of memory(?: error 
 
 _SIGNAL = re.compile(r"return code Negsignal\.(?P<name>\w+)")
 
-_EXIT_CODE = re.compile(r"(?:exit code|return(?:ed)? code|exit status) (?P<code>-?\d+)")
+_DIED = re.compile(r"died with <Signals\.(?P<name>\w+)")
+"""How Python's ``subprocess`` puts it."""
+
+_EXIT_CODE = re.compile(
+    r"(?:exit (?:code|status)|exited with(?: (?:code|status))?|return(?:ed)? code)"
+    r"(?: is|:|=)? ?(?P<code>-?\d+)",
+    re.IGNORECASE,
+)
 
 # By the convention of shells; above 128, the rest is the number of a signal.
 _SHELL_CODES = {126: "the shell could not run the command", 127: "the shell found no such command"}
@@ -85,15 +92,26 @@ def read_end(entry: JSON, event: str) -> ProcessEnd:
     if code is None and coded:
         code = coded["code"]
     number = int(str(code)) if str(code).lstrip("-").isdigit() else None
+    end = _tell_signal(number)
+    return ProcessEnd(end.exit_code, str(name) if name else end.signal, guess[0] if guess else None)
+
+
+def _tell_signal(number: int | None) -> ProcessEnd:
+    """Return what a return code says: a negative one is the number of the signal that ended the process."""
     if number is not None and number < 0:
-        name, number = name or _name_signal(-number), None
-    return ProcessEnd(number, str(name) if name else None, guess[0] if guess else None)
+        return ProcessEnd(signal=_name_signal(-number))
+    return ProcessEnd(exit_code=number)
 
 
-def read_exit_code(message: str) -> ProcessEnd | None:
-    """Return the exit code that the message of an exception names."""
+def read_exit_code(exception: str, message: str) -> ProcessEnd | None:
+    """Return the exit code, or the signal, that an exception names."""
+    if exception == "SystemExit" and message.isdigit():
+        return ProcessEnd(exit_code=int(message))
+    died = _DIED.search(message)
+    if died:
+        return ProcessEnd(signal=died["name"])
     found = _EXIT_CODE.search(message)
-    return ProcessEnd(exit_code=int(found["code"])) if found else None
+    return _tell_signal(int(found["code"])) if found else None
 
 
 def find_guess(events: Sequence[str]) -> str | None:

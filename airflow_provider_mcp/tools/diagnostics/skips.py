@@ -22,11 +22,12 @@ A branch or a short circuit leaves what it chose in an XCom of its own; Airflow 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from airflow_provider_mcp.sdk import Airflow, JSONObject, path
-from airflow_provider_mcp.tools.diagnostics.log_lines import find_last_line, find_skip_reason
+from airflow_provider_mcp.tools.diagnostics.log_lines import find_last_line, find_skip_reason, says_skipped
 from airflow_provider_mcp.tools.diagnostics.reading import LogBudget, cut, read_tail
+from airflow_provider_mcp.tools.diagnostics.timeouts import find_run_timeout
 from airflow_provider_mcp.tools.shared.instances import instance_route
 from airflow_provider_mcp.tools.shared.reads import Unread, read_pages, try_get
 
@@ -42,7 +43,21 @@ XCOM_READS = 8
 _CHOICE = "skipmixin_key"
 """The XCom in which a branch or a short circuit leaves what it chose."""
 
-_FAILED = frozenset({"failed", "upstream_failed"})
+_MET_BY_SUCCESS = frozenset(
+    {
+        "all_done",
+        "all_done_min_one_success",
+        "all_done_setup_success",
+        "all_success",
+        "always",
+        "none_failed",
+        "none_failed_min_one_success",
+        "none_skipped",
+        "one_done",
+        "one_success",
+    }
+)
+"""The trigger rules that are met where all tasks above have succeeded."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +65,7 @@ class NotRun:
     """Why a task did not run.
 
     :param because: ``branch``, ``short_circuit``, ``skipped_itself``, ``trigger_rule``, ``failed_above``,
-        ``empty_mapping`` or ``unknown``.
+        ``empty_mapping``, ``run_timeout``, ``set_from_outside`` or ``unknown``.
     :param task_id: The task that decided it.
     :param instance: An instance of that task, where it ran.
     :param through: The tasks between, from the one asked about.
@@ -102,7 +117,8 @@ async def explain_not_run(
     graph = _Graph(answer["tasks"], rows)
     if instance["state"] == "upstream_failed":
         return _find_failed(graph, instance["task_id"])
-    return await _find_skipper(airflow, graph, instance, budget)
+    found = await _find_skipper(airflow, graph, instance, budget)
+    return found if found.because != "unknown" else await _look_outside(airflow, run, found)
 
 
 def _find_failed(graph: _Graph, task_id: str) -> NotRun:
@@ -119,6 +135,18 @@ def _find_failed(graph: _Graph, task_id: str) -> NotRun:
         at = further[0]
         through.append(at)
     return _name_rule(graph, at, through)
+
+
+async def _look_outside(airflow: Airflow, run: Row, found: NotRun) -> NotRun:
+    """Explain a skip that no task decided: the time of the run was up, or somebody set the state."""
+    unchecked: Row = {}
+    limit = await find_run_timeout(airflow, run, unchecked) if run.get("state") == "failed" else None
+    if limit is not None:
+        says = f"the run's dagrun_timeout of {limit['seconds']:.0f} s was up before it had ended"
+        return replace(found, because="run_timeout", says=says, evidence=limit)
+    says = "no task above is known to have decided it: a person or a program may have set its state"
+    evidence = {**found.evidence, **({"not_read": unchecked} if unchecked else {})}
+    return replace(found, because="set_from_outside", says=says, evidence=evidence)
 
 
 async def _find_skipper(airflow: Airflow, graph: _Graph, instance: Row, budget: LogBudget) -> NotRun:
@@ -182,6 +210,8 @@ async def _skipped_itself(airflow: Airflow, row: Row, through: Sequence[str], bu
     name = row["task_id"]
     tail = await read_tail(airflow, row, budget)
     reason = None if isinstance(tail, Unread) else find_skip_reason(tail)
+    if not isinstance(tail, Unread) and reason is None and not says_skipped(tail):
+        return NotRun("unknown", "what decided it is not recorded", name, row, tuple(through))
     evidence = {"message": cut(reason, 300)} if reason else await _read_last_line(airflow, row, budget)
     says = "it skipped itself" if len(through) == 1 else f"`{name}` above it skipped itself"
     return NotRun("skipped_itself", says, name, row, tuple(through), evidence)
@@ -196,7 +226,7 @@ def _name_rule(graph: _Graph, task_id: str, through: Sequence[str]) -> NotRun:
         says = f"`{task_id}` is mapped over a list that was empty"
         return NotRun("empty_mapping", says, task_id, None, tuple(through), {"upstream": states})
     rule = task.get("trigger_rule")
-    if not states or not rule:
+    if not states or not rule or (rule in _MET_BY_SUCCESS and set(states.values()) == {"success"}):
         return NotRun("unknown", "what decided it is not recorded", task_id, None, tuple(through))
     listed = "; ".join(f"`{name}` is {state}" for name, state in list(states.items())[:5])
     says = f"the trigger rule `{rule}` of `{task_id}` was not met: {listed}"

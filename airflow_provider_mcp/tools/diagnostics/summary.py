@@ -214,4 +214,6 @@ def _after_not_run(reason: Row, where: Row) -> list[Row]:
         return [step("diagnose_dag_run", "what failed there", **where)]
     if reason["because"] in {"branch", "short_circuit", "skipped_itself"}:
         return [step("get_task_logs", "what decided it", **where, task_id=reason["task_id"])]
+    if reason["because"] == "set_from_outside":
+        return [step("list_event_logs", "who set it", **where, task_id=reason["task_id"])]
     return []

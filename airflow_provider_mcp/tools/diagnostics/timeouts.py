@@ -34,7 +34,12 @@ _ISO_DURATION = re.compile(
 
 _SENSOR_LIMIT = re.compile(r"exceeds the specified timeout of (?P<seconds>\d+(?:\.\d+)?)")
 
-_CLIENT_LIMIT = re.compile(r"timeout ?= ?(?P<seconds>\d+(?:\.\d+)?)|after (?P<after>\d+(?:\.\d+)?) ?s")
+_NUMBER = r"\d+(?:\.\d+)?"
+
+_CLIENT_LIMIT = re.compile(
+    rf"timeout ?[=:] ?(?P<set>{_NUMBER}) ?(?P<set_unit>ms|milliseconds?|m(?:in\w*)?|s(?:ec\w*)?)?(?!\w)"
+    rf"|(?:after|timeout of) (?P<after>{_NUMBER}) ?(?P<after_unit>ms|milliseconds?|m(?:in\w*)?|s(?:ec\w*)?)\b"
+)
 
 
 def read_seconds(value: JSON) -> float | None:
@@ -78,6 +83,8 @@ async def find_timeout(
     if name == "AirflowSensorTimeout":
         found = _SENSOR_LIMIT.search(failure.message)
         return _show("timeout of the sensor", float(found["seconds"]) if found else None)
+    if name == "TaskDeferralTimeout":
+        return {"which": "timeout of the deferral: its trigger did not fire in time"}
     timed_out = [one for one in walk(failure) if classify(one) == "timeout"]
     if not timed_out:
         return None
@@ -90,8 +97,16 @@ def _find_client_limit(failure: Failure) -> float | None:
     for text in texts:
         found = _CLIENT_LIMIT.search(text)
         if found:
-            return float(found["seconds"] or found["after"])
+            unit = found["set_unit"] or found["after_unit"] or "s"
+            return float(found["set"] or found["after"]) * _read_unit(unit)
     return None
+
+
+def _read_unit(unit: str) -> float:
+    """Return how many seconds a unit of time has."""
+    if unit.startswith(("ms", "milli")):
+        return 0.001
+    return 60 if unit.startswith("m") else 1
 
 
 def _show(which: str, seconds: float | None) -> Row:

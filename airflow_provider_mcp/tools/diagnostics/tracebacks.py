@@ -68,7 +68,7 @@ def find_failure(entries: Sequence[JSON]) -> Failure | None:
     """
     raised = _structured(entries) or _written(entries)
     if raised is not None:
-        return replace(raised, end=read_exit_code(raised.source.message))
+        return replace(raised, end=read_exit_code(raised.source.exception, raised.source.message))
     for entry in reversed(entries):
         event = read_event(entry)
         if any(ending.fullmatch(event) for ending in _ENDINGS):

@@ -225,6 +225,34 @@ def test_a_skip_that_no_task_decided(rule: str, mapped: bool, because: str) -> N
     assert (reason["because"], reason["upstream"]) == (because, {"work": "success"})
 
 
+def test_a_task_that_ran_when_the_time_of_its_run_was_up_did_not_skip_itself() -> None:
+    airflow = FakeAirflow()
+    rows = [instance("d", "crunch", "skipped", hostname="worker"), instance("d", "after", "skipped")]
+    tasks: dict[str, dict[str, Any]] = {"crunch": {"below": ["after"]}, "after": {}}
+    log = [line("crunching"), line("Server indicated the task shouldn't be running anymore", "task", "error")]
+    add_dag(airflow, "d", "failed", rows, {"crunch": log}, tasks, dag_run_timeout="PT5S")
+    airflow.on(**{"GET dags/d/dagRuns/r/taskInstances/crunch/xcomEntries/skipmixin_key": 404})
+    for task_id in ("crunch", "after"):
+        found = explain(airflow, task_id)
+        assert (found["not_run"]["because"], found["not_run"]["seconds"]) == ("run_timeout", 5.0)
+        assert "the run's dagrun_timeout of 5 s was up before it had ended" in found["summary"]
+
+
+@pytest.mark.parametrize("rule", ["all_success", "none_failed", "all_done"])
+def test_a_skip_that_the_trigger_rule_does_not_explain(rule: str) -> None:
+    airflow = FakeAirflow()
+    rows = [instance("d", "work", "success"), instance("d", "alert", "skipped")]
+    add_dag(
+        airflow, "d", "success", rows, {}, {"work": {"below": ["alert"]}, "alert": {"trigger_rule": rule}}
+    )
+    airflow.on(**{"GET dags/d/dagRuns/r/taskInstances/work/xcomEntries/skipmixin_key": 404})
+    found = explain(airflow, "alert")
+    assert found["not_run"]["because"] == "set_from_outside"
+    assert "may have set its state" in found["summary"]
+    who = next(call for call in found["next_steps"] if call["tool"] == "list_event_logs")
+    assert who["arguments"] == {"dag_id": "d", "dag_run_id": "r", "task_id": "alert"}
+
+
 def test_the_failed_task_above() -> None:
     airflow = FakeAirflow()
     rows = [
@@ -304,6 +332,26 @@ def test_how_a_process_ended(entry: Any, facts: dict[str, Any], told: str) -> No
     assert error["kind"] == "killed"
 
 
+@pytest.mark.parametrize(
+    ("exception", "message", "facts"),
+    [
+        ("AirflowException", "The command returned a non-zero exit code -9.", {"signal": "SIGKILL"}),
+        ("CalledProcessError", "Command '['dbt']' returned non-zero exit status 2.", {"exit_code": 2}),
+        ("CalledProcessError", "Command 'x' died with <Signals.SIGSEGV: 11>.", {"signal": "SIGSEGV"}),
+        ("AirflowException", "Pod main exited with code 137", {"exit_code": 137}),
+        ("AirflowException", "container failed, Exit Code: 1", {"exit_code": 1}),
+        ("SystemExit", "3", {"exit_code": 3}),
+        ("ValueError", "row 3 has no exit", {}),
+        ("AirflowException", "exit 5 of the motorway is closed", {}),
+    ],
+)
+def test_what_an_exception_says_of_a_process(exception: str, message: str, facts: dict[str, Any]) -> None:
+    failure = find_failure([raised(exception, message)])
+    assert failure is not None
+    assert ({} if failure.end is None else failure.end.describe()).items() >= facts.items()
+    assert (failure.end is not None) is bool(facts)
+
+
 def test_an_exit_code_of_a_shell() -> None:
     airflow = FakeAirflow()
     said = "Bash command failed. The command returned a non-zero exit code 127."
@@ -340,6 +388,22 @@ def test_an_exit_code_of_a_shell() -> None:
         (
             ("TimeoutError", "timed out"),
             {"which": "timeout of the client that the code uses (HTTP, network)", "seconds": 7.0},
+        ),
+        (
+            ("subprocess.TimeoutExpired", "Command 'dbt run' timed out after 300 seconds"),
+            {"which": "timeout of the client that the code uses (HTTP, network)", "seconds": 300.0},
+        ),
+        (
+            ("PoolTimeout", "no connection after 250 ms"),
+            {"which": "timeout of the client that the code uses (HTTP, network)", "seconds": 0.25},
+        ),
+        (
+            ("Timeout", "gave up after 3 retries (timeout: 2 min)"),
+            {"which": "timeout of the client that the code uses (HTTP, network)", "seconds": 120.0},
+        ),
+        (
+            ("TaskDeferralTimeout", "Trigger timeout"),
+            {"which": "timeout of the deferral: its trigger did not fire in time"},
         ),
         (("ValueError", "timeout=30"), None),
     ],
@@ -469,6 +533,29 @@ def test_the_lines_that_a_task_wrote() -> None:
     assert find_warnings([line("x", "taskinstance.py:9", "warning"), line("No space left on device")]) == [
         "No space left on device"
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "warns"),
+    [
+        ("sh: 1: no_such_converter: not found", True),
+        ("curl: (6) Could not resolve host: prices.example", True),
+        ("psql: error: connection to server failed", True),
+        ("make: *** [report] Error 2", True),
+        ("cp: cannot stat 'a.csv'", True),
+        ("fatal: not a git repository", True),
+        ("ERROR 1045 (28000): Access denied", True),
+        ("ValueError: price list 17 has no currency", True),
+        ("acme.errors.LedgerException: locked", True),
+        ("0 errors, 0 warnings", False),
+        ("the table errors: was read", False),
+        ("no ValueError was raised", False),
+        ("killed 3 rows", False),
+    ],
+)
+def test_what_a_program_of_a_green_task_warns_of(text: str, warns: bool) -> None:
+    shell = "airflow.task.hooks.airflow.providers.standard.hooks.subprocess.SubprocessHook"
+    assert find_warnings([line(text, shell)]) == ([text] if warns else [])
 
 
 def test_the_reason_for_a_skip_on_airflow_2() -> None:
