@@ -301,6 +301,25 @@ def get_provider_info() -> dict[str, Any]:
                                                   'type': 'integer',
                                                   'example': '20',
                                                   'default': '50'},
+                                'remember_credentials': {'description': 'On Airflow 2 with '
+                                                                        'basic authentication: '
+                                                                        'do not hash a '
+                                                                        'password again that '
+                                                                        'was found good, as '
+                                                                        'long as\n'
+                                                                        'the user is active '
+                                                                        'and their row in the '
+                                                                        'database, the stored '
+                                                                        'hash included, is the '
+                                                                        'very same. A\n'
+                                                                        'process keeps a keyed '
+                                                                        'digest of the '
+                                                                        'credential, never the '
+                                                                        'password.\n',
+                                                         'version_added': '0.1.0',
+                                                         'type': 'boolean',
+                                                         'example': 'False',
+                                                         'default': 'True'},
                                 'oauth_enabled': {'description': 'Let clients that know only '
                                                                  'the address log in by OAuth, '
                                                                  "through Airflow's own login "

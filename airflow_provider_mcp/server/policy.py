@@ -72,6 +72,8 @@ class Policy:
     """The tag of the Dags that are offered as tools; empty for none."""
     max_dag_tools: int = 50
     conn_id: str = "mcp_default"
+    remember_credentials: bool = True
+    """On Airflow 2: whether a password is not hashed again while the user's row stays the same."""
     oauth_enabled: bool = False
     oauth_client_metadata: ClientDocuments = "pinned"
     oauth_redirect_targets: frozenset[str] = frozenset()
@@ -262,6 +264,7 @@ FILE_OPTIONS: Mapping[str, Callable[[object], object]] = {
     "conn_id": _parse_conn_id,
     "dag_tool_tag": _parse_text,
     "max_dag_tools": _parse_number(1),
+    "remember_credentials": _parse_flag,
     "oauth_enabled": _parse_flag,
     "oauth_client_metadata": _parse_choice(*get_args(ClientDocuments)),
     "oauth_redirect_targets": _parse_names,
@@ -275,6 +278,7 @@ _STRICTEST: Mapping[str, object] = {
     "confirm": "write",
     "confirm_by": "person",
     "untrusted_text": "lockdown",
+    "remember_credentials": False,
     "oauth_enabled": False,
     "oauth_client_metadata": "off",
 }

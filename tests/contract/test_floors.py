@@ -100,7 +100,7 @@ FLOORS = (
     (
         "the seam to Airflow 2 and 3",
         "hosts hosts.airflow2 hosts.airflow2.backends hosts.airflow2.browser hosts.airflow2.calls "
-        "hosts.airflow2.mount "
+        "hosts.airflow2.known_credentials hosts.airflow2.mount "
         "hosts.airflow2.rest hosts.airflow2.rest.admin hosts.airflow2.rest.assets "
         "hosts.airflow2.rest.filters hosts.airflow2.rest.logs hosts.airflow2.rest.requests "
         "hosts.airflow2.rest.routes hosts.airflow2.rest.rows hosts.airflow2.rest.runs "
@@ -138,6 +138,7 @@ WEB_IS_KNOWN_TO = (
     # An API backend of Airflow 2 and the context of a call within a call are Flask's.
     "hosts.airflow2.backends",
     "hosts.airflow2.calls",
+    "hosts.airflow2.known_credentials",
 )
 
 

@@ -32,6 +32,11 @@ log = logging.getLogger(__name__)
 _SCHEMES = {"basic_auth": "Basic", "kerberos_auth": "Negotiate"}
 """By the last part of a backend's name, whether Airflow's own or the FAB provider's."""
 
+_OWN_BASIC = (
+    "airflow.api.auth.backend.basic_auth",
+    "airflow.providers.fab.auth_manager.api.auth.backend.basic_auth",
+)
+
 _WITHOUT_HEADER = ("session", "deny_all", "default")
 """Those that take no credential from the header. A session must never authenticate an MCP request."""
 
@@ -49,6 +54,8 @@ class Backends:
         ]
         known = [_SCHEMES.get(names[backend].rpartition(".")[2]) for backend in self._backends]
         self._taken = [scheme for scheme in known if scheme is not None]
+        self.starts_with_own_basic = bool(self._backends) and names[self._backends[0]] in _OWN_BASIC
+        """Whether Airflow's own basic authentication is asked before any other backend."""
         self._closed = None not in known
         """Whether the schemes of all backends are known."""
         self.schemes = ("Bearer", *self._taken)

@@ -45,6 +45,7 @@ from airflow_provider_mcp.endpoint.serve import serve
 from airflow_provider_mcp.hosts.airflow2 import browser, users
 from airflow_provider_mcp.hosts.airflow2.backends import Backends
 from airflow_provider_mcp.hosts.airflow2.calls import InnerApp, InwardAuthentication, Principal, prepare_user
+from airflow_provider_mcp.hosts.airflow2.known_credentials import KnownCredentials, open_credentials
 from airflow_provider_mcp.hosts.airflow2.waiting import take_place
 from airflow_provider_mcp.hosts.logins import open_login
 from airflow_provider_mcp.hosts.page_urls import page_url_of_airflow2
@@ -70,6 +71,7 @@ class Serving:
         self._loops = LoopPool()
         InwardAuthentication.install(app)
         options = self.service.policy_source.options
+        self.credentials = open_credentials(options, self.backends)
         obstacle = users.explain_unsupported() if options.oauth_enabled else None
         self.service.login = open_login(options, obstacle, functools.partial(users.is_known, app))
         if self.backends.hint is not None and self.service.login is None:
@@ -173,7 +175,7 @@ class Host(ServiceHost):
         backends.check_header(request.header("authorization"))
         try:
             with step_aside():
-                user = _find_user(backends)
+                user = _find_user(backends, self._serving.credentials)
         except SQLAlchemyError as failure:
             log.error("MCP: a credential could not be checked: %s", type(failure).__name__)
             raise AuthenticationUnavailable from failure
@@ -212,7 +214,7 @@ class Host(ServiceHost):
         return self.act_as(user, Caller(access.person.id, access.person.name), access.scopes)
 
 
-def _find_user(backends: Backends) -> Any | None:
+def _find_user(backends: Backends, credentials: KnownCredentials | None) -> Any | None:
     """Return who sent the current request, by its ``Authorization`` header alone; None if nobody did."""
     # Whom Airflow has found by a cookie before is forgotten, and who is found now is not kept in a session.
     flask.globals.request_ctx.session = SecureCookieSession()
@@ -221,6 +223,12 @@ def _find_user(backends: Backends) -> Any | None:
     for name in ("_login_user", "user"):
         flask.g.pop(name, None)
     manager = get_auth_manager()
-    if not backends.accept():
+    known = credentials.recall() if credentials is not None else None
+    if known is not None:
+        return known
+    if not backends.accept() or not manager.is_logged_in():
         return None
-    return manager.get_user() if manager.is_logged_in() else None
+    user = manager.get_user()
+    if credentials is not None:
+        credentials.remember(user)
+    return user
