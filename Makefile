@@ -14,7 +14,7 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-.PHONY: help demo check test test-airflow2 test-airflow3 browser clients replicas faults bench versions smoke lint types docs audit generate clean airflow2 airflow3 tools node
+.PHONY: help demo check test test-airflow2 test-airflow3 browser clients replicas faults questions bench versions smoke lint types docs audit generate clean airflow2 airflow3 tools node
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
@@ -42,6 +42,16 @@ test-airflow2 test-airflow3: test-airflow%: $(LINES:%=airflow%) node tools
 # Some minutes a line.
 faults: $(LINES:%=airflow%) tools ## planted faults, run by real schedulers, each named in one call
 	@set -e; for line in $(LINES); do FAULTS=1 .venv/airflow$$line/bin/python -m pytest -q tests/live/test_faults.py; done
+
+# What the peers need is pinned, each in an environment of its own; one needs another client for each line.
+PEERS := astro-airflow-mcp apache-airflow-mcp-server-2 apache-airflow-mcp-server-3 mcp-airflow-api
+
+questions: $(LINES:%=airflow%) node $(PEERS:%=.venv/questions/%/.installed) ## what an answer costs, beside other servers
+	@rm -rf build/questions
+	@set -e; for line in $(LINES); do \
+		.venv/airflow$$line/bin/python -m benchmarks.questions build/questions/airflow$$line.json; \
+	done
+	@.venv/airflow$(LINE)/bin/python -m benchmarks.questions.report build/questions benchmarks/QUESTIONS.md
 
 # They are 1.3 GB, and CI has no time for them. Nothing leaves the machine: a script stands in for each model.
 clients: $(LINES:%=airflow%) .clients/.installed node ## Claude Code, Gemini CLI, Codex CLI and opencode, with scripted models
@@ -121,6 +131,11 @@ install-airflow%:
 	@.venv/peer/bin/pip install -q --disable-pip-version-check -c constraints/bench.txt \
 		"apache-airflow==$$(sed -n 's/^apache-airflow==\([^ ;]*\).*/\1/p' constraints/airflow3.txt)" \
 		astro-airflow-mcp psycopg2-binary asyncpg pytest
+	@touch $@
+
+.venv/questions/%/.installed: constraints/questions/%.txt
+	@$(PYTHON) -m venv .venv/questions/$*
+	@.venv/questions/$*/bin/pip install -q --disable-pip-version-check -r $<
 	@touch $@
 
 .venv/tools/.installed: Makefile constraints/tools.txt

@@ -19,10 +19,7 @@
 from __future__ import annotations
 
 import json
-import math
-import re
 import sqlite3
-from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -30,6 +27,7 @@ import pytest
 from airflow_provider_mcp.server.build import INSTRUCTIONS
 from airflow_provider_mcp.server.calls import describe_tool
 from airflow_provider_mcp.server.catalogue import load_catalogue
+from devtools.ranking import rank_by_bm25, words
 from devtools.tokens import tokens
 
 CATALOGUE = load_catalogue("3.3.2", found=[])
@@ -130,10 +128,6 @@ QUESTIONS = {
 """What people ask, by the tool that answers. None is made from a description."""
 
 
-def words(text: str) -> list[str]:
-    return re.findall(r"[a-z0-9]+", text.replace("_", " ").lower())
-
-
 def documents() -> dict[str, str]:
     return {
         name: f"{name} {tool.title} {tool.description}".replace("_", " ")
@@ -141,18 +135,8 @@ def documents() -> dict[str, str]:
     }
 
 
-def rank_by_bm25(question: str) -> list[str]:
-    """Rank as a plain BM25 does (k1 1.2, b 0.75)."""
-    texts = {name: words(text) for name, text in documents().items()}
-    mean = sum(map(len, texts.values())) / len(texts)
-    scores: Counter[str] = Counter()
-    for word in set(words(question)):
-        holding = sum(word in text for text in texts.values())
-        weight = math.log(1 + (len(texts) - holding + 0.5) / (holding + 0.5))
-        for name, text in texts.items():
-            count = text.count(word)
-            scores[name] += weight * count * 2.2 / (count + 1.2 * (0.25 + 0.75 * len(text) / mean))
-    return [name for name, score in scores.most_common() if score > 0]
+def rank(question: str) -> list[str]:
+    return rank_by_bm25(question, documents())
 
 
 def rank_by_fts5(question: str) -> list[str]:
@@ -165,13 +149,13 @@ def rank_by_fts5(question: str) -> list[str]:
         return [row[0] for row in found]
 
 
-@pytest.mark.parametrize("rank", [rank_by_bm25, rank_by_fts5])
-def test_the_right_tool_is_found_by_peoples_words(rank: Callable[[str], list[str]]) -> None:
+@pytest.mark.parametrize("engine", [rank, rank_by_fts5])
+def test_the_right_tool_is_found_by_peoples_words(engine: Callable[[str], list[str]]) -> None:
     asked = [(question, name) for name, questions in QUESTIONS.items() for question in questions]
     assert len(asked) >= 80
     places = []
     for question, name in asked:
-        ranked = rank(question)
+        ranked = engine(question)
         places.append((ranked.index(name) + 1 if name in ranked else None, name, question, ranked[:3]))
     missed = [entry for entry in places if entry[0] is None or entry[0] > 3]
     first_three = 1 - len(missed) / len(places)
@@ -186,7 +170,7 @@ def test_every_tool_is_asked_for() -> None:
 
 def find_nearest(name: str) -> str:
     """Return the tool whose text is most like a tool's own."""
-    return next(other for other in rank_by_bm25(documents()[name]) if other != name)
+    return next(other for other in rank(documents()[name]) if other != name)
 
 
 def test_confusable_tools_say_what_sets_them_apart() -> None:
@@ -198,13 +182,13 @@ def test_confusable_tools_say_what_sets_them_apart() -> None:
         assert len(others - own) >= 2 or name in CATALOGUE.tools[other].description, (other, name)
 
 
-@pytest.mark.parametrize("rank", [rank_by_bm25, rank_by_fts5])
-def test_of_two_confusable_tools_the_right_one_comes_first(rank: Callable[[str], list[str]]) -> None:
+@pytest.mark.parametrize("engine", [rank, rank_by_fts5])
+def test_of_two_confusable_tools_the_right_one_comes_first(engine: Callable[[str], list[str]]) -> None:
     wrong = []
     for name, questions in QUESTIONS.items():
         other = find_nearest(name)
         for question in questions:
-            ranked = rank(question)
+            ranked = engine(question)
             if other in ranked and (name not in ranked or ranked.index(other) < ranked.index(name)):
                 wrong.append((question, name, other))
     assert wrong == []

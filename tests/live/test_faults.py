@@ -23,23 +23,16 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
-import time
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from devtools.airflow_process import ROOT, AirflowHome
+from devtools.planting import plant, prepare, read, read_states, wait
 from tests.live.site import LINE, Site
 
 pytestmark = pytest.mark.skipif(not os.environ.get("FAULTS"), reason="run by `make faults`")
-
-WAIT_SECONDS = 600
-
-DATE, LATER = "2026-11-01T00:00:00+00:00", "2026-11-02T00:00:00+00:00"
 
 BUDGETS = {"diagnose_dag_run": 8800, "explain_waiting": 4400}
 """Characters of an answer: about 2,500 and 1,200 tokens."""
@@ -180,79 +173,11 @@ FAULTS = [
 @pytest.fixture(scope="module")
 def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """An Airflow that has nothing but the faults, with room for tasks that wait for others."""
-    options = {
-        "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
-        "AIRFLOW__CORE__PARALLELISM": "8",
-        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
-        "AIRFLOW__SCHEDULER__MIN_FILE_PROCESS_INTERVAL": "600",
-    }
-    if LINE == 2:
-        # A task that waits for another needs an executor that runs both at once, which Airflow 2 keeps from
-        # SQLite outside of its own tests.
-        options |= {
-            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-            "_AIRFLOW__SKIP_DATABASE_EXECUTOR_COMPATIBILITY_CHECK": "1",
-        }
-    home = AirflowHome(tmp_path_factory.mktemp("faults"), options=options)
-    home.prepare(ROOT / "tests" / "fixtures" / "dags" / "faults")
-    if LINE == 2:
-        home.cheapen_passwords()
-    with Site(home).serving(1) as running:
+    names = [fault.name for fault in FAULTS if fault.truth]
+    with Site(prepare(tmp_path_factory.mktemp("faults"))).serving(1) as running:
         running.start_scheduling()
-        running.airflow("pools", "set", "fault_pool", "0", "closed")
-        runs = [fault for fault in FAULTS if fault.truth]
-        for name in {fault.dag_id for fault in runs} | {"fault_child", "fault_external_upstream"}:
-            wait(running, f"the Dag {name}", lambda name=name: has_dag(running, name))
-        for dag_id in ("fault_external_upstream", "fault_external_task"):
-            start(running, dag_id, logical_date=DATE)
-        for fault in runs:
-            if fault.name not in {"external_task", "waiting_child", "behind_another", "past"}:
-                start(running, fault.dag_id)
-        start(running, "fault_waiting_child")
-        for run_id in ("first", "second", "third"):
-            start(running, "fault_behind_another", run_id)
-        # A run without a logical date has no run before it on Airflow 3.
-        start(running, "fault_past", logical_date=DATE)
-        wait(running, "a failure", lambda: read_states(running, "fault_past", "append") == {"failed"})
-        start(running, "fault_past", "second", logical_date=LATER)
+        plant(running, names)
         yield running
-
-
-def read(site: Site, query: str, *values: str) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(site.folder / "airflow.db", timeout=60)) as database:
-        return database.execute(query, values).fetchall()
-
-
-def has_dag(site: Site, dag_id: str) -> bool:
-    return bool(read(site, "SELECT 1 FROM serialized_dag WHERE dag_id = ?", dag_id))
-
-
-def read_states(site: Site, dag_id: str, task_id: str, run_id: str = "first") -> set[str]:
-    query = "SELECT state FROM task_instance WHERE dag_id = ? AND task_id = ? AND run_id = ?"
-    return {str(state) for (state,) in read(site, query, dag_id, task_id, run_id)}
-
-
-def wait(site: Site, what: str, ready: Any) -> None:
-    end = time.monotonic() + WAIT_SECONDS
-    while time.monotonic() < end:
-        site.check()
-        if ready():
-            return
-        time.sleep(1)
-    raise AssertionError(f"{what} did not come about")
-
-
-def start(site: Site, dag_id: str, run_id: str = "first", **more: Any) -> None:
-    """Start a run, again if Airflow's SQLite was locked by the scheduler."""
-
-    def begun() -> bool:
-        try:
-            answer = site.call("trigger_dag", dag_id=dag_id, dag_run_id=run_id, unpause=True, **more)
-        except OSError:
-            return False
-        return not answer.get("isError") or answer["structuredContent"]["error"]["code"] == "conflict"
-
-    wait(site, f"a run of {dag_id}", begun)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=[fault.name for fault in FAULTS])
@@ -296,3 +221,49 @@ def test_the_failures_are_counted_as_the_database_counts_them(faulty: Site) -> N
     assert (first["dags_hit"], first["error"]) == (3, "ValueError: price list # has no currency")
     assert first["failed_because_of_it"] == ["fault_child_run.run_child", "fault_grandchild_run.run_parent"]
     assert "not_importable.py" in shown["beside"]["import_errors"]
+
+
+FOREIGN = (
+    "'chf'",
+    "RATES[currency]",
+    "are not complete",
+    "did not answer",
+    "fault_package_that_is_not_installed",
+    "has no header",
+    "is a holiday",
+    "is empty",
+    "ledger is locked",
+    "no csv file",
+    "no new rows",
+    "no_such_converter",
+    "not of the mapped",
+    "orders_raw",
+    "price list",
+    "refuses this role",
+)
+"""What logs, errors and sources of the faults say."""
+
+
+def test_in_lockdown_no_answer_has_a_word_of_the_logs(faulty: Site) -> None:
+    run = {"dag_run_id": "first"}
+    calls: list[tuple[str, dict[str, Any]]] = [
+        (fault.tool, {"dag_id": fault.dag_id, **fault.arguments}) for fault in FAULTS
+    ]
+    calls += [
+        ("find_failures", {"since": "6h"}),
+        ("list_import_errors", {}),
+        ("analyze_dag", {"dag_id": "fault_failed_above"}),
+        ("trace_lineage", {"dag_id": "fault_asset_producer"}),
+        ("search_logs", {"dag_id": "fault_branch", **run, "grep": "csv"}),
+        ("get_task_logs", {"dag_id": "fault_branch", **run, "task_id": "choose_format"}),
+        ("get_dag", {"dag_id": "fault_raise_from", "include": ["source"]}),
+    ]
+    with Site(faulty.home, options={"AIRFLOW__MCP__UNTRUSTED_TEXT": "lockdown"}).serving(1) as locked:
+        answers = {json.dumps(call): locked.call(call[0], **call[1]) for call in calls}
+    for call, answer in answers.items():
+        assert not answer.get("isError"), (call, answer)
+        text = json.dumps(answer)
+        # Asked for is not what came back: an answer repeats the text that was searched for.
+        assert not [word for word in FOREIGN if word in text], (call, text)
+    kept = json.dumps(answers)
+    assert all(word in kept for word in ("PermissionError", "SIGKILL", "KeyError", "choose_format", "never"))
