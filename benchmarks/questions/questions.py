@@ -231,7 +231,7 @@ def _assets(t: Truth) -> list[Question]:
 
 
 def _settings(t: Truth) -> list[Question]:
-    healthy = near("the health of the scheduler", "scheduler", "healthy", 120)
+    healthy = Fact("the health of the scheduler", r"scheduler\W.{0,120}?status\W{1,6}healthy")
     slots = near("the slots", "slots", t.one("SELECT slots FROM slot_pool WHERE pool = 'fault_pool'"), 6)
     host = name("the host", t.one("SELECT host FROM connection WHERE conn_id = 'warehouse'"))
     parallelism = near("the value of the option", "parallelism", 8, 80)
