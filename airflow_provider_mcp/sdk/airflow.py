@@ -125,7 +125,7 @@ class _RestClient:
 
         :raises ToolError: The request may not be sent, or Airflow refused it.
         """
-        root = httpx.URL(self._root).path
+        root = self.base_url.path
         refuse_write(self.access, request, root)
         refuse_policy_change(self.site.policy_conn_ids, request, root)
         response = yield request

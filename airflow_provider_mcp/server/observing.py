@@ -30,7 +30,7 @@ import queue
 import threading
 import time
 from collections.abc import Awaitable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from airflow_provider_mcp.sdk.json_types import JSON
@@ -41,6 +41,9 @@ log = logging.getLogger(__name__)
 
 MOST_WAITING = 1000
 """How many calls one watcher may be behind before it misses some."""
+
+GATHER_SECONDS = 0.1
+"""How long calls are gathered: a thread that wakes at once takes turns with the answer on its way out."""
 
 EXIT_SECONDS = 2
 """How long a process that ends waits for its watchers."""
@@ -110,14 +113,22 @@ class _Watcher:
     def _run(self) -> None:
         loop = asyncio.new_event_loop()
         while True:
-            waiting = self._waiting.get()
-            if isinstance(waiting, threading.Event):
-                waiting.set()
-                continue
-            with isolated(self._owner, "tool_called failed"):
-                for answer in self._hook(call=waiting):
-                    if inspect.isawaitable(answer):
-                        loop.run_until_complete(_wait_for(answer))
+            first = self._waiting.get()
+            if not isinstance(first, threading.Event):
+                time.sleep(GATHER_SECONDS)
+            self._handle(first, loop)
+            with suppress(queue.Empty):
+                while True:
+                    self._handle(self._waiting.get_nowait(), loop)
+
+    def _handle(self, waiting: ToolCall | threading.Event, loop: asyncio.AbstractEventLoop) -> None:
+        if isinstance(waiting, threading.Event):
+            waiting.set()
+            return
+        with isolated(self._owner, "tool_called failed"):
+            for answer in self._hook(call=waiting):
+                if inspect.isawaitable(answer):
+                    loop.run_until_complete(_wait_for(answer))
 
 
 async def _wait_for(answer: Awaitable[object]) -> None:
