@@ -102,6 +102,7 @@ audit: $(LINES:%=airflow%) tools .venv/audit/.installed ## check what is install
 generate: tools airflow3 ## write what is generated: provider metadata, definitions of tools, reference pages
 	.venv/tools/bin/python scripts/generate_provider_info.py
 	PYTHONPATH=$(CURDIR) .venv/airflow3/bin/python scripts/generate_tools_ref.py
+	PYTHONPATH=$(CURDIR) .venv/airflow3/bin/python scripts/generate_sdk_ref.py
 
 airflow2 airflow3: airflow%: .venv/airflow%/.installed
 tools: .venv/tools/.installed

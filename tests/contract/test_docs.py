@@ -25,6 +25,7 @@ import io
 import json
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -38,6 +39,7 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
+from airflow_provider_mcp import sdk
 from airflow_provider_mcp.cli import commands
 from airflow_provider_mcp.get_provider_info import get_provider_info
 from airflow_provider_mcp.sdk import errors as sdk_errors
@@ -338,6 +340,14 @@ def test_the_hook_reference_is_that_of_the_code() -> None:
     }
     assert len(specified) >= 5
     assert described == specified
+
+
+def test_the_sdk_reference_is_that_of_the_code() -> None:
+    generator = runpy.run_path(str(ROOT / "scripts" / "generate_sdk_ref.py"))
+    page = (ROOT / "docs" / "sdk-ref.rst").read_text(encoding="utf-8")
+    assert generator["write_page"]() == page, "run `make generate`"
+    titles = re.findall(r"^(\w+)\n-+$", page, re.MULTILINE)
+    assert sorted(titles) == sorted(sdk.__all__)
 
 
 def test_troubleshooting_covers_every_refusal() -> None:
