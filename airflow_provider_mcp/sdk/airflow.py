@@ -91,6 +91,7 @@ class _RestClient:
     caller: Caller
     access: Literal["read", "write"]
     _root: str
+    _root_path: str
     """The address of the REST API's root."""
 
     def page_url(
@@ -125,7 +126,7 @@ class _RestClient:
 
         :raises ToolError: The request may not be sent, or Airflow refused it.
         """
-        root = self.base_url.path
+        root = self._root_path
         refuse_write(self.access, request, root)
         refuse_policy_change(self.site.policy_conn_ids, request, root)
         response = yield request
@@ -167,6 +168,7 @@ class Airflow(_RestClient, httpx.AsyncClient):
         self.access = access
         self._calls = calls
         self._root = str(self.base_url)
+        self._root_path = self.base_url.path
 
     def through(self, wrap: Callable[[httpx.AsyncBaseTransport], httpx.AsyncBaseTransport]) -> Airflow:
         """Return the same client with its calls sent by another transport, which is made from its own."""
@@ -230,6 +232,7 @@ class AirflowSync(_RestClient, httpx.Client):
         self.access = airflow.access
         self._calls = sending
         self._root = str(self.base_url)
+        self._root_path = self.base_url.path
 
     def build_request(
         self, method: str, url: httpx.URL | str, *, params: Any = None, **options: Any
