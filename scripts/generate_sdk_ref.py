@@ -92,7 +92,9 @@ def write_signature(value: Any) -> str:
 
 
 def indent(text: str, by: int = 3) -> list[str]:
-    return [f"{' ' * by}{line}".rstrip() for line in inspect.cleandoc(text).splitlines()]
+    """Return a docstring's lines, further in; its code is marked as such."""
+    marked = re.sub(r"::$", ":\n\n.. code-block:: python", inspect.cleandoc(text), flags=re.MULTILINE)
+    return [f"{' ' * by}{line}".rstrip() for line in marked.splitlines()]
 
 
 def find_bodies(cls: type) -> Iterator[ast.ClassDef]:

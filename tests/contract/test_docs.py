@@ -18,6 +18,7 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
 import importlib.util
 import inspect
@@ -261,6 +262,7 @@ def parse(parser: Any, words: list[str]) -> None:
 
 
 RULES = {
+    "python": ast.parse,
     "toml": check_toml,
     "json": check_json,
     "ini": check_ini,
