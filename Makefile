@@ -14,7 +14,7 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-.PHONY: help demo check test test-airflow2 test-airflow3 browser clients replicas faults questions bench versions smoke lint types docs audit generate clean airflow2 airflow3 tools node
+.PHONY: help demo check test test-airflow2 test-airflow3 browser clients replicas faults outages mutants questions bench versions smoke lint types docs audit generate clean airflow2 airflow3 tools node
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
@@ -52,6 +52,14 @@ questions: $(LINES:%=airflow%) node $(PEERS:%=.venv/questions/%/.installed) ## w
 		.venv/airflow$$line/bin/python -m benchmarks.questions build/questions/airflow$$line.json; \
 	done
 	@.venv/airflow$(LINE)/bin/python -m benchmarks.questions.report build/questions benchmarks/QUESTIONS.md
+
+# They need Debian's postgresql, mariadb-server-core and mariadb-client-core; some minutes a line.
+outages: $(LINES:%=.venv/airflow%/.bench) tools ## a database, a disk, a secrets backend, a process, a plugin that fail in a call
+	@set -e; for line in $(LINES); do OUTAGES=1 .venv/airflow$$line/bin/python -m pytest -q tests/live/test_outages.py tests/live/test_collations.py; done
+
+# About half an hour of one processor.
+mutants: airflow3 ## the unit tests against each small change of what refuses
+	@.venv/airflow3/bin/python -m devtools.mutants
 
 # They are 1.3 GB, and CI has no time for them. Nothing leaves the machine: a script stands in for each model.
 clients: $(LINES:%=airflow%) .clients/.installed node ## Claude Code, Gemini CLI, Codex CLI and opencode, with scripted models

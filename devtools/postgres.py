@@ -23,35 +23,74 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from devtools.ports import hold_port
 
 
-@contextmanager
-def postgres(folder: Path) -> Iterator[str]:
-    """Run PostgreSQL on loopback with an empty database; yield SQLAlchemy's address of it."""
-    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    if not binaries:
-        raise FileNotFoundError("install Debian's package postgresql: this needs a real database")
-    # PostgreSQL refuses to run as root.
-    as_owner = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    folder.chmod(0o711)
-    data = folder / "postgres"
-    data.mkdir()
-    if as_owner:
-        shutil.chown(data, "postgres", "postgres")
-    port = hold_port()
+@dataclass
+class Postgres:
+    """A server on loopback, which a test may stop and start.
 
-    def run(program: str, *arguments: str) -> None:
-        command = [*as_owner, str(binaries[-1] / program), *arguments]
+    :param folder: Where its data is.
+    """
+
+    folder: Path
+    port: int = field(default_factory=hold_port)
+
+    def __post_init__(self) -> None:
+        binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+        if not binaries:
+            raise FileNotFoundError("install Debian's package postgresql: this needs a real database")
+        self._binaries = binaries[-1]
+        # PostgreSQL refuses to run as root.
+        self._as_owner = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+
+    @property
+    def address(self) -> str:
+        """SQLAlchemy's address of the database."""
+        return f"postgresql+psycopg2://airflow@127.0.0.1:{self.port}/airflow"
+
+    def create(self) -> None:
+        """Make an empty database, and start."""
+        self.folder.mkdir()
+        if self._as_owner:
+            shutil.chown(self.folder, "postgres", "postgres")
+        self._run("initdb", "-D", str(self.folder), "-U", "airflow", "-A", "trust", "--no-sync")
+        self.start()
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "airflow", "airflow")
+
+    def start(self) -> None:
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
+        options += " -c jit=off"
+        self._run(
+            "pg_ctl", "-D", str(self.folder), "-w", "-l", str(self.folder / "log"), "-o", options, "start"
+        )
+
+    def stop(self) -> None:
+        """Stop at once, as a server that is lost: nobody is asked to finish."""
+        self._run("pg_ctl", "-D", str(self.folder), "-m", "immediate", "stop")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [*self._as_owner, str(self._binaries / program), *arguments]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/")
 
-    run("initdb", "-D", str(data), "-U", "airflow", "-A", "trust", "--no-sync")
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off -c jit=off"
-    run("pg_ctl", "-D", str(data), "-w", "-l", str(data / "log"), "-o", options, "start")
+
+@contextmanager
+def running_postgres(folder: Path) -> Iterator[Postgres]:
+    """Run PostgreSQL on loopback with an empty database."""
+    folder.chmod(0o711)
+    server = Postgres(folder / "postgres")
+    server.create()
     try:
-        run("createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "airflow", "airflow")
-        yield f"postgresql+psycopg2://airflow@127.0.0.1:{port}/airflow"
+        yield server
     finally:
-        run("pg_ctl", "-D", str(data), "-m", "immediate", "stop")
+        server.stop()
+
+
+@contextmanager
+def postgres(folder: Path) -> Iterator[str]:
+    """Do the same; yield SQLAlchemy's address of it."""
+    with running_postgres(folder) as server:
+        yield server.address

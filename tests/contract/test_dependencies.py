@@ -90,3 +90,14 @@ def test_all_that_is_imported_is_declared() -> None:
         if not names & declared():
             undeclared[package] = file
     assert undeclared == {}
+
+
+def test_every_version_is_pinned() -> None:
+    files = sorted((ROOT / "constraints").rglob("*.txt"))
+    assert len(files) > 10
+    for file in files:
+        for line in file.read_text().splitlines():
+            requirement = line.partition("#")[0].strip()
+            assert not requirement or re.fullmatch(r"[@:/\w.\[\]-]+==[\w.!+-]+( *;.*)?", requirement), (
+                f"{file.name}: {line}"
+            )

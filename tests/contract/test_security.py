@@ -28,6 +28,20 @@ ROOT = Path(__file__).resolve().parents[2]
 NAMED = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", (ROOT / "SECURITY.md").read_text())
 
 
+def test_every_line_of_the_table_names_tests() -> None:
+    table = re.search(
+        r"^\| risk or demand .*?(?=\n\n)", (ROOT / "SECURITY.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert table
+    _, _, *rows = table[0].splitlines()
+    assert len(rows) >= 16
+    for row in rows:
+        _, risk, defence, tests, _ = (cell.strip() for cell in row.split("|"))
+        assert risk
+        assert defence
+        assert re.search(r"`tests/[\w/]+\.py::test_\w+`", tests), risk
+
+
 def test_every_risk_and_demand_has_a_line() -> None:
     table = (ROOT / "SECURITY.md").read_text()
     for risk in [

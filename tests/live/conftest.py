@@ -18,12 +18,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
 from devtools.airflow_process import ROOT, AirflowHome
+from tests.live.plugins import offer_plugins
 from tests.live.site import LINE, WORKERS, Site
 
 DEMO_DAGS = {"demo_succeeds", "demo_params", "demo_fails", "demo_mapped", "demo_waiting"}
@@ -62,15 +62,11 @@ def prefixed(home: AirflowHome, site: Site) -> Iterator[Site]:
 @pytest.fixture(scope="session")
 def provisioned(home: AirflowHome, site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A second web process, with the plugins of ``tests/fixtures/plugins``."""
-    packages = tmp_path_factory.mktemp("packages")
-    metadata = packages / "conformance_plugin-1.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: conformance-plugin\nVersion: 1\n")
-    plugins = ("conformance = conformance_plugin", "by_hook = hook_plugin")
-    (metadata / "entry_points.txt").write_text("\n".join(["[airflow_provider_mcp]", *plugins]) + "\n")
-    paths = [str(packages), str(ROOT / "tests" / "fixtures" / "plugins"), os.environ.get("PYTHONPATH", "")]
+    path = offer_plugins(
+        tmp_path_factory.mktemp("packages"), conformance="conformance_plugin", by_hook="hook_plugin"
+    )
     options = {
-        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "PYTHONPATH": path,
         "MCP_CONFORMANCE_JOBS": str(tmp_path_factory.mktemp("jobs")),
         # The conformance suite compares a tool's text to the letter; a fence would stand around it.
         "AIRFLOW__MCP__UNTRUSTED_TEXT": "off",

@@ -20,11 +20,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tests.live.site import Site
+if TYPE_CHECKING:
+    from tests.live.site import Site
 
 VERSION = "2026-07-28"
 TASKS = "io.modelcontextprotocol/tasks"

@@ -20,12 +20,14 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
+import anyio.to_thread
 import flask
+from airflow import settings
 from airflow.configuration import conf
 from airflow.www.extensions.init_auth_manager import get_auth_manager
 from flask.sessions import SecureCookieSession
@@ -168,17 +170,16 @@ class Host(ServiceHost):
     async def authenticate(self, request: HTTPRequest) -> Identity:
         access = await self.find_access(request)
         if access is not None:
-            return self._act_for(access)
+            return await authenticate_in_time(partial(self._act_for, access))
         backends = self._serving.backends
         if self.login_parameters and request.header("authorization") is None:
             raise Unauthenticated("No credential was sent: a client that knows OAuth can log in.", sent=False)
         backends.check_header(request.header("authorization"))
-        try:
-            with step_aside():
-                user = _find_user(backends, self._serving.credentials)
-        except SQLAlchemyError as failure:
-            log.error("MCP: a credential could not be checked: %s", type(failure).__name__)
-            raise AuthenticationUnavailable from failure
+        return await authenticate_in_time(partial(self._find_identity, backends))
+
+    def _find_identity(self, backends: Backends) -> Identity:
+        """Return who sent the current request, by the configured backends."""
+        user = _find_user(backends, self._serving.credentials)
         if user is None:
             raise Unauthenticated(backends.explain("The credential was not accepted."))
         manager = get_auth_manager()
@@ -203,15 +204,30 @@ class Host(ServiceHost):
 
     def _act_for(self, access: Access) -> Identity:
         """Return the user of a token of the login as the caller of this request."""
-        try:
-            with step_aside():
-                user = users.find_user(access.person)
-        except SQLAlchemyError as failure:
-            log.error("MCP: a credential could not be checked: %s", type(failure).__name__)
-            raise AuthenticationUnavailable from failure
+        user = users.find_user(access.person)
         if user is None:
             raise Unauthenticated("Airflow no longer knows the user of this login: log in again.")
         return self.act_as(user, Caller(access.person.id, access.person.name), access.scopes)
+
+
+async def authenticate_in_time(authenticate: Callable[[], Identity]) -> Identity:
+    """Authenticate in a thread, which is left alone if it takes longer than the request may wait for it.
+
+    A directory or a database that hangs would hold the request, and its worker, for as long.
+    """
+
+    def run() -> Identity:
+        try:
+            return authenticate()
+        finally:
+            # The session of this thread, not that of the request.
+            settings.Session.remove()
+
+    try:
+        return await anyio.to_thread.run_sync(run, abandon_on_cancel=True)
+    except SQLAlchemyError as failure:
+        log.error("MCP: a credential could not be checked: %s", type(failure).__name__)
+        raise AuthenticationUnavailable from failure
 
 
 def _find_user(backends: Backends, credentials: KnownCredentials | None) -> Any | None:

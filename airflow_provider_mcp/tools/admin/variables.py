@@ -38,7 +38,7 @@ from airflow_provider_mcp.tools.admin.stored import Kind, refuse_mask
 from airflow_provider_mcp.tools.shared.arguments import Pattern
 from airflow_provider_mcp.tools.shared.masking import redact_off_loop
 from airflow_provider_mcp.tools.shared.matching import fetch_matching
-from airflow_provider_mcp.tools.shared.previews import Change, Deleted, summarize
+from airflow_provider_mcp.tools.shared.previews import Change, Deleted, summarize_redacted
 from airflow_provider_mcp.tools.shared.rows import drop_empty, pick
 
 Key = Annotated[str, Field(description="Variable key.")]
@@ -65,7 +65,7 @@ class Stored(BaseModel):
 
 async def _show(airflow: Airflow, row: JSONObject) -> JSONObject:
     """Return a variable as a preview shows it: its value masked by its key, or by the keys within it."""
-    value = summarize(await redact_off_loop(airflow, row.get("value"), row["key"]))
+    value = await summarize_redacted(airflow, row.get("value"), row["key"])
     return drop_empty({"key": row["key"], "value": value, "description": row.get("description")})
 
 

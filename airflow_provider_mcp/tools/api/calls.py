@@ -27,8 +27,7 @@ from airflow_provider_mcp.sdk import JSON, Airflow, JSONObject, NotFound, Result
 from airflow_provider_mcp.tools.api.document import Api, Method, Operation, read_api
 from airflow_provider_mcp.tools.api.routing import Call, choose_call
 from airflow_provider_mcp.tools.shared.configuration import mask_sections
-from airflow_provider_mcp.tools.shared.masking import redact_off_loop
-from airflow_provider_mcp.tools.shared.previews import summarize
+from airflow_provider_mcp.tools.shared.previews import summarize, summarize_redacted
 
 Path = Annotated[
     str, Field(description="As search_api shows it, with identifiers filled in or given in params.")
@@ -82,7 +81,7 @@ async def _preview_call(
     if call.query:
         preview["params"] = summarize(airflow.redact(dict(call.query)))
     if body is not None:
-        preview["body"] = summarize(await redact_off_loop(airflow, body))
+        preview["body"] = await summarize_redacted(airflow, body)
     return preview if method == "GET" else {**preview, **await _read_present(airflow, api, call)}
 
 

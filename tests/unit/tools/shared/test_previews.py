@@ -22,11 +22,14 @@ import json
 import time
 from typing import Any
 
+import anyio
+import httpx
 import pytest
 
+from airflow_provider_mcp.testing import open_airflow
 from airflow_provider_mcp.tools.admin.variables import _preview_set_variable
 from airflow_provider_mcp.tools.api.calls import _preview_call
-from airflow_provider_mcp.tools.shared.previews import MOST_CHARS, summarize
+from airflow_provider_mcp.tools.shared.previews import MOST_CHARS, summarize, summarize_redacted
 from tests.unit.fake_airflow import FakeAirflow
 
 POOLS = {
@@ -54,6 +57,44 @@ def test_what_is_large_is_its_size_and_its_begin(value: Any) -> None:
     assert len(json.dumps(shown)) < MOST_CHARS
     assert shown["characters"] > MOST_CHARS
     assert isinstance(value, str) or shown["items"] == len(value)
+
+
+LARGE = "word " * 20_000
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"password": {"inner": "hunter2"}, "text": LARGE},
+        [{"password": "hunter2"}, LARGE],
+        json.dumps({"password": {"inner": "hunter2"}, "text": LARGE}),
+        {"stored": json.dumps({"password": {"inner": "hunter2"}, "text": LARGE})},
+        f"postgres://user:hunter2@host/ {LARGE}",
+        {"text": f"password=hunter2 {LARGE}"},
+    ],
+)
+def test_the_begin_of_what_is_large_shows_no_secret(value: Any) -> None:
+    shown = anyio.run(summarize_redacted, open_airflow(lambda _: httpx.Response(404)), value, None)
+    assert shown["characters"] > MOST_CHARS
+    assert "hunter2" not in shown["begin"]
+    assert "***" in shown["begin"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [[[]] * 10] * 70_000,
+        [[[number]] for number in range(250_000)],
+        {f"k{number}": number for number in range(200_000)},
+        {"text": "eyJhbGciOi" * 400_000},
+        json.dumps([[number] for number in range(400_000)]),
+    ],
+    ids=["lists of lists", "nested lists", "keys", "text", "JSON in a text"],
+)
+def test_the_preview_of_four_megabytes_takes_less_than_a_second(value: Any) -> None:
+    began = time.process_time()
+    assert anyio.run(summarize_redacted, open_airflow(lambda _: httpx.Response(404)), value, None)["begin"]
+    assert time.process_time() - began < 1
 
 
 def test_previews_of_large_calls_are_small_and_soon_there() -> None:
