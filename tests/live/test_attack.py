@@ -18,22 +18,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
+
 from tests.live.attack.__main__ import attack, draw, list_findings
 from tests.live.attack.target import Target
-from tests.live.calling import ok
+from tests.live.calling import ok, refused
 from tests.live.site import Site
 
+DAG = "demo_waiting"
 SHARE = 0.03
 HEALTH_SECONDS = 5
 """On a machine that runs other tests meanwhile; alone, it is a fraction of a second."""
 
 
-def test_an_attack_comes_to_nothing(site: Site) -> None:
-    ok(site, "trigger_dag", dag_id="demo_many", dag_run_id="attacked")
+@pytest.fixture
+def prepared(site: Site) -> Iterator[Site]:
+    """An Airflow in which there is something to attack: a variable, and a run that waits."""
+    ok(site, "trigger_dag", dag_id=DAG, dag_run_id="attacked", unpause=True)
     ok(site, "set_variable", key="attacked", value="stays")
-    target = Target(site.url, site.authorization("admin"), site.authorization("viewer"))
+    yield site
+    assert ok(site, "get_variable", key="attacked")["value"] == "stays"
+    for tool, arguments in {
+        "delete_variable": {"key": "attacked"},
+        "delete_dag_run": {"dag_id": DAG, "dag_run_id": "attacked"},
+    }.items():
+        asked = refused(site, tool, "confirmation_required", **arguments)
+        ok(site, tool, **arguments, confirmation_token=asked["confirmation_token"])
+
+
+def test_an_attack_comes_to_nothing(prepared: Site) -> None:
+    target = Target(prepared.url, prepared.authorization("admin"), prepared.authorization("viewer"))
     rows = attack(target, SHARE)
     assert not list_findings(rows), draw(rows)
-    assert [row.wave for row in rows] == ["door", "exchanges", "rights", "weight", "numbers"]
+    assert [row.wave for row in rows] == ["door", "exchanges", "rights", "weight", "waiting", "numbers"]
     assert all(row.tried >= 10 or row.wave == "weight" for row in rows), draw(rows)
     assert max(row.health for row in rows) < HEALTH_SECONDS, draw(rows)

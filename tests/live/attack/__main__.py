@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 
 from tests.live.attack.door import attack_door
 from tests.live.attack.exchanges import attack_exchanges
-from tests.live.attack.heavy import attack_with_numbers, attack_with_weight
+from tests.live.attack.heavy import attack_with_numbers, attack_with_waiting, attack_with_weight
 from tests.live.attack.rights import attack_rights
 from tests.live.attack.target import Row, Target
 
@@ -34,6 +34,7 @@ LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 EXCHANGES = 5000
 FLOODS = 40
+WAIT_SECONDS = 20
 """How many there are in a whole attack."""
 
 HEADINGS = ("wave", "tried", "got in", "above rights", "faults", "slowest answer", "slowest health")
@@ -50,13 +51,14 @@ def attack(target: Target, share: float = 1.0, wanted: frozenset[str] = frozense
         "exchanges": lambda row: attack_exchanges(target, row, round(EXCHANGES * share)),
         "rights": lambda row: attack_rights(target, row, share),
         "weight": lambda row: attack_with_weight(target, row, share),
+        "waiting": lambda row: attack_with_waiting(target, row, max(3, round(WAIT_SECONDS * share))),
         "numbers": lambda row: attack_with_numbers(target, row, max(1, round(FLOODS * share))),
     }
     rows = []
     for name, send in waves.items():
         if not wanted or name in wanted:
             row = Row(name)
-            if name in {"weight", "numbers"}:
+            if name in {"weight", "waiting", "numbers"}:
                 send(row)
             else:
                 with target.watching_health(row):

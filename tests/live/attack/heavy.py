@@ -68,6 +68,20 @@ def attack_with_weight(target: Target, row: Row, share: float) -> None:
             target.post(row, message, target.viewer)
 
 
+def attack_with_waiting(target: Target, row: Row, seconds: int) -> None:
+    """Wait in many calls at once for a run that is not over, if there is one."""
+    for state in ("running", "queued"):
+        wanted = {"state": state, "limit": 1}
+        if runs := target.call(Row(""), "list_dag_runs", wanted, target.authorization).data.get("dag_runs"):
+            break
+    else:
+        return
+    run = {"dag_id": runs[0]["dag_id"], "dag_run_id": runs[0]["dag_run_id"], "timeout_seconds": seconds}
+    with target.watching_health(row), ThreadPoolExecutor(AT_ONCE) as pool:
+        for _ in range(AT_ONCE):
+            pool.submit(target.call, row, "wait_for_dag_run", run, target.viewer)
+
+
 def attack_with_numbers(target: Target, row: Row, rounds: int) -> None:
     """Send many calls at once, of strangers and of one who may only read."""
     stranger, known = call_message("list_dags", {}), call_message("list_dags", {"limit": 100})
