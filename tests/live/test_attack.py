@@ -28,7 +28,7 @@ from tests.live.calling import ok, refused
 from tests.live.site import Site
 
 DAG = "demo_waiting"
-SHARE = 0.03
+SHARE = 0.02
 HEALTH_SECONDS = 5
 """On a machine that runs other tests meanwhile; alone, it is a fraction of a second."""
 
@@ -40,9 +40,11 @@ def prepared(site: Site) -> Iterator[Site]:
     ok(site, "set_variable", key="attacked", value="stays")
     yield site
     assert ok(site, "get_variable", key="attacked")["value"] == "stays"
+    run = {"dag_id": DAG, "dag_run_id": "attacked"}
     for tool, arguments in {
         "delete_variable": {"key": "attacked"},
-        "delete_dag_run": {"dag_id": DAG, "dag_run_id": "attacked"},
+        "set_dag_run_state": {**run, "state": "failed"},
+        "delete_dag_run": run,
     }.items():
         asked = refused(site, tool, "confirmation_required", **arguments)
         ok(site, tool, **arguments, confirmation_token=asked["confirmation_token"])

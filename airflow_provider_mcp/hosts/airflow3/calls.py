@@ -26,6 +26,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 import anyio
+import anyio.to_thread
 import httpx
 
 from airflow_provider_mcp.hosts.database import UNAVAILABLE, is_database_fault
@@ -66,11 +67,18 @@ class InnerApp:
         self.base_url = httpx.URL(f"http://{INNER_HOST}{self.root}/api/v2/")
         self.limit = anyio.Semaphore(NESTED_CALLS, fast_acquire=True)
         self._user_limits: WeakValueDictionary[str, anyio.Semaphore] = WeakValueDictionary()
+        self._whole = app
         self.app = copy.copy(app)
         self.app.user_middleware = [each for each in app.user_middleware if _name(each) not in DONE_OUTSIDE]
         self.app.middleware_stack = None
         # A middleware that stays may look for, or add, the header.
         self._vouched = None if self.app.user_middleware else _trusted_state()
+
+    def write_document(self) -> None:
+        """Let the app write its OpenAPI document, which it keeps."""
+        write = getattr(self._whole, "openapi", None)
+        if write is not None:
+            write()
 
     def open_transport(self, user: Any, authorize: Callable[[], str]) -> Transport:
         """Return a transport for calls as one user.
@@ -150,6 +158,8 @@ class Transport(httpx.AsyncBaseTransport):
         if request.url.path == f"{root}/api/v2/openapi.json":
             # The one document outside the API's root that tools read.
             request.url = request.url.copy_with(path=f"{root}/openapi.json")
+            # The app writes it when it is first asked for, which takes seconds: others are served meanwhile.
+            await anyio.to_thread.run_sync(self._inner.write_document)
         request.headers.update(self._headers)
         if request.headers.get("accept") == STREAMED:
             return await _open_stream(self._call, request, self._turns)

@@ -47,9 +47,10 @@ def attack(target: Target, share: float = 1.0, wanted: frozenset[str] = frozense
     :param wanted: The waves to send; all if empty.
     """
     waves: dict[str, Callable[[Row], None]] = {
-        "door": lambda row: attack_door(target, row, share),
+        # Of a small attack, most is what costs least.
+        "door": lambda row: attack_door(target, row, share**0.5),
         "exchanges": lambda row: attack_exchanges(target, row, round(EXCHANGES * share)),
-        "rights": lambda row: attack_rights(target, row, share),
+        "rights": lambda row: attack_rights(target, row, share**0.5),
         "weight": lambda row: attack_with_weight(target, row, share),
         "waiting": lambda row: attack_with_waiting(target, row, max(3, round(WAIT_SECONDS * share))),
         "numbers": lambda row: attack_with_numbers(target, row, max(1, round(FLOODS * share))),
