@@ -115,11 +115,16 @@ def _take_begin_of_text(text: str, room: list[int], depth: int) -> str:
     if len(text) <= SMALL:
         return text
     if text.lstrip()[:1] in {"{", "["}:
+        if len(text) > _MOST_JSON:
+            return f"(a text of {len(text)} characters that begins as JSON does)"
         with suppress(ValueError, RecursionError):
             room[0] = SMALL
             return json.dumps(_take_begin(json.loads(text), room, depth + 1), ensure_ascii=False)
     return text[:SMALL]
 
+
+_MOST_JSON = 1_000_000
+"""The longest text that is parsed for a preview."""
 
 _MOST_DEPTH = 200
 """What is nested deeper is masked whole."""
