@@ -96,7 +96,10 @@ def _describe_error(error: ValidationError) -> list[str]:
         known = schema.get("properties", {})
         unknown = [name for name in instance if name not in known]
         return [_describe_unknown(".".join([*where, name]), name, known) for name in unknown]
-    return [f"{'.'.join(where) or 'arguments'}: {error.message}"]
+    place = ".".join(where) or "arguments"
+    if error.validator == "enum":
+        return [_describe_choice(place, instance, schema["enum"])]
+    return [f"{place}: {error.message}"]
 
 
 def _refuse(tool: str, faults: Sequence[str], schema: Mapping[str, JSON]) -> InvalidArgument:
@@ -117,14 +120,26 @@ def _describe_fault(error: Mapping[str, JSON], schema: Mapping[str, JSON]) -> st
     kind = error["type"]
     if kind == "missing" or (error["input"] is None and len(error["loc"]) == 1):
         return f"{where}: is required"
+    if error["input"] is None:
+        return f"{where}: is null; leave it out"
+    if kind == "string_type":
+        return f"{where}: must be one text" + (", not a list" if isinstance(error["input"], list) else "")
     if kind == "extra_forbidden":
         return _describe_unknown(where, where, schema.get("properties", {}))
     if kind in {"literal_error", "enum"}:
         expected = error["ctx"]["expected"]
         choices = [choice.strip("' ") for choice in expected.replace(" or ", ", ").split(",")]
-        nearest = _find_nearest(str(error["input"]), choices)
-        return f"{where}: must be {expected}" + (f"; did you mean {nearest}?" if nearest else "")
+        return _describe_choice(where, error["input"], choices, expected)
     return f"{where}: {error['msg'].removeprefix('Input ').removeprefix('Value error, ')}"
+
+
+def _describe_choice(where: str, value: JSON, choices: Sequence[JSON], expected: str = "") -> str:
+    names = [str(choice) for choice in choices if choice is not None]
+    if not expected:
+        listed = [repr(name) for name in names]
+        expected = " or ".join(filter(None, (", ".join(listed[:-1]), listed[-1] if listed else "")))
+    nearest = _find_nearest(str(value), names)
+    return f"{where}: must be {expected}" + (f"; did you mean {nearest}?" if nearest else "")
 
 
 def _describe_unknown(where: str, name: str, known: Iterable[str]) -> str:

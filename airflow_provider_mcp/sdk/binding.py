@@ -97,6 +97,7 @@ def bind_tool(function: Callable[..., object], *, toolset: str, owner: str, dyna
         output_schema=output_schema,
         job=options.job,
         keywords=options.keywords,
+        search_hint=options.search_hint,
         replaces=options.replaces or options.access == "destructive",
         open_world=options.open_world,
         dynamic=dynamic,

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
 import pydantic
 
 from airflow_provider_mcp.sdk.airflow import Airflow
+from airflow_provider_mcp.sdk.coercion import NOTHING
 from airflow_provider_mcp.sdk.errors import InvalidArgument
 from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
 
@@ -217,10 +218,10 @@ def decode_cursor(cursor: str | None) -> dict[str, int]:
 
     :raises ToolError: ``invalid_argument`` if no tool of ours made it.
     """
-    if not cursor:
+    if cursor is None or cursor.strip() in NOTHING:
         return {}
     try:
-        padded = cursor + "=" * (-len(cursor) % 4)
+        padded = cursor.strip() + "=" * (-len(cursor.strip()) % 4)
         position = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
     except (ValueError, RecursionError):
         position = None

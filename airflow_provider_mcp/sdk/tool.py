@@ -56,6 +56,7 @@ class ToolOptions:
     title: str | None
     description: str | None
     keywords: tuple[str, ...]
+    search_hint: str
     replaces: bool
     open_world: bool
     idempotent: bool
@@ -73,6 +74,7 @@ def tool(
     title: str | None = None,
     description: str | None = None,
     keywords: Sequence[str] = (),
+    search_hint: str = "",
     replaces: bool = False,
     open_world: bool = False,
     idempotent: bool = False,
@@ -96,6 +98,8 @@ def tool(
     :param description: Its description; None for the docstring.
     :param keywords: Words that people use for what the tool does and that its description does not have.
         A client that searches its tools finds it by them.
+    :param search_hint: Further such words, which no model pays for: they are for clients that load a tool
+        when it is searched for and read a hint for that (Claude Code).
     :param replaces: It replaces or loses a stored value, though it can be put back: clients are told that it
         is destructive. (Tools with the access ``destructive`` always are.)
     :param open_world: It reaches beyond Airflow, or brings in text from beyond it, such as a log.
@@ -131,6 +135,7 @@ def tool(
             title=title,
             description=description,
             keywords=tuple(keywords),
+            search_hint=search_hint,
             replaces=replaces,
             open_world=open_world,
             idempotent=idempotent,
@@ -213,6 +218,8 @@ class Tool:
     """None for a tool that returns ``Content``."""
     job: Job | None
     keywords: tuple[str, ...] = ()
+    search_hint: str = ""
+    """Words that only a client's search reads."""
     replaces: bool = False
     """It replaces or loses a stored value."""
     open_world: bool = False
@@ -226,7 +233,7 @@ class Tool:
 
     def coerce(self, arguments: Mapping[str, JSON]) -> JSONObject:
         """Return the arguments of a call, still JSON, as the tool's schema means them."""
-        return coerce_arguments(self.input_schema, arguments)
+        return coerce_arguments(self.input_schema, arguments, reads=self.access == "read")
 
     def check(self, arguments: Mapping[str, JSON]) -> JSONObject:
         """Return the arguments by name, coerced, checked and converted.

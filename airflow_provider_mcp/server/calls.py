@@ -76,8 +76,8 @@ def describe_tool(tool: Tool, *, confirms: bool = False, max_result_chars: int =
     description = tool.description
     meta: JSONObject = {}
     if tool.keywords:
-        words = ", ".join(tool.keywords)
-        description = f"{description}\nAlso: {words}."
+        description = f"{description}\nAlso: {', '.join(tool.keywords)}."
+    if words := ", ".join(filter(None, (*tool.keywords, tool.search_hint))):
         meta[SEARCH_KEY] = f"{tool.title}: {words}"
     if tool.open_world and max_result_chars:
         meta[RESULT_SIZE_KEY] = max_result_chars

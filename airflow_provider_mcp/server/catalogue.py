@@ -175,7 +175,8 @@ def bind_tools(
         if tool is None:
             continue
         # A model reads what a person does not see.
-        hidden = count_hidden([tool.title, tool.description, tool.input_schema])
+        words = [tool.title, tool.description, tool.input_schema, *tool.keywords, tool.search_hint]
+        hidden = count_hidden(words)
         if hidden and (dynamic or owner not in BUILT_IN):
             report(owner, f"the tool {tool.name} was left out: its words hold {hidden} hidden characters")
             continue

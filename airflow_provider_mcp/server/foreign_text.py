@@ -64,7 +64,7 @@ FOREIGN_FIELDS = frozenset(
     {
         *("caused_by_code", "exceptions", "last_log_line", "log_lines", "log_warns"),
         *("answer", "body", "caused_by", "chosen_options", "code", "conf", "content", "context", "detail"),
-        "diagnosis",
+        *("definition_diff", "diagnosis"),
         *("doc_md", "docs", "description", "error", "error_detail", "errors", "event", "evidence"),
         *("exception_message", "extra", "last_error", "line", "matches", "message", "messages", "note"),
         *("options", "params", "params_input", "rendered_fields", "rendered_template_fields", "result"),
@@ -205,7 +205,9 @@ def withhold_texts(tool: Tool) -> Tool:
     """Return a tool without the texts that others wrote, for lockdown."""
     description = f"A tool of {tool.owner}. {WITHHELD}"
     schema = _drop_texts(tool.input_schema)
-    return replace(tool, title=tool.name, description=description, input_schema=schema)
+    return replace(
+        tool, title=tool.name, description=description, input_schema=schema, keywords=(), search_hint=""
+    )
 
 
 def _drop_texts(schema: JSON) -> JSON:

@@ -42,6 +42,7 @@ class Identifier:
     :param listing: The route of the list and the key of its rows; ``{}`` stands for the Dag.
     :param tool: The tool that lists them too: without it, nothing is completed.
     :param own: The route of one, below which it is missing if Airflow says so.
+    :param hint: What to do where no name is close.
     """
 
     thing: str
@@ -50,6 +51,7 @@ class Identifier:
     tool: str
     own: str | None = None
     query: Mapping[str, str | int] = field(default_factory=dict)
+    hint: str = ""
 
     async def names(self, airflow: Airflow, argument: str, dag_id: str, begun: str = "") -> list[str]:
         """Return names that Airflow lists to the caller; none if it refuses to.
@@ -86,6 +88,8 @@ RUN = Identifier(
     "list_dag_runs",
     "dags/{}/dagRuns/{}",
     {"limit": MAX_COMPLETIONS, "order_by": "-start_date"},
+    "list_dag_runs lists them; a tool that reads one run also takes latest, latest_failed, latest_success "
+    "and latest_running.",
 )
 TASK = Identifier("task", "dags/{}/tasks", "tasks", "get_dag")
 
@@ -149,7 +153,7 @@ async def suggest_close_matches(
     identifiers.pop("did_you_mean", None)
     close = _close(names[argument], candidates)
     if not close:
-        return NotFound(f"{message}.", hint=error.hint, **identifiers)
+        return NotFound(f"{message}.", hint=IDENTIFIERS[argument].hint or error.hint, **identifiers)
     return near_miss(message, close, **identifiers)
 
 

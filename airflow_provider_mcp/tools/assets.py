@@ -43,7 +43,7 @@ from airflow_provider_mcp.sdk import (
 )
 from airflow_provider_mcp.tools.shared.arguments import AnyRunId
 from airflow_provider_mcp.tools.shared.icons import ASSETS_ICON
-from airflow_provider_mcp.tools.shared.latest import LATEST, find_run_filter
+from airflow_provider_mcp.tools.shared.latest import find_run_filter, read_latest
 from airflow_provider_mcp.tools.shared.matching import fetch_matching
 from airflow_provider_mcp.tools.shared.previews import summarize
 from airflow_provider_mcp.tools.shared.reads import find_row, read_pages
@@ -259,7 +259,7 @@ async def list_asset_events(
 
     When a dataset was last updated, by which task, and which Dag runs that started.
     """
-    latest = dag_run_id in LATEST
+    latest = dag_run_id is not None and read_latest(dag_run_id) is not None
     run_id = await find_run_filter(airflow, dag_id, dag_run_id) if latest else dag_run_id
     params = {
         "asset_id": (await find_asset(airflow, asset))["id"] if asset is not None else None,

@@ -18,6 +18,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -31,6 +32,7 @@ from airflow_provider_mcp.sdk import (
     NotFound,
     Page,
     Result,
+    Time,
     Toolset,
     hookimpl,
     path,
@@ -38,9 +40,17 @@ from airflow_provider_mcp.sdk import (
 )
 from airflow_provider_mcp.tools.shared.arguments import DagId
 from airflow_provider_mcp.tools.shared.icons import BACKFILLS_ICON
+from airflow_provider_mcp.tools.shared.reads import PAGE, Unread, try_get
 from airflow_provider_mcp.tools.shared.rows import drop_empty, pick
+from airflow_provider_mcp.tools.shared.versions import read_release
 
 SHOWN_DATES = 20
+
+_LISTS_RUNS = (3, 4)
+"""The first Airflow that lists the runs of one backfill."""
+
+MOST_COUNTED = 5
+"""Backfills of which the runs are counted: they are the newest that are not over."""
 _SHOWN = (
     "id",
     "dag_id",
@@ -53,7 +63,7 @@ _SHOWN = (
     "completed_at",
 )
 
-Day = Annotated[str, Field(description="ISO 8601 date or time, included.")]
+Day = Annotated[Time, Field(description="ISO 8601 date or time, included.")]
 Reprocess = Literal["none", "failed", "completed"]
 BackfillId = Annotated[int, Field(ge=0, description="Backfill ID.")]
 Action = Literal["pause", "unpause", "cancel"]
@@ -106,7 +116,25 @@ async def list_backfills(
         cursor=cursor,
         newest_first=True,
     )
-    return Backfills.of([_show(airflow, row) for row in rows], total=total, offset=offset)
+    shown = [_show(airflow, row) for row in rows]
+    if read_release(airflow) >= _LISTS_RUNS:
+        for backfill in [row for row in shown if "completed_at" not in row][:MOST_COUNTED]:
+            backfill["runs"] = await _count_runs(airflow, backfill["id"])
+    return Backfills.of(shown, total=total, offset=offset)
+
+
+async def _count_runs(airflow: Airflow, backfill_id: int) -> JSONObject:
+    """Return how many runs of a backfill there are in which state, and why dates were left out."""
+    answer = await try_get(airflow, path("backfills/{}/dag_runs", backfill_id), {"limit": PAGE})
+    if isinstance(answer, Unread):
+        return {"missing": answer.why}
+    rows = answer["backfill_dag_runs"]
+    states = Counter(row.get("dag_run_state") or "not_created" for row in rows)
+    reasons = Counter(str(row["exception_reason"]) for row in rows if row.get("exception_reason"))
+    counted: JSONObject = {"total": answer["total_entries"], "states": dict(states)}
+    if len(rows) < answer["total_entries"]:
+        counted["counted"] = len(rows)
+    return {**counted, **drop_empty({"left_out": dict(reasons)})}
 
 
 def _body(

@@ -61,6 +61,10 @@ OPERATIONS: dict[str, Use] = {
     "GET /dags/{dag_id}/tasks": Use(reads=_names("task_id downstream_task_ids trigger_rule")),
     "GET /dags/{dag_id}/tasks/{task_id}": Use(reads=_names("task_id")),
     "GET /dags/{dag_id}/dagVersions": Use(reads=_names("version_number bundle_name bundle_version")),
+    "GET /dags/{dag_id}/dagVersions/diff": Use(
+        since="3.4", reads=_names("mode values_status truncated total_changes changes path operation impact")
+    ),
+    "GET /dagBundles": Use(since="3.4", reads=_names("name active version last_refreshed")),
     "GET /dagSources/{dag_id}": Use(reads=_names("content")),
     "GET /dagWarnings": Use(reads=_names("message")),
     "PUT /parseDagFile/{file_token}": Use(),
@@ -98,6 +102,9 @@ OPERATIONS: dict[str, Use] = {
     "POST /assets/{asset_id}/materialize": Use(sends=True, reads=_names("dag_id dag_run_id state")),
     "GET /backfills": Use(reads=_names("id dag_id from_date to_date is_paused completed_at")),
     "GET /backfills/{backfill_id}": Use(reads=_names("id dag_id")),
+    "GET /backfills/{backfill_id}/dag_runs": Use(
+        since="3.4", reads=_names("dag_run_state exception_reason total_entries")
+    ),
     "POST /backfills": Use(body=_names("dag_id from_date to_date"), reads=_names("id")),
     "POST /backfills/dry_run": Use(body=_names("dag_id from_date to_date"), reads=_names("logical_date")),
     "PUT /backfills/{backfill_id}/pause": Use(),
@@ -134,7 +141,7 @@ IDENTITIES = _names(
     "id key name uri dag_id dag_run_id run_id task_id map_index try_number xcom_key file_token "
     "region_id region_index loop_id iteration loop_iteration "
     "asset_id event_log_id import_error_id backfill_id pool_name variable_key connection_id "
-    "version_number bundle_name bundle_version partition_key"
+    "version_number base_version_number target_version_number bundle_name bundle_version partition_key"
 )
 """The fields by which the tools tell a thing from others of its kind."""
 

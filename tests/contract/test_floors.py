@@ -59,6 +59,7 @@ FLOORS = (
         "tools.diagnostics.timeouts tools.diagnostics.tracebacks "
         "tools.diagnostics.reading tools.diagnostics.resolve tools.diagnostics.runs "
         "tools.diagnostics.changes tools.diagnostics.lineage tools.diagnostics.waiting_facts "
+        "tools.diagnostics.bundles tools.diagnostics.version_diff "
         "tools.diagnostics.statistics tools.diagnostics.trends tools.diagnostics.ui_urls "
         "tools.diagnostics.waiting tools.diagnostics.waiting_rules tools.patterns tools.prompts "
         "tools.resources tools.runs tools.runs.changes tools.runs.conf tools.runs.jobs tools.runs.reading "

@@ -22,15 +22,78 @@ import json
 import random
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pytest
+from pydantic import BaseModel, Field
 
-from airflow_provider_mcp.sdk import InvalidArgument, JSONObject
+from airflow_provider_mcp.sdk import Arguments, InvalidArgument, JSONObject, Time, tool
 from airflow_provider_mcp.sdk.tool import Tool
 from airflow_provider_mcp.server.catalogue import load_catalogue
+from airflow_provider_mcp.testing import load_plugin
 
-CATALOGUE = load_catalogue("3.3.2", found=[])
+
+class Window(BaseModel):
+    begin: int
+    width: int = 1
+
+
+class Region(Arguments):
+    region_name: Annotated[str, Field(description="Name.")]
+    kind: Annotated[Literal["North", "South East"], Field(description="Kind.")] = "North"
+    windows: Annotated[list[Window], Field(description="Windows.")] = []  # noqa: RUF012
+    since: Annotated[Time | None, Field(description="Since.")] = None
+
+
+class Measured(BaseModel):
+    ok: bool = True
+
+
+@tool(access="read")
+async def measure_region(region: Region) -> Measured:
+    """Measure a region."""
+    return Measured()
+
+
+@tool(access="destructive")
+def drop_rows(
+    row_ids: Annotated[list[int], Field(description="Rows.")],
+    ratio: Annotated[float, Field(description="Share.")] = 0.5,
+    only_old: Annotated[bool, Field(description="Old ones.")] = False,
+    filters: Annotated[dict[str, str], Field(description="Filters.")] = {},  # noqa: B006
+) -> Measured:
+    """Drop rows."""
+    return Measured()
+
+
+@tool(
+    access="write",
+    input_schema={
+        "type": "object",
+        "properties": {
+            "city_name": {"type": "string"},
+            "size_class": {"type": "string", "enum": ["small", "very_large"]},
+            "floors": {"type": "array", "items": {"type": "integer"}},
+            "open_on": {"type": "string", "format": "date-time"},
+            "is_open": {"type": "boolean"},
+            "address": {"type": "object", "properties": {"street": {"type": "string"}}},
+        },
+        "required": ["city_name", "floors"],
+        "additionalProperties": False,
+    },
+)
+async def open_shop(arguments: dict[str, Any]) -> Measured:
+    """Open a shop."""
+    return Measured()
+
+
+TOOLS: dict[str, Tool] = {
+    **load_catalogue("3.3.2", found=[]).tools,
+    # Of others: with arguments whole, plain ones, and with a schema that they bring.
+    **load_plugin([measure_region, drop_rows, open_shop]).catalogue.tools,
+    # Those of the example, as installed.
+    **load_plugin("acme_reliability").catalogue.tools,
+}
 
 
 def sample(name: str, schema: JSONObject) -> Any:
@@ -46,7 +109,9 @@ def sample(name: str, schema: JSONObject) -> Any:
         return True
     if kind == "array":
         return [sample(name, schema.get("items", {"type": "string"}))]
-    return {"a": 1}
+    if schema.get("properties"):
+        return {inner: sample(inner, part) for inner, part in schema["properties"].items()}
+    return {"a": sample("a", schema.get("additionalProperties") or {"type": "integer"})}
 
 
 def valid_call(tool: Tool) -> JSONObject:
@@ -67,14 +132,21 @@ def mutations(tool: Tool, call: JSONObject, chance: random.Random) -> Iterator[t
         camel = re.sub(r"_(\w)", lambda found: found[1].upper(), name)
         if name not in required:
             yield "null", {**call, name: None}
+            if not isinstance(value, str) or "enum" in schema or schema.get("format") == "date-time":
+                yield "null", {**call, name: "None"}
         else:
             yield "missing", rest
         if not isinstance(value, str):
             yield "text for JSON", {**call, name: json.dumps(value)}
+            yield "text of Python", {**call, name: repr(value)}
+        if schema["type"] not in {"string", "array"}:
+            yield "a list of one", {**call, name: [value]}
         if isinstance(value, list) and len(value) == 1:
             yield "one for a list", {**call, name: value[0]}
         if isinstance(value, str) and "enum" in schema:
             yield "other letters", {**call, name: value.upper()}
+            yield "other letters", {**call, name: value.replace("_", " ").title()}
+            yield "other letters", {**call, name: value.replace("_", "-")}
             yield "misspelt choice", {**call, name: misspell(value, chance)}
         if schema.get("format") == "date-time":
             yield "a date", {**call, name: "2026-11-01"}
@@ -92,7 +164,8 @@ def follow(error: InvalidArgument, sent: JSONObject, call: JSONObject) -> JSONOb
     ):
         if wrong in repaired:
             repaired[meant] = repaired.pop(wrong)
-    for name, choice in re.findall(r"(\w+)(?:\.\d+)?: must be [^;]*; did you mean (\w+)\?", error.message):
+    choices = re.findall(r"(\w+)(?:\.\d+)?: must be [^;]*; did you mean ([^?]+)\?", error.message)
+    for name, choice in choices:
         value = repaired.get(name)
         repaired[name] = [choice] if isinstance(value, list) else choice
     for name in re.findall(r"(\w+): is required", error.message):
@@ -100,28 +173,37 @@ def follow(error: InvalidArgument, sent: JSONObject, call: JSONObject) -> JSONOb
     return repaired
 
 
+def check(one: Tool, sent: JSONObject) -> JSONObject:
+    """Return the arguments as the tool gets them, by name."""
+    checked = one.check(sent)
+    if one.arguments is None:
+        return dict(checked["arguments"])
+    return checked
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_nine_of_ten_wrong_calls_are_right_at_the_second(seed: int) -> None:
     chance = random.Random(seed)
     results: list[tuple[bool, str, str, JSONObject]] = []
-    for tool in CATALOGUE.tools.values():
-        call = valid_call(tool)
-        wanted = tool.check(call)
-        for kind, sent in mutations(tool, call, chance):
+    for name, one in TOOLS.items():
+        call = valid_call(one)
+        wanted = check(one, call)
+        for kind, sent in mutations(one, call, chance):
             try:
-                checked = tool.check(sent)
+                checked = check(one, sent)
             except InvalidArgument as error:
                 try:
-                    checked = tool.check(follow(error, sent, call))
+                    checked = check(one, follow(error, sent, call))
                 except InvalidArgument:
                     checked = {}
             if kind == "null":
                 # A default is right in place of the value that was left out.
-                (name,) = (name for name, value in sent.items() if value is None)
-                right = {**wanted, **{k: v for k, v in checked.items() if k == name}} == checked
+                (null,) = (key for key, value in sent.items() if value is None or value == "None")
+                others = {key: value for key, value in wanted.items() if key != null}
+                right = bool(checked) and {k: v for k, v in checked.items() if k != null} == others
             else:
                 right = checked == wanted
-            results.append((right, kind, tool.name, sent))
+            results.append((right, kind, name, sent))
     assert len(results) > 600
     wrong = [(kind, name, sent) for right, kind, name, sent in results if not right]
     share = 1 - len(wrong) / len(results)

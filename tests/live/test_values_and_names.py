@@ -18,6 +18,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -124,3 +125,71 @@ def test_a_variable_named_as_a_dry_run_is_written_only_by_a_writer(site: Site) -
         "body": {"key": "a/dry_run", "value": "x"},
     }
     assert site.call("call_api_read", **arguments).get("isError")
+
+
+RUN_OF = {"dag_id": DAG, "dag_run_id": RUN}
+
+NAMED: list[tuple[str, dict[str, str], dict[str, Any]]] = [
+    ("get_dag", {"dag_id": DAG}, {}),
+    ("pause_dag", {"dag_id": DAG}, {}),
+    ("unpause_dag", {"dag_id": DAG}, {}),
+    ("delete_dag", {"dag_id": DAG}, {}),
+    ("list_dag_runs", {"dag_id": DAG}, {}),
+    ("get_dag_run", RUN_OF, {}),
+    ("wait_for_dag_run", RUN_OF, {"timeout_seconds": 0}),
+    ("set_dag_run_note", RUN_OF, {"note": "seen"}),
+    ("clear_dag_run", RUN_OF, {}),
+    ("set_dag_run_state", RUN_OF, {"state": "success"}),
+    ("delete_dag_run", RUN_OF, {}),
+    ("list_task_instances", RUN_OF, {}),
+    ("get_task_instance", {**RUN_OF, "task_id": "push"}, {}),
+    ("get_task_logs", {**RUN_OF, "task_id": "push"}, {"tail": 1}),
+    ("search_logs", RUN_OF, {"grep": "Error"}),
+    ("get_xcom", {**RUN_OF, "task_id": "push", "key": "small"}, {}),
+    ("clear_task_instances", {**RUN_OF, "task_ids": "push"}, {}),
+    ("set_task_instance_state", {**RUN_OF, "task_ids": "push"}, {"state": "failed"}),
+    ("diagnose_dag_run", RUN_OF, {}),
+    ("explain_waiting", {**RUN_OF, "task_id": "push"}, {}),
+    ("analyze_dag", {"dag_id": DAG}, {}),
+    ("trace_lineage", {"dag_id": DAG}, {}),
+    ("delete_pool", {"name": "values_pool"}, {}),
+    ("get_variable", {"key": "values_a"}, {}),
+    ("delete_variable", {"key": "values_a"}, {}),
+    ("delete_connection", {"conn_id": "values_conn"}, {}),
+    # Of another provider.
+    ("count_failed_runs", {"dag_id": DAG}, {}),
+    ("get_success_rate", {"dag_id": DAG}, {}),
+    ("mark_dag_run", RUN_OF, {"finding": "none"}),
+]
+"""Calls by the names in them, and what else they take."""
+
+
+def outcome(site: Site, tool: str, **arguments: Any) -> tuple[str, str]:
+    """Return ``ok`` or the error's code, and the text that a model reads."""
+    result = site.call(tool, **arguments)
+    text = " ".join(block["text"] for block in result["content"])
+    if not result.get("isError"):
+        return "ok", text
+    return result["structuredContent"]["error"]["code"], text
+
+
+def test_a_misspelt_name_is_right_at_the_second_call(site: Site, run: dict[str, str]) -> None:
+    """The error's own words are followed, and nothing else."""
+    ok(site, "set_pool", name="values_pool", slots=1)
+    ok(site, "set_variable", key="values_a", value="1")
+    if outcome(site, "delete_connection", conn_id="values_conn")[0] == "not_found":
+        connection = {"conn_id": "values_conn", "conn_type": "http"}
+        token = refused(site, "set_connection", "confirmation_required", **connection)["confirmation_token"]
+        ok(site, "set_connection", **connection, confirmation_token=token)
+    wrong, tried = [], 0
+    for tool, names, more in NAMED:
+        for name, value in names.items():
+            tried += 1
+            sent = {**names, **more, name: f"{value[:2]}{value[3:]}"}
+            code, text = outcome(site, tool, **sent)
+            meant = re.search(r"did you mean `([^`]+)`", text)
+            repaired, _ = outcome(site, tool, **{**sent, name: meant[1]}) if meant else ("", "")
+            if code != "not_found" or repaired not in {"ok", "confirmation_required"}:
+                wrong.append((tool, name, code, repaired, text[:200]))
+    assert tried > 45
+    assert len(wrong) <= tried * 0.1, wrong

@@ -36,7 +36,7 @@ from airflow_provider_mcp.sdk import (
     tool,
 )
 from airflow_provider_mcp.tools.shared.arguments import AnyDagId, AnyRunId, TaskState
-from airflow_provider_mcp.tools.shared.latest import LATEST, find_run_filter
+from airflow_provider_mcp.tools.shared.latest import find_run_filter, read_latest
 from airflow_provider_mcp.tools.shared.reads import PAGE, Unread, try_get
 from airflow_provider_mcp.tools.shared.rows import pick_instance
 
@@ -116,7 +116,7 @@ async def list_event_logs(
 
     owner is who acted where acted_by is user; where it is airflow, the Dag's owner.
     """
-    latest = dag_run_id in LATEST
+    latest = dag_run_id is not None and read_latest(dag_run_id) is not None
     run_id = await find_run_filter(airflow, dag_id, dag_run_id) if latest else dag_run_id
     params = {
         "dag_id": dag_id,

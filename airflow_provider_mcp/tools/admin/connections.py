@@ -70,7 +70,7 @@ class ConnectionTest(Result):
     message: str
 
 
-_SHOWN = ("connection_id", "conn_type", "description", "host", "port", "schema", "login")
+_SHOWN = ("connection_id", "conn_type", "description", "host", "port", "schema", "login", "team_name")
 
 
 def _show(airflow: Airflow, row: JSONObject) -> JSONObject:

@@ -45,7 +45,7 @@ PoolName = Annotated[str, Field(description="Pool name.")]
 
 POOL = Kind("pool", "pools", "name", "pool_name_pattern", "pool", has_slashes=True)
 
-_SETTINGS = ("name", "slots", "description", "include_deferred")
+_SETTINGS = ("name", "slots", "description", "include_deferred", "team_name")
 
 _USE = (
     "occupied_slots",

@@ -56,6 +56,7 @@ class Variable(Result):
     key: str
     value: str | None = None
     description: str | None = None
+    team_name: str | None = None
 
 
 class Stored(BaseModel):
@@ -85,7 +86,9 @@ async def list_variables(
         limit=limit,
         cursor=cursor,
     )
-    listed = Variables.of([pick(row, "key", "description") for row in rows], total=total, offset=offset)
+    listed = Variables.of(
+        [pick(row, "key", "description", "team_name") for row in rows], total=total, offset=offset
+    )
     listed.hint = listed.hint or hint
     return listed
 
@@ -98,6 +101,7 @@ async def get_variable(airflow: Airflow, key: Key) -> Variable:
         key=row["key"],
         value=await redact_off_loop(airflow, row.get("value"), row["key"]),
         description=row.get("description") or None,
+        team_name=row.get("team_name"),
     )
 
 

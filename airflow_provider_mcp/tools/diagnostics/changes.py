@@ -28,6 +28,7 @@ from airflow_provider_mcp.tools.diagnostics.reading import (
 )
 from airflow_provider_mcp.tools.diagnostics.run_differences import changed_keys, compute_ratio
 from airflow_provider_mcp.tools.diagnostics.statistics import run_times, task_times
+from airflow_provider_mcp.tools.diagnostics.version_diff import compare_versions
 from airflow_provider_mcp.tools.shared.reads import Unread, try_get
 
 Row = JSONObject
@@ -109,6 +110,11 @@ async def find_changes(
             unchecked["source_diff"] = diff.why
         else:
             changed["source_diff"] = diff
+        compared = await compare_versions(airflow, run["dag_id"], old, new)
+        if isinstance(compared, Unread):
+            unchecked["definition_diff"] = compared.why
+        elif compared is not None:
+            changed["definition_diff"] = compared
     for failed in tasks:
         route = path("dags/{}/dagRuns/{}/taskInstances", run["dag_id"], before["dag_run_id"])
         answer = await try_get(airflow, route, {"task_id": failed["task_id"], "limit": 10})

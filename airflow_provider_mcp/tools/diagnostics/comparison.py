@@ -34,6 +34,7 @@ from airflow_provider_mcp.tools.diagnostics.run_differences import (
     list_seconds,
 )
 from airflow_provider_mcp.tools.diagnostics.statistics import run_times, task_times
+from airflow_provider_mcp.tools.diagnostics.version_diff import compare_versions
 from airflow_provider_mcp.tools.shared.arguments import DagId, ReadRunId
 from airflow_provider_mcp.tools.shared.latest import get_run
 from airflow_provider_mcp.tools.shared.reads import Unread, list_instances_of_runs, read_pages, try_get
@@ -98,16 +99,24 @@ async def compare_dag_runs(
         sides.append([task_times(row) for row in rows])
     names = [{one.task_id for one in side} for side in sides]
     first, second = sorted(names[0] - names[1]), sorted(names[1] - names[0])
-    versions = [get_version(run), get_version(other)]
-    if None in versions:
+    version, other_version = get_version(run), get_version(other)
+    definition: Row | None = None
+    if version is None or other_version is None:
         unchecked["dag_version"] = "Airflow keeps no Dag version of these runs."
+    elif version != other_version:
+        compared = await compare_versions(airflow, dag_id, version, other_version)
+        if isinstance(compared, Unread):
+            unchecked["definition_diff"] = compared.why
+        else:
+            definition = compared
     differing = compare_tasks(*sides)
-    compared: Row = {
+    shown: Row = {
         "dag_id": dag_id,
         "runs": [_describe_run(airflow, run), _describe_run(airflow, other)],
         "duration_ratio": compute_ratio(run_times(run), run_times(other)),
         "conf": shorten_conf(airflow, changed_keys(run.get("conf"), other.get("conf"))) or None,
-        "dag_version": None if None in versions else versions,
+        "dag_version": None if "dag_version" in unchecked else [version, other_version],
+        "definition_diff": definition,
         "only_in_first": first[:50] or None,
         "only_in_second": second[:50] or None,
         "tasks": differing[:25],
@@ -116,9 +125,9 @@ async def compare_dag_runs(
         "hint": f"25 of {len(differing)} differing tasks are shown." if len(differing) > 25 else None,
     }
     if neighbours:
-        compared["series"] = await _read_series(airflow, run, neighbours, unchecked)
-        compared["unchecked"] = unchecked or None
-    return RunComparison(**compared)
+        shown["series"] = await _read_series(airflow, run, neighbours, unchecked)
+        shown["unchecked"] = unchecked or None
+    return RunComparison(**shown)
 
 
 async def _read_series(airflow: Airflow, run: Row, neighbours: int, unchecked: dict[str, str]) -> Row | None:

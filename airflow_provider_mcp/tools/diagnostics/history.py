@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Annotated, ClassVar
 
+import pydantic
 from pydantic import Field
 
 from airflow_provider_mcp.sdk import (
@@ -33,6 +34,7 @@ from airflow_provider_mcp.sdk import (
     InvalidArgument,
     JSONObject,
     Page,
+    Time,
     decode_cursor,
     encode_cursor,
     tool,
@@ -86,7 +88,11 @@ QUEUED_TOO_LONG = 600
 
 MAX_WINDOW = timedelta(days=92)
 
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_LENGTH = re.compile(
+    r"(?:last )?(\d{1,6}) ?(m|h|d|w)(?:in|ins|inutes?|rs?|ours?|ays?|eeks?)?(?: ago)?", re.IGNORECASE
+)
+_TIME: pydantic.TypeAdapter[str] = pydantic.TypeAdapter(Time)
 
 
 class Failures(Report):
@@ -107,16 +113,14 @@ def window(since: str, now: datetime) -> tuple[datetime, datetime]:
     :raises ToolError: ``invalid_argument``.
     """
     hint = "Give a length such as 90m, 24h or 7d, or an ISO 8601 time, of at most 92 days."
-    found = re.fullmatch(r"(\d{1,6})([mhd])", since.strip())
+    found = _LENGTH.fullmatch(since.strip())
     try:
         if found:
-            begin = now - timedelta(**{_UNITS[found[2]]: int(found[1])})
+            begin = now - timedelta(**{_UNITS[found[2].lower()]: int(found[1])})
         else:
-            begin = datetime.fromisoformat(since.strip().replace("Z", "+00:00"))
+            begin = datetime.fromisoformat(_TIME.validate_python(since).replace("Z", "+00:00"))
     except (ValueError, OverflowError):
         raise InvalidArgument(f"since is no time: {cut(since, 50)}.", hint=hint) from None
-    if begin.tzinfo is None:
-        begin = begin.replace(tzinfo=timezone.utc)
     if not timedelta(0) < now - begin <= MAX_WINDOW:
         raise InvalidArgument(f"since is out of range: {cut(since, 50)}.", hint=hint)
     return begin, begin - (now - begin)

@@ -229,6 +229,9 @@ def _fit(diagnosis: Row) -> Row:
     def shorten_diff() -> None:
         if diagnosis.get("changed") and "source_diff" in diagnosis["changed"]:
             diagnosis["changed"]["source_diff"] = cut(diagnosis["changed"]["source_diff"], 500)
+        compared = (diagnosis.get("changed") or {}).get("definition_diff")
+        if compared:
+            del compared["changes"][3:]
 
     def later_code() -> None:
         for failure in failures:

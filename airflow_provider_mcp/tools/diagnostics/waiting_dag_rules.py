@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from airflow_provider_mcp.sdk import JSON, JSONObject
+from airflow_provider_mcp.tools.diagnostics.bundles import describe_refresh
 from airflow_provider_mcp.tools.diagnostics.statistics import seconds
 from airflow_provider_mcp.tools.diagnostics.waiting_facts import Check, Facts, Row, Verdict, to_iso
 from airflow_provider_mcp.tools.shared.reads import Unread
@@ -41,6 +42,8 @@ def _show_errors(errors: Sequence[Row]) -> list[JSONObject]:
 def check_dag_is_there(facts: Facts) -> Check | None:
     name = "dag"
     errors = facts.import_errors
+    read: JSONObject = {"bundles": list(facts.bundles)} if facts.bundles else {}
+    refreshed = describe_refresh(facts.bundles)
     if facts.dag is None:
         if isinstance(errors, Unread):
             return Check(name, "blocks", f"There is no Dag `{facts.dag_id}`. Import errors: {errors.why}")
@@ -55,22 +58,20 @@ def check_dag_is_there(facts: Facts) -> Check | None:
             )
         else:
             says = f"There is no Dag `{facts.dag_id}`, and no file failed to import."
-        return Check(name, "blocks", says, {"import_errors": rows})
+        return Check(name, "blocks", says + refreshed, {"import_errors": rows, **read})
     if facts.dag.get("has_import_errors"):
         if isinstance(errors, Unread):
             says = f"Its file could not be imported. The error could not be read: {errors.why}"
             return Check(name, "blocks", says)
         matching = [row for row in errors if _same_file(facts.dag, row)]
-        rows = _show_errors(matching)
+        shmatching = _show_errors(matching)
         error = f": {rows[0]['error']}" if rows else ""
-        return Check(name, "blocks", f"Its file could not be imported{error}.", {"import_errors": rows})
+        says = f"Its file could not be imported{error}.{refreshed}"
+        return Check(name, "blocks", says, {"import_errors": rows, **read})
     if facts.dag.get("is_stale"):
-        return Check(
-            name,
-            "blocks",
-            "Airflow no longer finds the Dag in its file: it was removed, renamed or is not being parsed.",
-            {"fileloc": facts.dag.get("fileloc"), "last_parsed_time": facts.dag.get("last_parsed_time")},
-        )
+        says = "Airflow no longer finds the Dag in its file: it was removed, renamed or is not being parsed."
+        where = {key: facts.dag.get(key) for key in ("fileloc", "last_parsed_time")}
+        return Check(name, "blocks", says + refreshed, {**where, **read})
     return Check(name, "ok", "The Dag is there and its file was imported.")
 
 

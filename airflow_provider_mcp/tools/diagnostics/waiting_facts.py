@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Literal
 
-from airflow_provider_mcp.sdk import JSON
+from airflow_provider_mcp.sdk import JSON, JSONObject
 from airflow_provider_mcp.tools.diagnostics.asset_conditions import AssetCondition
 from airflow_provider_mcp.tools.shared.reads import Unread
 
@@ -63,6 +63,7 @@ class Facts:
 
     :param dag: The Dag's details; None if there is no such Dag.
     :param import_errors: Files that could not be imported.
+    :param bundles: When the bundle of a Dag that is missing or broken was last refreshed, or each bundle.
     :param running: Running runs of the Dag: ``(total, some of them)``.
     :param pool: The task's pool; None if there is no such pool.
     :param holders: Task instances that hold slots of that pool.
@@ -81,6 +82,7 @@ class Facts:
     airflow_2: bool = False
     dag: Row | None = None
     import_errors: Sequence[Row] | Unread = ()
+    bundles: Sequence[JSONObject] = ()
     run: Row | None = None
     running: tuple[int, Sequence[Row]] | Unread | None = None
     instance: Row | None = None

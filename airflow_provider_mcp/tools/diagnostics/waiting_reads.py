@@ -23,6 +23,7 @@ from collections.abc import Awaitable, Callable
 
 from airflow_provider_mcp.sdk import JSON, Airflow, JSONObject, NotFound, ToolError, path
 from airflow_provider_mcp.tools.diagnostics.asset_conditions import read_condition
+from airflow_provider_mcp.tools.diagnostics.bundles import read_bundles
 from airflow_provider_mcp.tools.diagnostics.other_runs import find_other_run
 from airflow_provider_mcp.tools.diagnostics.reading import LogBudget
 from airflow_provider_mcp.tools.diagnostics.skips import NotRun, explain_not_run
@@ -251,10 +252,11 @@ async def collect(
         if not errors:
             # No file is at fault: the name is, and the error will name close matches.
             raise
-        return Facts(**facts, import_errors=errors), None
+        return Facts(**facts, import_errors=errors, bundles=await read_bundles(airflow, None)), None
     facts["dag"] = dag
     if dag.get("has_import_errors") or dag.get("is_stale"):
         facts["import_errors"] = await _import_errors(airflow)
+        facts["bundles"] = await read_bundles(airflow, dag)
     run = await _find_run(airflow, dag_id, dag_run_id, task_id)
     facts["health"] = await try_get(airflow, "monitor/health")
     if run is None:

@@ -44,6 +44,7 @@ _SHOWN = (
     "start_date",
     "end_date",
     "note",
+    "team_name",
 )
 
 

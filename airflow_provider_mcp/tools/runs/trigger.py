@@ -42,7 +42,7 @@ from airflow_provider_mcp.tools.runs.jobs import cancel_run, look_after, preview
 from airflow_provider_mcp.tools.runs.reading import wait_for_end
 from airflow_provider_mcp.tools.runs.results import WaitedRun, show_end
 from airflow_provider_mcp.tools.shared.arguments import DagId, Wait
-from airflow_provider_mcp.tools.shared.latest import LATEST
+from airflow_provider_mcp.tools.shared.latest import read_latest
 
 
 async def _get_job(airflow: Airflow, dag_id: str, dag_run_id: str) -> JobState:
@@ -94,7 +94,7 @@ async def trigger_dag(
 
 
 def _check_run_id(dag_id: str, dag_run_id: str) -> str:
-    if dag_run_id in LATEST:
+    if read_latest(dag_run_id) is not None:
         raise InvalidArgument(
             f"A new run cannot have the ID `{dag_run_id}`, which means a run that is there. "
             "No run was started.",

@@ -49,7 +49,10 @@ Pattern = Annotated[str | None, Field(description="Part of the name.")]
 
 RunState = Literal["queued", "running", "success", "failed"]
 
-RunType = Literal["manual", "scheduled", "backfill", "asset_triggered"]
+RunType = Literal[
+    "manual", "scheduled", "backfill", "asset_triggered", "operator_triggered", "asset_materialization"
+]
+"""The last two since Airflow 3.1 or later; an older one refuses them in a sentence."""
 
 TaskState = Literal[
     "success",

@@ -18,6 +18,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from airflow_provider_mcp.sdk import Airflow, InvalidArgument, JSONObject, NotFound, path
@@ -29,6 +30,12 @@ LATEST: Mapping[str, str | None] = {
     "latest_running": "running",
 }
 """By what a caller may give in place of a Dag run's ID, the state that the run is in."""
+
+
+def read_latest(dag_run_id: str) -> str | None:
+    """Return the name of :data:`LATEST` that is meant, be it in capitals or with hyphens; None for an ID."""
+    name = re.sub(r"[\s-]+", "_", dag_run_id.strip().casefold())
+    return name if name in LATEST else None
 
 
 async def find_latest_run(airflow: Airflow, dag_id: str, which: str) -> JSONObject | None:
@@ -44,12 +51,13 @@ async def get_run(airflow: Airflow, dag_id: str, dag_run_id: str) -> JSONObject:
 
     :raises ToolError: ``not_found``.
     """
-    if dag_run_id not in LATEST:
+    which = read_latest(dag_run_id)
+    if which is None:
         run: JSONObject = (await airflow.get(path("dags/{}/dagRuns/{}", dag_id, dag_run_id))).json()
         return run
-    found = await find_latest_run(airflow, dag_id, dag_run_id)
+    found = await find_latest_run(airflow, dag_id, which)
     if found is None:
-        state = LATEST[dag_run_id]
+        state = LATEST[which]
         raise NotFound(
             f"`{dag_id}` has no {f'{state} runs' if state else 'runs yet'}.",
             hint="list_dag_runs shows those it has." if state else "Start one with trigger_dag.",
@@ -61,7 +69,7 @@ async def get_run(airflow: Airflow, dag_id: str, dag_run_id: str) -> JSONObject:
 
 async def find_run_id(airflow: Airflow, dag_id: str, dag_run_id: str) -> str:
     """Return the ID of a Dag run that is to be read; an exact ID costs no call."""
-    if dag_run_id not in LATEST:
+    if read_latest(dag_run_id) is None:
         return dag_run_id
     return str((await get_run(airflow, dag_id, dag_run_id))["dag_run_id"])
 
@@ -83,11 +91,12 @@ async def refuse_latest(airflow: Airflow, dag_id: str, dag_run_id: str) -> None:
 
     :raises ToolError: ``invalid_argument`` that names the run.
     """
-    if dag_run_id not in LATEST:
+    which = read_latest(dag_run_id)
+    if which is None:
         return
-    found = await find_latest_run(airflow, dag_id, dag_run_id)
+    found = await find_latest_run(airflow, dag_id, which)
     if found is None:
-        state = LATEST[dag_run_id]
+        state = LATEST[which]
         hint = f"`{dag_id}` has no {f'{state} runs' if state else 'runs'}."
     else:
         run_id = found["dag_run_id"]

@@ -466,20 +466,28 @@ def test_all_that_costs_is_counted(catalogue: Catalogue, method: str, params: di
     assert ask(served, method, TASKS, by=sender("2", calls_per_minute=1), **params)[1] == first
 
 
-def test_a_client_is_told_by_which_words_and_how_large(catalogue: Catalogue) -> None:
+def test_a_client_is_told_by_which_words_and_how_large() -> None:
     @tool(access="read", keywords=["postmortem", "incident"])
     async def get_review() -> Said:
         """Get the review."""
         return Said(said=None)
 
-    bound = bind_tool(get_review, toolset="t", owner="o")
-    tools = {bound.name: bound, "get_task_logs": catalogue.tools["get_task_logs"]}
+    @tool(access="read", search_hint="blame", open_world=True)
+    async def get_story() -> Said:
+        """Get the story."""
+        return Said(said=None)
+
+    tools = {each.__name__: bind_tool(each, toolset="t", owner="o") for each in (get_review, get_story)}
     served = build.build_server(Catalogue(tools=tools), Confirmations(SECRET))
     listed = ask(served, "tools/list", by=sender(max_result_chars=1234))[1]["result"]["tools"]
     by_name = {each["name"]: each for each in listed}
     assert by_name["get_review"]["description"] == "Get the review.\nAlso: postmortem, incident."
     assert by_name["get_review"]["_meta"] == {"anthropic/searchHint": "Get review: postmortem, incident"}
-    assert by_name["get_task_logs"]["_meta"] == {"anthropic/maxResultSizeChars": 1234}
+    assert by_name["get_story"]["description"] == "Get the story."
+    assert by_name["get_story"]["_meta"] == {
+        "anthropic/maxResultSizeChars": 1234,
+        "anthropic/searchHint": "Get story: blame",
+    }
 
 
 def test_a_prompts_arguments(served: Server[Any]) -> None:

@@ -25,7 +25,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from airflow_provider_mcp.sdk import InvalidArgument, JSONObject, Time, tool
+from airflow_provider_mcp.sdk import JSON, InvalidArgument, JSONObject, Time, tool
 from airflow_provider_mcp.sdk.binding import bind_tool
 from airflow_provider_mcp.sdk.coercion import NotATime, parse_time
 from airflow_provider_mcp.testing import load_plugin
@@ -52,7 +52,9 @@ async def look(
     include: list[Literal["tasks", "runs"]] | None = None,
     conf: JSONObject | None = None,
     state: Literal["failed", "success"] | None = None,
+    phase: Literal["up_for_retry", "-up_for_retry"] | None = None,
     note: str | None = None,
+    other_id: str | None = None,
     since: Time | None = None,
     until: datetime | None = None,
     window: Window | None = None,
@@ -74,6 +76,9 @@ SCHEMA = {
         "limit": {"type": "integer", "default": 25},
         "tags": {"type": "array", "items": {"type": "string"}},
         "conf": {"$ref": "#/$defs/Conf"},
+        "deep": {"type": "boolean"},
+        "at": {"type": "string", "format": "date-time"},
+        "anything": {},
         "state": {"type": ["string", "null"], "enum": ["failed", "success", None]},
     },
     "required": ["dag_id"],
@@ -95,7 +100,12 @@ OWN = bind(look_by_schema, input_schema=SCHEMA)
     [
         # null is the default
         *(({name: None}, {}) for name in ("limit", "tags", "include", "conf", "state", "note", "since")),
-        ({"limit": "null"}, {}),
+        *(({"limit": text}, {}) for text in ("null", "None", "", " null ", "undefined")),
+        *(({"state": text}, {}) for text in ("null", "None", "")),
+        *(({name: "None"}, {}) for name in ("tags", "conf", "since", "deep", "other_id")),
+        ({"other_id": ""}, {}),
+        # null stays null inside an object that is anything
+        ({"conf": {"a": None, "b": [None]}}, {"conf": {"a": None, "b": [None]}}),
         # JSON text of the declared kind
         ({"tags": '["sales"]'}, {"tags": ["sales"]}),
         ({"conf": '{"a": 1}'}, {"conf": {"a": 1}}),
@@ -108,6 +118,28 @@ OWN = bind(look_by_schema, input_schema=SCHEMA)
         ({"deep": "False"}, {"deep": False}),
         ({"window": '{"begin": 3}'}, {"window": Window(begin=3)}),
         ({"window": {"begin": "3", "width": None}}, {"window": Window(begin=3)}),
+        # as Python writes it, or as JSON text once more
+        ({"tags": "['sales', 'x']"}, {"tags": ["sales", "x"]}),
+        ({"conf": "{'a': None, 'b': True}"}, {"conf": {"a": None, "b": True}}),
+        ({"conf": '"{\\"a\\": 1}"'}, {"conf": {"a": 1}}),
+        # a list of one for what is in it
+        ({"conf": [{"a": 1}]}, {"conf": {"a": 1}}),
+        ({"conf": '[{"a": 1}]'}, {"conf": {"a": 1}}),
+        ({"limit": [7]}, {"limit": 7}),
+        ({"state": ["failed"]}, {"state": "failed"}),
+        ({"since": ["2026-11-01"]}, {"since": "2026-11-01T00:00:00+00:00"}),
+        # words between commas
+        ({"tags": "sales,marketing"}, {"tags": ["sales", "marketing"]}),
+        ({"tags": "a sentence, perhaps"}, {"tags": ["a sentence, perhaps"]}),
+        ({"tags": ["sales,marketing"]}, {"tags": ["sales,marketing"]}),
+        ({"map_indexes": "0, 1"}, {"map_indexes": [0, 1]}),
+        ({"include": "tasks, Runs"}, {"include": ["tasks", "runs"]}),
+        # numbers and booleans in other forms
+        ({"limit": "7.0"}, {"limit": 7}),
+        ({"limit": " 7 "}, {"limit": 7}),
+        ({"note": 1.5}, {"note": "1.5"}),
+        *(({"deep": yes}, {"deep": True}) for yes in ("True", "yes", "ON", "1", 1)),
+        *(({"deep": no}, {"deep": False}) for no in ("FALSE", "no", "off", "0", 0)),
         # one for a list of one
         ({"tags": "sales"}, {"tags": ["sales"]}),
         ({"tags": "true"}, {"tags": ["true"]}),
@@ -119,6 +151,13 @@ OWN = bind(look_by_schema, input_schema=SCHEMA)
         # a choice in other letters
         ({"state": "FAILED"}, {"state": "failed"}),
         ({"include": ["Tasks", "RUNS"]}, {"include": ["tasks", "runs"]}),
+        *(
+            ({"phase": text}, {"phase": "up_for_retry"})
+            for text in ("Up For Retry", "up-for-retry", "upForRetry", "UP_FOR_RETRY")
+        ),
+        ({"phase": "-Up_for_retry"}, {"phase": "-up_for_retry"}),
+        # an identifier has no space around it
+        ({"other_id": " x\n"}, {"other_id": "x"}),
         # text stays text
         *(({"note": text}, {"note": text}) for text in ('["a"]', '{"a": 1}', "12", "true", "null", " x ")),
         ({"note": 12}, {"note": "12"}),
@@ -127,6 +166,19 @@ OWN = bind(look_by_schema, input_schema=SCHEMA)
         ({"since": "2026-11-01T06:30:00"}, {"since": "2026-11-01T06:30:00+00:00"}),
         ({"since": "2026-11-01 06:30"}, {"since": "2026-11-01T06:30:00+00:00"}),
         ({"since": "2026-11-01T06:30:00Z"}, {"since": "2026-11-01T06:30:00Z"}),
+        *(
+            ({"since": text}, {"since": "2026-11-01T06:30:00+00:00"})
+            for text in (
+                "2026-11-01T06:30Z",
+                "2026-11-01t06:30:00z",
+                "20261101T063000Z",
+                "2026-11-01 06:30 UTC",
+                "2026-11-01T06:30:00 GMT",
+                "2026/11/01 06:30",
+            )
+        ),
+        ({"since": "2026-11-01T06:30:00+0100"}, {"since": "2026-11-01T06:30:00+01:00"}),
+        *(({"since": text}, {"since": "2026-11-01T00:00:00+00:00"}) for text in ("20261101", "2026/11/01")),
         ({"since": "2026-11-01T06:30:00.123+01:00"}, {"since": "2026-11-01T06:30:00.123+01:00"}),
         ({"until": "2026-11-01"}, {"until": datetime(2026, 11, 1, tzinfo=UTC)}),
         ({"until": "2026-11-01T06:30:00"}, {"until": datetime(2026, 11, 1, 6, 30, tzinfo=UTC)}),
@@ -141,7 +193,9 @@ OWN = bind(look_by_schema, input_schema=SCHEMA)
                 "sessionId": "s",
                 "action": "x",
                 "chatInput": "?",
+                "tool": {"name": "look"},
                 "wait_for_previous": True,
+                "random_string": "",
             },
             {},
         ),
@@ -162,6 +216,13 @@ def test_what_is_sent_is_taken_as_it_is_meant(sent: JSONObject, meant: JSONObjec
         ({"conf": {"a": "1"}}, {"conf": {"a": 1}}),
         ({"state": "Failed"}, {"state": "failed"}),
         ({"toolCallId": "c1"}, {}),
+        ({"limit": 7.0}, {"limit": 7}),
+        ({"deep": "yes"}, {"deep": True}),
+        ({"conf": [{"a": "1"}]}, {"conf": {"a": 1}}),
+        ({"tags": "a,b"}, {"tags": ["a", "b"]}),
+        ({"at": "2026-11-01"}, {"at": "2026-11-01T00:00:00+00:00"}),
+        ({"anything": "null"}, {"anything": "null"}),
+        ({"anything": [1]}, {"anything": [1]}),
     ],
 )
 def test_a_tool_with_its_own_schema_is_no_exception(sent: JSONObject, meant: JSONObject) -> None:
@@ -186,6 +247,14 @@ def test_a_tool_with_its_own_schema_is_no_exception(sent: JSONObject, meant: JSO
         ({"dag_id": "a", "since": "1700000000"}, "since: '1700000000' is no time"),
         ({"dag_id": "a", "window": {"width": 3}}, "window.begin: is required"),
         ({"dag_id": "a", "conf": "a=1"}, "conf: "),
+        ({"dag_id": "a", "conf": "{1: {2}}"}, "conf: "),
+        ({"dag_id": "a", "tags": [None]}, "tags.0: is null; leave it out"),
+        ({"dag_id": ["a"]}, "dag_id: must be one text, not a list"),
+        ({"dag_id": {"a": 1}}, "dag_id: must be one text"),
+        ({"dag_id": "a", "deep": 2}, "deep: "),
+        ({"dag_id": "a", "limit": [1, 2]}, "limit: "),
+        ({"dag_id": "a", "map_indexes": "0-3"}, "map_indexes.0: "),
+        ({"dag_id": "a", "since": "11/01/2026"}, "since: '11/01/2026' is no time"),
     ],
 )
 def test_a_fault_names_the_argument_and_the_cure(sent: JSONObject, fault: str) -> None:
@@ -230,7 +299,30 @@ def test_a_confirmation_is_bound_to_what_the_arguments_mean() -> None:
     assert tester.error("drop", names="a", confirmation_token=None)["code"] == "confirmation_required"
 
 
-@pytest.mark.parametrize("text", ["", "now", "2026", "2026-13-01", "12:30", "1e9", "-5"])
+def test_an_empty_text_is_no_filter_and_may_be_a_value() -> None:
+    assert LOOK.check({"dag_id": "sales", "note": ""}) == LOOK.check({"dag_id": "sales"})
+    writing = bind_tool(tool(access="write")(look), toolset="t", owner="acme")
+    assert writing.check({"dag_id": "sales", "note": ""})["note"] == ""
+    # One that must be there is a matter for the tool.
+    assert LOOK.check({"dag_id": ""})["dag_id"] == ""
+
+
+def test_what_must_be_there_is_no_null() -> None:
+    @tool(access="write")
+    async def store(value: Annotated[JSON, Field(json_schema_extra={"type": "string"})]) -> Done:
+        """Store."""
+        return Done()
+
+    with pytest.raises(InvalidArgument, match="value: is required"):
+        bind_tool(store, toolset="t", owner="acme").check({"value": None})
+    # JSON that is meant as text is left to the tool.
+    for value in (["x"], {"a": 1}, True):
+        assert bind_tool(store, toolset="t", owner="acme").check({"value": value}) == {"value": value}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "now", "2026", "2026-13-01", "12:30", "1e9", "-5", "2026-11", "01.11.2026"]
+)
 def test_what_is_no_time(text: str) -> None:
     with pytest.raises(NotATime):
         parse_time(text)

@@ -294,6 +294,16 @@ def test_a_tool_whose_description_hides_something_is_left_out(name: str) -> None
     assert "hidden characters" in problem.message
 
 
+@pytest.mark.parametrize("words", [{"keywords": ["re\u200btry"]}, {"search_hint": "re\u200btry"}])
+def test_words_for_a_search_hide_nothing_either(words: dict[str, Any]) -> None:
+    @tool(access="read", **words)
+    async def count_things() -> Done:
+        """Count."""
+        return Done(done=True)
+
+    assert "count_things" not in load(count_things).tools
+
+
 def test_few_words_of_real_looking_logs_are_taken_for_secrets() -> None:
     text = build_logs(5_000_000)
     cleaner = Cleaner("fence")

@@ -564,7 +564,24 @@ def test_what_is_new(earlier: list[str], left: list[tuple[str, str]], new: bool 
 
 @pytest.mark.parametrize(
     ("since", "hours"),
-    [("90m", 1.5), ("24h", 24), ("7d", 168), ("2026-11-24T04:00:00+00:00", 6), ("2026-11-24T04:00:00", 6)],
+    [
+        *(
+            ("90m", 1.5),
+            ("24h", 24),
+            ("7d", 168),
+            ("2026-11-24T04:00:00+00:00", 6),
+            ("2026-11-24T04:00:00", 6),
+        ),
+        *(
+            ("24 hours", 24),
+            ("24H", 24),
+            ("last 7 days", 168),
+            ("1 week", 168),
+            ("90 min ago", 1.5),
+            ("2hrs", 2),
+        ),
+        *(("2026-11-24", 10), ("2026-11-24 04:00 UTC", 6)),
+    ],
 )
 def test_windows(since: str, hours: float) -> None:
     begin, before = window(since, START)
@@ -572,7 +589,21 @@ def test_windows(since: str, hours: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "since", ["", "24", "h", "-1h", "0h", "999999d", "yesterday", "2027-01-01", "2020-01-01"]
+    "since",
+    [
+        "",
+        "24",
+        "h",
+        "-1h",
+        "3 months",
+        "PT24H",
+        "P1M",
+        "0h",
+        "999999d",
+        "yesterday",
+        "2027-01-01",
+        "2020-01-01",
+    ],
 )
 def test_what_is_no_window(since: str) -> None:
     with pytest.raises(ToolError) as refused:

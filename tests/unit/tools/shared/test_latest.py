@@ -58,7 +58,10 @@ def test_the_names_are_those_of_the_contract() -> None:
     assert set(FOUND) == set(LATEST)
 
 
-@pytest.mark.parametrize(("which", "run"), sorted(FOUND.items()))
+WRITTEN = {"Latest": "r3", "LATEST_FAILED": "r2", "latest-success": "r1", " latest running ": "r3"}
+
+
+@pytest.mark.parametrize(("which", "run"), sorted({**FOUND, **WRITTEN}.items()))
 def test_what_reads_a_run_takes_them_and_names_the_run(which: str, run: str) -> None:
     instance = {"dag_id": "a", "dag_run_id": run, "task_id": "t", "state": "success", "map_index": -1}
     base = f"GET dags/a/dagRuns/{run}"
