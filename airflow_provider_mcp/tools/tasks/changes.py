@@ -29,6 +29,7 @@ from airflow_provider_mcp.sdk import (
     Conflict,
     InternalError,
     JSONObject,
+    NotFound,
     Result,
     ToolError,
     Unsupported,
@@ -54,6 +55,9 @@ from airflow_provider_mcp.tools.shared.versions import read_release
 
 _CLEARS_INDEXES = (3, 1, 1)
 """The first Airflow 3 that clears single map indexes: before it, its API took them and did nothing."""
+
+_CLEARS_BY_ID = (3, 4)
+"""The first Airflow that clears exact executions, and refuses if one of them has changed."""
 
 NewTaskState = Annotated[Literal["success", "failed", "skipped"], Field(description="New state.")]
 
@@ -161,6 +165,38 @@ async def _clear(airflow: Airflow, clear: ClearTasks, *, dry_run: bool) -> list[
     return rows
 
 
+async def _clear_as_they_are(airflow: Airflow, clear: ClearTasks) -> list[JSONObject]:
+    """Clear task instances; where Airflow can tell, none that was cleared or tried again in between.
+
+    In a loop, Airflow chooses by the passes, not by what a dry run names.
+    """
+    if read_release(airflow) < _CLEARS_BY_ID:
+        return await _clear(airflow, clear, dry_run=False)
+    rows = await _clear(airflow, clear, dry_run=True)
+    ids = [row.get("id") for row in rows]
+    if not rows or None in ids or any(row.get("in_loop") or row.get("region_id") for row in rows):
+        return await _clear(airflow, clear, dry_run=False)
+    body = {
+        "dry_run": False,
+        "dag_run_id": clear.dag_run_id,
+        "task_instance_ids": ids,
+        "only_failed": False,
+        "reset_dag_runs": True,
+    }
+    try:
+        answer = await airflow.post(path("dags/{}/clearTaskInstances", clear.dag_id), json=body)
+    except (Conflict, NotFound) as changed:
+        raise Conflict(
+            f"A task instance of `{clear.dag_run_id}` was cleared or tried again meanwhile. Nothing was cleared "
+            f"({changed.message}).",
+            hint="Call again without the confirmation_token: the preview shows how it is now.",
+            dag_id=clear.dag_id,
+            dag_run_id=clear.dag_run_id,
+        ) from None
+    cleared: list[JSONObject] = answer.json()["task_instances"]
+    return cleared
+
+
 async def _preview_clear(airflow: Airflow, clear: ClearTasks) -> JSONObject:
     rows = await _clear(airflow, clear, dry_run=True)
     await _refuse_unknown(airflow, clear, rows)
@@ -186,7 +222,7 @@ async def clear_task_instances(airflow: Airflow, clear: ClearTasks) -> Changed:
 
     Rerun, retry or restart one failed task or step, with those after it if asked.
     """
-    return _show_changed(airflow, clear, await _clear(airflow, clear, dry_run=False))
+    return _show_changed(airflow, clear, await _clear_as_they_are(airflow, clear))
 
 
 async def _find_changing(

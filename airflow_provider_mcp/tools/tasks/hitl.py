@@ -86,7 +86,7 @@ def _show(airflow: Airflow, row: JSONObject) -> JSONObject:
     }
 
 
-@tool(access="read", since="3.1")
+@tool(access="read", since="3.1", title="List pending approvals")
 async def list_hitl(
     airflow: Airflow,
     dag_id: AnyDagId = None,
@@ -111,7 +111,7 @@ async def list_hitl(
     return listed
 
 
-@tool(access="write", since="3.1")
+@tool(access="write", since="3.1", title="Answer a pending approval")
 async def respond_to_hitl(
     airflow: Airflow,
     dag_id: DagId,

@@ -18,13 +18,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import httpx
 import pytest
 
+from airflow_provider_mcp.sdk import Conflict
 from airflow_provider_mcp.tools import backfills
 from airflow_provider_mcp.tools.admin import pools, variables
 from airflow_provider_mcp.tools.diagnostics import comparison, runs, waiting
+from airflow_provider_mcp.tools.tasks import changes
 from tests.unit.answers import SENT, Answer, listing, run
 
 NEW = "3.4.0b2"
@@ -188,6 +192,45 @@ def test_a_backfill_shows_how_far_its_runs_are() -> None:
     }
     assert "runs" not in old
     assert "runs" not in run(backfills.list_backfills, replies, dag_id="d").backfills[0]
+
+
+def clear(rows: list[dict[str, Any]], act: Answer, version: str = NEW) -> Any:
+    def answer(request: httpx.Request) -> Answer:
+        body = json.loads(request.content)
+        return listing("task_instances", rows) if body["dry_run"] else act
+
+    tasks = changes.ClearTasks(dag_id="d", dag_run_id="r", task_ids=["t"])
+    replies: dict[str, Any] = {"POST dags/d/clearTaskInstances": answer}
+    return run(changes.clear_task_instances, replies, version=version, **tasks.model_dump())
+
+
+ROWS = [{"id": "u1", "task_id": "t", "state": "failed"}, {"id": "u2", "task_id": "after", "state": None}]
+
+
+def test_what_is_cleared_is_what_the_dry_run_names() -> None:
+    assert clear(ROWS, listing("task_instances", ROWS)).changed == 2
+    assert [body.get("task_instance_ids") for *_, body in SENT] == [None, ["u1", "u2"]]
+    assert SENT[-1][2] == {
+        "dry_run": False,
+        "dag_run_id": "r",
+        "task_instance_ids": ["u1", "u2"],
+        "only_failed": False,
+        "reset_dag_runs": True,
+    }
+
+
+@pytest.mark.parametrize("status", [404, 409])
+def test_what_changed_meanwhile_is_not_cleared(status: int) -> None:
+    with pytest.raises(Conflict, match="Nothing was cleared"):
+        clear(ROWS, (status, {"detail": "Selected task execution changed before clearing"}))
+
+
+def test_a_loop_and_an_older_airflow_clear_by_the_names_of_tasks() -> None:
+    looped = [{**ROWS[0], "in_loop": True}]
+    for rows, version, calls in ((looped, NEW, 2), (ROWS, "3.3.2", 1)):
+        clear(rows, listing("task_instances", rows), version)
+        assert len(SENT) == calls
+        assert SENT[-1][2]["task_ids"] == ["t"]
 
 
 def test_the_team_of_a_pool_and_a_variable() -> None:
