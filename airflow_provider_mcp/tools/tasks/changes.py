@@ -187,8 +187,8 @@ async def _clear_as_they_are(airflow: Airflow, clear: ClearTasks) -> list[JSONOb
         answer = await airflow.post(path("dags/{}/clearTaskInstances", clear.dag_id), json=body)
     except (Conflict, NotFound) as changed:
         raise Conflict(
-            f"A task instance of `{clear.dag_run_id}` was cleared or tried again meanwhile. Nothing was cleared "
-            f"({changed.message}).",
+            f"A task instance of `{clear.dag_run_id}` was cleared or tried again meanwhile. "
+            f"Nothing was cleared ({changed.message}).",
             hint="Call again without the confirmation_token: the preview shows how it is now.",
             dag_id=clear.dag_id,
             dag_run_id=clear.dag_run_id,
