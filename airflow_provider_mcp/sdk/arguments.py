@@ -97,9 +97,8 @@ def _describe_error(error: ValidationError) -> list[str]:
         unknown = [name for name in instance if name not in known]
         return [_describe_unknown(".".join([*where, name]), name, known) for name in unknown]
     place = ".".join(where) or "arguments"
-    if error.validator == "enum":
-        return [_describe_choice(place, instance, schema["enum"])]
-    return [f"{place}: {error.message}"]
+    meant = _suggest(instance, schema["enum"]) if error.validator == "enum" else ""
+    return [f"{place}: {error.message}{meant}"]
 
 
 def _refuse(tool: str, faults: Sequence[str], schema: Mapping[str, JSON]) -> InvalidArgument:
@@ -129,22 +128,18 @@ def _describe_fault(error: Mapping[str, JSON], schema: Mapping[str, JSON]) -> st
     if kind in {"literal_error", "enum"}:
         expected = error["ctx"]["expected"]
         choices = [choice.strip("' ") for choice in expected.replace(" or ", ", ").split(",")]
-        return _describe_choice(where, error["input"], choices, expected)
+        return f"{where}: must be {expected}{_suggest(error['input'], choices)}"
     return f"{where}: {error['msg'].removeprefix('Input ').removeprefix('Value error, ')}"
 
 
-def _describe_choice(where: str, value: JSON, choices: Sequence[JSON], expected: str = "") -> str:
-    names = [str(choice) for choice in choices if choice is not None]
-    if not expected:
-        listed = [repr(name) for name in names]
-        expected = " or ".join(filter(None, (", ".join(listed[:-1]), listed[-1] if listed else "")))
-    nearest = _find_nearest(str(value), names)
-    return f"{where}: must be {expected}" + (f"; did you mean {nearest}?" if nearest else "")
+def _suggest(value: JSON, choices: Iterable[JSON]) -> str:
+    """Return the question whether one of the choices was meant; an empty text if none is near."""
+    nearest = _find_nearest(str(value), [str(choice) for choice in choices if choice is not None])
+    return f"; did you mean {nearest}?" if nearest else ""
 
 
 def _describe_unknown(where: str, name: str, known: Iterable[str]) -> str:
-    nearest = _find_nearest(name, known)
-    return f"{where}: is not an argument of this tool" + (f"; did you mean {nearest}?" if nearest else "")
+    return f"{where}: is not an argument of this tool{_suggest(name, known)}"
 
 
 def _find_nearest(name: str, names: Iterable[str]) -> str | None:

@@ -53,7 +53,7 @@ _LOOSE_TIME = re.compile(
 )
 _WORD = re.compile(r"[\w.:+/-]+")
 _NUMBER = re.compile(r"\s*[+-]?\d+\s*")
-_PLAIN_NUMBER = re.compile(r"\s*[+-]?[\d_]+(\.\d*)?(e[+-]?\d+)?\s*", re.IGNORECASE)
+_RANGE = re.compile(r"\d\s*[+-]")
 _BOOLEANS: Mapping[JSON, bool] = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
     **dict.fromkeys(("false", "no", "off", "0"), False),
@@ -187,7 +187,7 @@ def _coerce_scalar(schema: Schema, types: set[str], value: JSON) -> JSON:
         return _BOOLEANS.get(str(value).strip().lower(), value)
     if isinstance(value, str) and types and types <= {"integer", "number"}:
         # Pydantic takes "0-3" for -3.
-        return value if _PLAIN_NUMBER.fullmatch(value) else f"({value})"
+        return f"({value})" if _RANGE.search(value) else value
     if isinstance(value, float) and value.is_integer() and types == {"integer"}:
         return int(value)
     if isinstance(value, (int, float)) and not isinstance(value, bool) and types == {"string"}:

@@ -164,7 +164,9 @@ def follow(error: InvalidArgument, sent: JSONObject, call: JSONObject) -> JSONOb
     ):
         if wrong in repaired:
             repaired[meant] = repaired.pop(wrong)
-    choices = re.findall(r"(\w+)(?:\.\d+)?: must be [^;]*; did you mean ([^?]+)\?", error.message)
+    choices = re.findall(
+        r"(\w+)(?:\.\d+)?: (?:must be|\S+ is not one of) [^;]*; did you mean ([^?]+)\?", error.message
+    )
     for name, choice in choices:
         value = repaired.get(name)
         repaired[name] = [choice] if isinstance(value, list) else choice
