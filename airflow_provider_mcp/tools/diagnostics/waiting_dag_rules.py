@@ -64,7 +64,7 @@ def check_dag_is_there(facts: Facts) -> Check | None:
             says = f"Its file could not be imported. The error could not be read: {errors.why}"
             return Check(name, "blocks", says)
         matching = [row for row in errors if _same_file(facts.dag, row)]
-        shmatching = _show_errors(matching)
+        rows = _show_errors(matching)
         error = f": {rows[0]['error']}" if rows else ""
         says = f"Its file could not be imported{error}.{refreshed}"
         return Check(name, "blocks", says, {"import_errors": rows, **read})
