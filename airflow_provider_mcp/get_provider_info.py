@@ -320,6 +320,24 @@ def get_provider_info() -> dict[str, Any]:
                                                          'type': 'boolean',
                                                          'example': 'False',
                                                          'default': 'True'},
+                                'accept_airflow_tokens': {'description': "Take what Airflow's "
+                                                                         'own REST API takes '
+                                                                         'in the Authorization '
+                                                                         "header: Airflow 3's "
+                                                                         'tokens, or what\n'
+                                                                         "Airflow 2's ``[api] "
+                                                                         'auth_backends`` '
+                                                                         'take. With False, '
+                                                                         'the tokens of the '
+                                                                         'login by OAuth\n'
+                                                                         '(``oauth_enabled``) '
+                                                                         'and of ``airflow-mcp '
+                                                                         'token`` are taken, '
+                                                                         'and nothing else.\n',
+                                                          'version_added': '0.1.0',
+                                                          'type': 'boolean',
+                                                          'example': 'False',
+                                                          'default': 'True'},
                                 'oauth_enabled': {'description': 'Let clients that know only '
                                                                  'the address log in by OAuth, '
                                                                  "through Airflow's own login "

@@ -81,43 +81,47 @@ def _check_here() -> Report:
         report.ok("the endpoint is enabled: <base_url>/mcp/v1")
     else:
         report.note("the endpoint is off: [mcp] enabled is False")
-    if version.startswith("2."):
-        _check_backends(report)
-    if policy.oauth_enabled:
-        _check_login(report)
+    _check_login(report, policy, version)
     _report_tools(report, version, policy)
     report.note("no server was asked: use --url or --conn-id for that")
     return report
 
 
-def _check_login(report: Report) -> None:
-    """Report whether clients can log in by OAuth."""
+def _check_login(report: Report, policy: Policy, version: str) -> None:
+    """Report by which credentials clients get in."""
     with contextlib.redirect_stdout(sys.stderr):
-        from airflow_provider_mcp.hosts.logins import explain_off
+        from airflow_provider_mcp.hosts.logins import NO_WAY_IN, explain_off
 
         obstacle = explain_off()
     if obstacle is None:
         report.ok("clients can log in by OAuth")
-    else:
-        report.fail(f"the login by OAuth is off: {obstacle}", "Mend it, or set [mcp] oauth_enabled to False.")
+    elif policy.oauth_enabled:
+        report.note(f"the login by OAuth is off: {obstacle}")
+    if policy.accept_airflow_tokens and version.startswith("2."):
+        _check_backends(report, by_login=obstacle is None)
+    elif not policy.accept_airflow_tokens and obstacle is not None:
+        report.fail(NO_WAY_IN, f"Set accept_airflow_tokens to True, or mend the login: {obstacle}.")
 
 
-def _check_backends(report: Report) -> None:
+def _check_backends(report: Report, *, by_login: bool) -> None:
     """Report whether this Airflow 2 takes a credential from the Authorization header at all."""
     from airflow_provider_mcp.hosts.options import read_api_backends
 
     with contextlib.redirect_stdout(sys.stderr):
         names = read_api_backends()
-    if all(name.rpartition(".")[2] in BACKENDS_WITHOUT_HEADER for name in names):
+    listed = ", ".join(names) or "empty"
+    if not all(name.rpartition(".")[2] in BACKENDS_WITHOUT_HEADER for name in names):
+        report.ok(f"[api] auth_backends takes credentials: {listed}")
+    elif by_login:
+        report.note(f"[api] auth_backends ({listed}) takes no credential from the Authorization header")
+    else:
         report.fail(
-            f"[api] auth_backends ({', '.join(names) or 'empty'}) takes no credential from the Authorization "
+            f"[api] auth_backends ({listed}) takes no credential from the Authorization "
             "header, so nobody can call the MCP server",
             "Set AIRFLOW__API__AUTH_BACKENDS="
             + ",".join(["airflow.api.auth.backend.basic_auth", *names])
             + " (or that line in [api] of airflow.cfg), and restart the webserver.",
         )
-    else:
-        report.ok(f"[api] auth_backends takes credentials: {', '.join(names)}")
 
 
 def _report_tools(report: Report, version: str, policy: Policy) -> None:

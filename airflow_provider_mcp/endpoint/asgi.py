@@ -19,7 +19,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any, TypeAlias
 
 import anyio
@@ -116,17 +116,19 @@ class _Exchange:
 
 async def send_reply(send: Send, reply: Reply) -> None:
     """Send an answer that is no stream."""
-    await start(send, reply.status, {"Content-Length": str(len(reply.body)), **reply.headers})
+    headers = {"Content-Length": str(len(reply.body)), **reply.headers}
+    await start(send, reply.status, headers, reply.cookies)
     await send({"type": "http.response.body", "body": reply.body})
 
 
-async def start(send: Send, status: int, headers: Mapping[str, str]) -> None:
+async def start(send: Send, status: int, headers: Mapping[str, str], cookies: Sequence[str] = ()) -> None:
     """Begin an answer."""
-    everything = {"Cache-Control": "no-store", **headers}
+    everything = [("Cache-Control", "no-store")] if "Cache-Control" not in headers else []
+    everything += [*headers.items(), *(("Set-Cookie", cookie) for cookie in cookies)]
     await send(
         {
             "type": "http.response.start",
             "status": status,
-            "headers": [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in everything.items()],
+            "headers": [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in everything],
         }
     )

@@ -86,6 +86,8 @@ class Reply:
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     stream: Iterator[bytes] | None = None
+    cookies: Sequence[str] = ()
+    """The values of the headers ``Set-Cookie``, of which there may be several."""
 
 
 Respond: TypeAlias = "Callable[[HTTPRequest], Coroutine[None, None, Reply | None]]"

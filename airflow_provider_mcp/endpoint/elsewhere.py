@@ -29,6 +29,12 @@ ENDPOINT = "/mcp/v1"
 LOGIN = "/mcp/oauth"
 """What is below this belongs to the login by OAuth, which says itself whether it is on."""
 
+RESUME = f"{LOGIN}/resume"
+"""Where a login goes on once its person is logged in to Airflow."""
+
+WAITING_MARK = "airflow_mcp_waiting"
+"""The cookie of a browser that was sent to Airflow's login in the middle of a login by OAuth."""
+
 _METADATA = re.compile(
     r"(?P<before>/mcp(/v1|/oauth)?)?/\.well-known/(?P<name>oauth-[a-z-]+|openid-configuration)(?P<behind>/.*)?",
     re.IGNORECASE,
@@ -77,6 +83,22 @@ def answer_elsewhere(path: str, prefix: str) -> bytes | None:
     if route == "/mcp" or (route.startswith("/mcp/") and route.rstrip("/") != ENDPOINT):
         return json.dumps({"detail": f"The MCP endpoint is {prefix}{ENDPOINT}, by POST."}).encode()
     return None
+
+
+def find_resumption(path: str, prefix: str, cookies: str) -> tuple[str, str] | None:
+    """Return where a browser goes that Airflow's login did not send back, and the cookie that forgets this.
+
+    Airflow's login leads to the home page where it ignores what comes next: FAB's, for somebody whose
+    session is older than the token in their browser.
+
+    :param cookies: The header ``Cookie``.
+    :return: None for any other request.
+    """
+    prefix = prefix.rstrip("/")
+    names = {pair.partition("=")[0].strip() for pair in cookies.split(";")}
+    if path.rstrip("/") != prefix or WAITING_MARK not in names:
+        return None
+    return prefix + RESUME, f"{WAITING_MARK}=; Path={prefix or '/'}; Max-Age=0"
 
 
 def find_metadata(path: str, prefix: str) -> str | None:

@@ -55,15 +55,26 @@ LINE = int(__version__.split(".", 1)[0])
 SECTION = "api" if LINE == 3 else "webserver"
 """The section that has the secret key and the base URL."""
 
+ONLY_LOGIN = (
+    "Airflow's own credentials are not taken here ([mcp] accept_airflow_tokens is False): log in by OAuth, "
+    "or send a token of `airflow-mcp token`."
+)
+
+NO_WAY_IN = (
+    "Nobody can call the MCP server: [mcp] accept_airflow_tokens is False, and the login by OAuth is off."
+)
+
 
 def explain_configuration() -> str | None:
     """Return why nobody may log in by this configuration, in a sentence; None if they may."""
     section = SECTION
-    addresses = Addresses(conf.get(section, "base_url", fallback=""))
+    base_url = conf.get(section, "base_url", fallback="")
+    if not base_url:
+        return f"[{section}] base_url is not set: set it to the address that people open"
     secret = conf.get(section, "secret_key", fallback="")
     if not secret or secret == conf.get_default_value(section, "secret_key"):
         return f"[{section}] secret_key is not set, so each process has one of its own: set one for all"
-    return addresses.explain_unusable()
+    return Addresses(base_url).explain_unusable()
 
 
 def explain_off() -> str | None:

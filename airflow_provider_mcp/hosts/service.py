@@ -43,6 +43,7 @@ from airflow_provider_mcp.hosts.audit_log import AuditLog
 from airflow_provider_mcp.hosts.claims import open_claims
 from airflow_provider_mcp.hosts.connections import read_extra
 from airflow_provider_mcp.hosts.database import get_engine
+from airflow_provider_mcp.hosts.logins import NO_WAY_IN, ONLY_LOGIN
 from airflow_provider_mcp.hosts.options import read_options
 from airflow_provider_mcp.hosts.tracing import share_tracing
 from airflow_provider_mcp.oauth.errors import Refused
@@ -82,6 +83,11 @@ class Service:
         secret = conf.get_mandatory_value(section, "secret_key").encode()
         self.login: Login | None = None
         self.server = build_server(self.catalogue, Confirmations(secret), open_claims())
+
+    def explain_closed(self) -> str | None:
+        """Return why no credential is taken, in a sentence; None if one is."""
+        closed = self.login is None and not self.policy_source.options.accept_airflow_tokens
+        return NO_WAY_IN if closed else None
 
 
 def _find_watchers(options: Policy) -> Mapping[str, object]:
@@ -137,9 +143,17 @@ class ServiceHost:
         return f"{self._scheme}://{self._host}{urlsplit(self._service.base_url).path}"
 
     @property
+    def login_warning(self) -> str | None:
+        """Why no client gets in, in a sentence; None if clients do."""
+        return self._service.explain_closed()
+
+    @property
     def login_parameters(self) -> Mapping[str, str]:
         login = self._service.login
-        return {} if login is None else challenge_parameters(login.addresses)
+        # Airflow 2's default base URL is on loopback: whoever came by another name would be sent elsewhere.
+        if login is None or (login.addresses.on_loopback and not is_loopback(self._host)):
+            return {}
+        return challenge_parameters(login.addresses)
 
     async def find_access(self, request: HTTPRequest) -> Access | None:
         """Return what a token of the login allows; None if the request's credential is none of these.
@@ -161,6 +175,22 @@ class ServiceHost:
         except SQLAlchemyError as failure:
             log.error("MCP: a login could not be checked: %s", type(failure).__name__)
             raise AuthenticationUnavailable from failure
+
+    def check_other_credentials(self, request: HTTPRequest) -> None:
+        """Refuse a request that has no token of the login where nothing else could authenticate it.
+
+        :raises Unauthenticated: Nothing else is taken here, or nothing else was sent.
+        """
+        sent = bool(request.header("authorization"))
+        by_login = bool(self.login_parameters)
+        if not self.options.accept_airflow_tokens:
+            raise Unauthenticated(ONLY_LOGIN if by_login else NO_WAY_IN, sent=sent)
+        if by_login and not sent:
+            raise Unauthenticated(
+                "No credential was sent: log in by OAuth, or send in the Authorization header what this "
+                "Airflow's REST API takes.",
+                sent=False,
+            )
 
     async def policy(self) -> Policy:
         return await self._service.policy_source.fresh()

@@ -23,13 +23,14 @@ import hmac
 import logging
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 from urllib.parse import urlencode
 
 import anyio.to_thread
 
 from airflow_provider_mcp.endpoint.door import HTTPRequest, Reply
+from airflow_provider_mcp.endpoint.elsewhere import LOGIN, RESUME, WAITING_MARK
 from airflow_provider_mcp.oauth import pages
 from airflow_provider_mcp.oauth.clients import Client, Clients
 from airflow_provider_mcp.oauth.errors import Refused
@@ -47,6 +48,9 @@ WAITING_COOKIE = "airflow_mcp_login"
 
 BROWSER_COOKIE = "airflow_mcp_browser"
 """Names the browser that a question was shown in."""
+
+_FIRST, _SECOND = "1", "2"
+"""How often a browser was sent to Airflow's login: the values of the cookie of :data:`WAITING_MARK`."""
 
 QUESTION_SECONDS = 600
 
@@ -137,7 +141,7 @@ class Authorization:
             # For somebody who is logged in alone is another server asked.
             person = await browser.find_person()
             if person is None:
-                return self._send_to_login(fields, browser, resumed=resumed)
+                return self._send_to_login(fields, request, browser, resumed=resumed)
             asked = await self._read_request(fields)
         try:
             self._check_request(asked)
@@ -145,7 +149,7 @@ class Authorization:
             if person is None:
                 if fields.get("prompt") == "none":
                     raise Refused("login_required", "Nobody is logged in.")
-                return self._send_to_login(fields, browser, resumed=resumed)
+                return self._send_to_login(fields, request, browser, resumed=resumed)
             if fields.get("prompt") == "none":
                 raise Refused("consent_required", "Each login asks the person.")
         except Refused as refused:
@@ -185,21 +189,26 @@ class Authorization:
         if len(asked.state or "") > MOST_STATE_CHARS:
             raise Refused("invalid_request", "state is too long.")
 
-    def _send_to_login(self, fields: Mapping[str, str], browser: Browser, *, resumed: bool) -> Reply:
-        login = browser.find_login("/mcp/oauth/resume")
-        if resumed:
+    def _send_to_login(
+        self, fields: Mapping[str, str], request: HTTPRequest, browser: Browser, *, resumed: bool
+    ) -> Reply:
+        login = browser.find_login(RESUME)
+        headers = {"Location": login, "Cache-Control": "no-store"}
+        if resumed and _FIRST not in request.cookies(WAITING_MARK):
             return pages.explain(
                 403,
                 "Log in to Airflow first",
                 "You are not logged in to Airflow in this browser. Your client's login goes on afterwards.",
                 (login, "Log in to Airflow"),
             )
+        if resumed:
+            # FAB on Airflow 3 gives the browser its token when it comes to the login a second time.
+            return Reply(302, b"", headers, cookies=[self._cookie(WAITING_MARK, _SECOND, below="")])
         sealed = self._sealer.seal({"fields": dict(fields)}, QUESTION_SECONDS)
         if len(sealed) > MOST_COOKIE_CHARS:
             raise Refused("invalid_request", "The client's request is too long.")
-        return Reply(
-            302, b"", {"Location": login, "Cache-Control": "no-store", **self._cookie(WAITING_COOKIE, sealed)}
-        )
+        cookies = self._cookie(WAITING_COOKIE, sealed), self._cookie(WAITING_MARK, _FIRST, below="")
+        return Reply(302, b"", headers, cookies=cookies)
 
     def _ask(self, asked: Asked, person: Person, request: HTTPRequest) -> Reply:
         browsers = [value for value in request.cookies(BROWSER_COOKIE) if _BROWSER.fullmatch(value)]
@@ -223,7 +232,8 @@ class Authorization:
             form=self._sealer.seal(question, QUESTION_SECONDS),
             may_write=WRITE_SCOPE in scopes,
         )
-        return Reply(reply.status, reply.body, {**reply.headers, **self._cookie(BROWSER_COOKIE, browser)})
+        cookies = self._cookie(BROWSER_COOKIE, browser), self._cookie(WAITING_MARK, "", below="", seconds=0)
+        return replace(reply, cookies=cookies)
 
     async def _answer_consent(self, request: HTTPRequest, browser: Browser) -> Reply:
         """Take what a person decided, if it is that person, in that browser, on our own page."""
@@ -279,11 +289,11 @@ class Authorization:
         }
         return Reply(303, b"", headers)
 
-    def _cookie(self, name: str, value: str) -> dict[str, str]:
+    def _cookie(self, name: str, value: str, below: str = LOGIN, seconds: int = QUESTION_SECONDS) -> str:
+        """Return a cookie for what is below a path of Airflow's."""
         secure = "; Secure" if self.addresses.secure else ""
-        path = f"{self.addresses.prefix}/mcp/oauth"
-        where = f"Path={path}; Max-Age={QUESTION_SECONDS}; HttpOnly; SameSite=Lax{secure}"
-        return {"Set-Cookie": f"{name}={value}; {where}"}
+        path = f"{self.addresses.prefix}{below}" or "/"
+        return f"{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"
 
     async def _write(self, event: str, user: str, said: JSONObject) -> None:
         await anyio.to_thread.run_sync(self._record, event, user, said)

@@ -44,6 +44,7 @@ class Addresses:
         self.origin = f"{parts.scheme}://{parts.netloc}".lower()
         self.prefix = parts.path
         self.secure = parts.scheme == "https"
+        self.on_loopback = parts.hostname in _LOOPBACK
         self.base = self.origin + self.prefix
         self.resource = f"{self.base}/mcp/v1"
         # With a path, so that no client compares it with a slash at its end to the same without one.
@@ -67,8 +68,7 @@ class Addresses:
 
     def explain_unusable(self) -> str | None:
         """Return why nobody may log in at these addresses, in a sentence; None if they may."""
-        parts = urlsplit(self.base)
-        if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        if self.secure or (self.base.startswith("http://") and self.on_loopback):
             return None
         return (
             f"the base URL of this Airflow is {self.base!r}: tokens travel by https alone, but for http on "

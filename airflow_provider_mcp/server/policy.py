@@ -74,6 +74,8 @@ class Policy:
     conn_id: str = "mcp_default"
     remember_credentials: bool = True
     """On Airflow 2: whether a password is not hashed again while the user's row stays the same."""
+    accept_airflow_tokens: bool = True
+    """Whether Airflow's own credentials are taken, or those of the login by OAuth alone."""
     oauth_enabled: bool = False
     oauth_client_metadata: ClientDocuments = "pinned"
     oauth_redirect_targets: frozenset[str] = frozenset()
@@ -265,6 +267,7 @@ FILE_OPTIONS: Mapping[str, Callable[[object], object]] = {
     "dag_tool_tag": _parse_text,
     "max_dag_tools": _parse_number(1),
     "remember_credentials": _parse_flag,
+    "accept_airflow_tokens": _parse_flag,
     "oauth_enabled": _parse_flag,
     "oauth_client_metadata": _parse_choice(*get_args(ClientDocuments)),
     "oauth_redirect_targets": _parse_names,
@@ -279,6 +282,7 @@ _STRICTEST: Mapping[str, object] = {
     "confirm_by": "person",
     "untrusted_text": "lockdown",
     "remember_credentials": False,
+    "accept_airflow_tokens": False,
     "oauth_enabled": False,
     "oauth_client_metadata": "off",
 }

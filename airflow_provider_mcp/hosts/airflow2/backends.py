@@ -45,9 +45,10 @@ class Backends:
     """The configured backends, but for those that look elsewhere than into the header.
 
     :param configured: ``app.api_auth``: modules with ``requires_authentication``.
+    :param by_login: Whether clients can log in by OAuth as well.
     """
 
-    def __init__(self, configured: Sequence[Any]) -> None:
+    def __init__(self, configured: Sequence[Any], *, by_login: bool = False) -> None:
         names = {backend: getattr(backend, "__name__", type(backend).__name__) for backend in configured}
         self._backends = [
             backend for backend, name in names.items() if name.rpartition(".")[2] not in _WITHOUT_HEADER
@@ -62,7 +63,8 @@ class Backends:
         self.schemes_taken = tuple(self._taken) if self._closed else self.schemes
         """Those that a person is told of: none of the known backends takes Bearer."""
         self.hint: str | None = None
-        if not self._backends:
+        self._by_login = by_login
+        if not self._backends and not by_login:
             self.hint = (
                 f"[api] auth_backends ({', '.join(names.values()) or 'empty'}) of this Airflow takes no "
                 "credential from the Authorization header, so nobody can call the MCP server; add a backend "
@@ -80,9 +82,10 @@ class Backends:
             )
             raise Unauthenticated(self.explain(reason), sent=False)
         scheme = authorization.partition(" ")[0].lower()
-        if self._closed and scheme not in {schemes.lower() for schemes in self._taken}:
-            schemes = " or ".join(self._taken) or "no scheme at all"
-            reason = f"The scheme of the Authorization header is not taken here: send {schemes}."
+        if self._closed and scheme not in {taken.lower() for taken in self._taken}:
+            by_login = ["Bearer with a token of the login by OAuth"] if self._by_login else []
+            send = " or ".join([*self._taken, *by_login]) or "no scheme at all"
+            reason = f"The scheme of the Authorization header, or its token, is not taken here: send {send}."
             raise Unauthenticated(self.explain(reason))
 
     def explain(self, reason: str) -> str:

@@ -121,7 +121,10 @@ def _view_login(route: str) -> flask.Response:
         # As below: what nobody is logged in for leaves no row in the session table.
         context = flask.globals.request_ctx
         context.session = flask.current_app.session_interface.make_null_session(flask.current_app)
-    return flask.Response(reply.body, reply.status, dict(reply.headers))
+    response = flask.Response(reply.body, reply.status, dict(reply.headers))
+    for cookie in reply.cookies:
+        response.headers.add("Set-Cookie", cookie)
+    return response
 
 
 def _view() -> flask.Response:

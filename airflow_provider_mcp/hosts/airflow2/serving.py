@@ -69,15 +69,15 @@ class Serving:
     def __init__(self, app: flask.Flask) -> None:
         self.service = Service("webserver", page_url_of_airflow2)
         self.inner = InnerApp(app)
-        self.backends = Backends(app.api_auth)
         self._loops = LoopPool()
-        InwardAuthentication.install(app)
         options = self.service.policy_source.options
-        self.credentials = open_credentials(options, self.backends)
         obstacle = users.explain_unsupported() if options.oauth_enabled else None
         self.service.login = open_login(options, obstacle, functools.partial(users.is_known, app))
-        if self.backends.hint is not None and self.service.login is None:
-            log.warning("MCP: %s", self.backends.hint)
+        self.backends = Backends(app.api_auth, by_login=self.service.login is not None)
+        self.credentials = open_credentials(options, self.backends)
+        InwardAuthentication.install(app)
+        if (closed := self.service.explain_closed() or self.backends.hint) is not None:
+            log.warning("MCP: %s", closed)
         if conf.get("webserver", "worker_class", fallback="sync") == "eventlet":
             log.warning(
                 "MCP: [webserver] worker_class eventlet is not supported; use sync, gthread or gevent."
@@ -138,7 +138,7 @@ class Host(ServiceHost):
 
     @property
     def schemes(self) -> Sequence[str]:
-        return self._serving.backends.schemes
+        return self._serving.backends.schemes if self.options.accept_airflow_tokens else ("Bearer",)
 
     async def identify(self, _: HTTPRequest) -> Identity | None:
         """Return who is logged in to Airflow in the browser that sent the request."""
@@ -158,11 +158,11 @@ class Host(ServiceHost):
 
     @property
     def login_schemes(self) -> Sequence[str]:
-        return self._serving.backends.schemes_taken
+        return self._serving.backends.schemes_taken if self.options.accept_airflow_tokens else ("Bearer",)
 
     @property
     def login_warning(self) -> str | None:
-        return self._serving.backends.hint
+        return super().login_warning or self._serving.backends.hint
 
     def place_to_wait(self) -> AbstractContextManager[bool]:
         return take_place(self._environ)
@@ -171,9 +171,8 @@ class Host(ServiceHost):
         access = await self.find_access(request)
         if access is not None:
             return await authenticate_in_time(partial(self._act_for, access))
+        self.check_other_credentials(request)
         backends = self._serving.backends
-        if self.login_parameters and request.header("authorization") is None:
-            raise Unauthenticated("No credential was sent: a client that knows OAuth can log in.", sent=False)
         backends.check_header(request.header("authorization"))
         return await authenticate_in_time(partial(self._find_identity, backends))
 

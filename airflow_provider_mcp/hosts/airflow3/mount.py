@@ -28,7 +28,13 @@ import anyio
 import fastapi
 from airflow.configuration import conf
 
-from airflow_provider_mcp.endpoint.elsewhere import HEADERS, answer_elsewhere, find_metadata, is_page
+from airflow_provider_mcp.endpoint.elsewhere import (
+    HEADERS,
+    answer_elsewhere,
+    find_metadata,
+    find_resumption,
+    is_page,
+)
 from airflow_provider_mcp.hosts.once import Once
 from airflow_provider_mcp.hosts.options import read_options
 
@@ -104,16 +110,31 @@ class Elsewhere:
         self._login = login
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        prefix = scope.get("root_path", "")
+        route = find_metadata(scope["path"], prefix) if self._login else None
+        resumption = _find_resumption(scope, prefix) if self._login else None
         body = None
-        if scope["type"] == "http":
-            prefix = scope.get("root_path", "")
-            route = find_metadata(scope["path"], prefix) if self._login else None
-            if route is not None:
-                path = prefix + route
-                scope = {**scope, "path": path, "raw_path": path.encode("latin-1", "replace")}
-            body = answer_elsewhere(scope["path"], prefix) if route is None else None
+        if route is not None:
+            path = prefix + route
+            scope = {**scope, "path": path, "raw_path": path.encode("latin-1", "replace")}
+        else:
+            body = answer_elsewhere(scope["path"], prefix)
         answer = self._app if body is None else fastapi.Response(body, 404, HEADERS)
+        if resumption is not None:
+            address, cookie = resumption
+            headers = {"Location": address, "Set-Cookie": cookie, "Cache-Control": "no-store"}
+            answer = fastapi.Response(None, 302, headers)
         await answer(scope, receive, send)
+
+
+def _find_resumption(scope: Scope, prefix: str) -> tuple[str, str] | None:
+    if scope["method"] != "GET" or scope["path"].rstrip("/") != prefix.rstrip("/"):
+        return None
+    cookies = [value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"]
+    return find_resumption(scope["path"], prefix, ";".join(cookies))
 
 
 class Endpoint(fastapi.FastAPI):  # type: ignore[misc]

@@ -70,6 +70,8 @@ class Serving:
         options = self.service.policy_source.options
         obstacle = users.explain_unsupported() if options.oauth_enabled else None
         self.service.login = open_login(options, obstacle, users.is_known)
+        if (closed := self.service.explain_closed()) is not None:
+            log.warning("MCP: %s", closed)
 
     async def answer(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         """Answer one HTTP request."""
@@ -126,7 +128,6 @@ class Host(ServiceHost):
     schemes: Sequence[str] = ("Bearer",)
     line = 3
     login_schemes: Sequence[str] = ("Bearer",)
-    login_warning: str | None = None
 
     def __init__(self, serving: Serving, scope: asgi.Scope) -> None:
         host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
@@ -163,6 +164,7 @@ class Host(ServiceHost):
             if user is None:
                 raise Unauthenticated("Airflow no longer knows the user of this login: log in again.")
             return self.act_as(user, scopes=access.scopes)
+        self.check_other_credentials(request)
         authorization = request.header("authorization") or ""
         scheme, _, token = authorization.partition(" ")
         if not authorization:
@@ -188,21 +190,15 @@ class Host(ServiceHost):
         if user is None:
             raise Unauthenticated("The token was not accepted by this Airflow: get a new one from it.")
         # Airflow takes the same token from a cookie, too: with it, nobody confirms their own calls.
-        return replace(self.act_as(user, lambda: authorization), credential=digest_credential(token))
+        return replace(self.act_as(user), credential=digest_credential(token))
 
-    def act_as(
-        self,
-        user: BaseUser,
-        authorize: Callable[[], str] | None = None,
-        scopes: frozenset[str] | None = None,
-    ) -> Identity:
-        """Return a user as the caller of this request.
+    def act_as(self, user: BaseUser, scopes: frozenset[str] | None = None) -> Identity:
+        """Return a user as the caller of this request. What they sent goes no further than to here.
 
-        :param authorize: Returns an ``Authorization`` header of the user; without it, one is made.
         :param scopes: What their token is limited to.
         """
         caller = Caller(str(user.get_id()), user.get_name())
-        transport = self._inner.open_transport(user, authorize or (lambda: f"Bearer {mint_token(user)}"))
+        transport = self._inner.open_transport(user, lambda: f"Bearer {mint_token(user)}")
         base_url, may = self._inner.base_url, partial(find_triggerable, user)
         return Identity(
             caller,
@@ -214,5 +210,7 @@ class Host(ServiceHost):
 
 def mint_token(user: BaseUser) -> str:
     """Return a token of Airflow's for a user, which never leaves this process."""
-    token: str = get_auth_manager().generate_jwt(user, expiration_time_in_seconds=MINTED_SECONDS)
-    return token
+    manager = get_auth_manager()
+    # Keycloak's manager keeps a user's own tokens outside of a token of the browser, and inside of this one.
+    mint: Callable[..., str] = getattr(manager, "generate_api_jwt", None) or manager.generate_jwt
+    return mint(user, expiration_time_in_seconds=MINTED_SECONDS)

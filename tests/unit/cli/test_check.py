@@ -195,6 +195,26 @@ def test_the_first_cure_comes_first(
     assert cure.startswith("  Do this first: ")
 
 
+@pytest.mark.parametrize("takes_others", [True, False])
+@pytest.mark.parametrize("by_login", [True, False])
+def test_how_clients_get_in_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, takes_others: bool, by_login: bool
+) -> None:
+    monkeypatch.setattr("airflow_provider_mcp.hosts.connections.read_extra", lambda _: None)
+    obstacle = None if by_login else "Airflow 3.0 keeps a login out of the server's sight"
+    monkeypatch.setattr("airflow_provider_mcp.hosts.logins.explain_off", lambda: obstacle)
+    for name, value in (("OAUTH_ENABLED", True), ("ACCEPT_AIRFLOW_TOKENS", takes_others)):
+        monkeypatch.setenv(f"AIRFLOW__MCP__{name}", str(value))
+    if not takes_others and not by_login:
+        assert main(["check"]) == FAULTY
+    else:
+        assert main(["check"]) in {OK, FAULTY}
+    shown = capsys.readouterr().out
+    assert ("clients can log in by OAuth" in shown) is by_login
+    assert ("the login by OAuth is off: Airflow 3.0 keeps" in shown) is not by_login
+    assert ("Nobody can call the MCP server" in shown) is not (takes_others or by_login)
+
+
 # ---- the manifest of tool definitions ----------------------------------------------------------------
 
 

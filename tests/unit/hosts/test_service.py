@@ -24,6 +24,8 @@ from typing import cast
 import pytest
 
 from airflow_provider_mcp.hosts.service import Service, ServiceHost
+from airflow_provider_mcp.oauth.metadata import Addresses
+from airflow_provider_mcp.server.policy import Policy
 
 
 @pytest.mark.parametrize(
@@ -40,3 +42,27 @@ from airflow_provider_mcp.hosts.service import Service, ServiceHost
 def test_links_lead_to_where_people_reach_it(base_url: str, host: str, pages: str) -> None:
     service = cast(Service, SimpleNamespace(base_url=base_url))
     assert ServiceHost(service, "http", host).pages == pages
+
+
+@pytest.mark.parametrize(
+    ("base_url", "host", "told"),
+    [
+        ("https://airflow.example.com", "10.0.0.7:8080", True),
+        ("http://localhost:8080", "localhost:8080", True),
+        # Airflow 2's default base URL, of an Airflow that is somewhere else.
+        ("http://localhost:8080", "airflow.example.com", False),
+    ],
+)
+def test_the_login_is_told_of_where_it_can_be_reached(base_url: str, host: str, told: bool) -> None:
+    login = SimpleNamespace(addresses=Addresses(base_url))
+    service = cast(Service, SimpleNamespace(base_url=base_url, login=login))
+    assert bool(ServiceHost(service, "http", host).login_parameters) is told
+
+
+@pytest.mark.parametrize(
+    ("accepts", "by_login", "closed"), [(True, False, False), (False, True, False), (False, False, True)]
+)
+def test_an_airflow_that_nobody_can_call_says_so(accepts: bool, by_login: bool, closed: bool) -> None:
+    source = SimpleNamespace(options=Policy(accept_airflow_tokens=accepts))
+    service = cast(Service, SimpleNamespace(login=object() if by_login else None, policy_source=source))
+    assert (Service.explain_closed(service) is not None) is closed

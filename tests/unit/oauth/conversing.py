@@ -131,9 +131,11 @@ class Conversation:
         else:
             sent = {"origin": self.addresses.origin, "sec_fetch_site": "same-origin", **headers}
             reply = self.post(route, fields, **{name: value for name, value in sent.items() if value})
-        name, _, value = reply.headers.get("Set-Cookie", "").partition(";")[0].partition("=")
-        if name:
+        for cookie in reply.cookies:
+            name, _, value = cookie.partition(";")[0].partition("=")
             self.browser.cookies[name] = value
+            if "; Max-Age=0;" in cookie:
+                del self.browser.cookies[name]
         return reply
 
     # ---- steps ---------------------------------------------------------------------------------------

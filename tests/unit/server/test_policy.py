@@ -162,6 +162,7 @@ def test_the_file_is_read_as_airflow_reads_it() -> None:
         "max_request_bytes": "1000",
         "allowed_origins": "https://a.example.com",
         "conn_id": "other",
+        "accept_airflow_tokens": "False",
         "oauth_enabled": "True",
         "oauth_client_metadata": "Fetch",
         "oauth_redirect_targets": "https://a.example.com/callback",
@@ -176,6 +177,7 @@ def test_the_file_is_read_as_airflow_reads_it() -> None:
         max_request_bytes=1000,
         allowed_origins=frozenset({"https://a.example.com"}),
         conn_id="other",
+        accept_airflow_tokens=False,
         oauth_enabled=True,
         oauth_client_metadata="fetch",
         oauth_redirect_targets=frozenset({"https://a.example.com/callback"}),
@@ -194,6 +196,7 @@ def test_the_file_is_read_as_airflow_reads_it() -> None:
         ("max_result_chars", "20k"),
         ("max_result_chars", "1e999"),
         ("max_request_bytes", "4 MB"),
+        ("accept_airflow_tokens", "no"),
         ("oauth_enabled", "yes"),
         ("oauth_client_metadata", "all"),
     ],
@@ -210,6 +213,10 @@ def test_a_malformed_file_closes(name: str, value: str) -> None:
     assert both is not None
     assert both.startswith(policy.problem)
     assert "confirm is 'never'" in both
+
+
+def test_whether_airflows_tokens_are_taken_must_be_clear() -> None:
+    assert not parse_options({"accept_airflow_tokens": "no"}).accept_airflow_tokens
 
 
 def test_whether_it_is_enabled_must_be_clear() -> None:

@@ -64,6 +64,14 @@ def test_the_setting_that_stands_in_the_way_is_named(authorization: str) -> None
         backends.check_header(authorization)
 
 
+def test_where_clients_log_in_by_oauth_nothing_stands_in_the_way() -> None:
+    backends = Backends([backend(SESSION)], by_login=True)
+    assert backends.hint is None
+    with pytest.raises(Unauthenticated, match=r"send Bearer with a token of the login") as refused:
+        backends.check_header("Basic YTph")
+    assert "auth_backends" not in refused.value.reason
+
+
 def test_missing_and_wrong_scheme_are_told_apart() -> None:
     backends = Backends([backend(BASIC), backend(SESSION)])
     assert backends.schemes == ("Bearer", "Basic")

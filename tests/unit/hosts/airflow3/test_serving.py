@@ -36,6 +36,7 @@ from airflow_provider_mcp.hosts.airflow3 import serving
 from airflow_provider_mcp.hosts.airflow3.serving import Host, Serving
 from airflow_provider_mcp.oauth.errors import Refused
 from airflow_provider_mcp.oauth.grants import Access, Person
+from airflow_provider_mcp.server.policy import Policy
 from airflow_provider_mcp.server.request import Identity
 
 
@@ -47,19 +48,29 @@ class User:
         return "ada"
 
 
-def authenticate(monkeypatch: pytest.MonkeyPatch, answer: Any, authorization: str | None) -> Identity:
+def authenticate(
+    monkeypatch: pytest.MonkeyPatch, answer: Any, authorization: str | None, **options: bool
+) -> Identity:
     async def get_user_from_token(token: str) -> Any:
         assert token == "token"
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    manager = SimpleNamespace(get_user_from_token=get_user_from_token)
+    def open_transport(_user: Any, authorize: Any) -> None:
+        # What was sent goes to no other place: calls within carry a token that was made for them.
+        assert authorize() == "Bearer minted"
+
+    def generate_jwt(_user: Any, *, expiration_time_in_seconds: int) -> str:
+        assert expiration_time_in_seconds == 60
+        return "minted"
+
+    manager = SimpleNamespace(get_user_from_token=get_user_from_token, generate_jwt=generate_jwt)
     monkeypatch.setattr(serving, "get_auth_manager", lambda: manager)
-    inner = SimpleNamespace(open_transport=lambda *_: None, base_url="http://airflow.in-process/api/v2/")
-    pretended = cast(
-        Serving, SimpleNamespace(service=SimpleNamespace(base_url="", version="3.3.2"), inner=lambda _: inner)
-    )
+    inner = SimpleNamespace(open_transport=open_transport, base_url="http://airflow.in-process/api/v2/")
+    source = SimpleNamespace(options=Policy(**options))
+    service = SimpleNamespace(base_url="", version="3.3.2", login=None, policy_source=source)
+    pretended = cast(Serving, SimpleNamespace(service=service, inner=lambda _: inner))
     host = Host(pretended, {"headers": [], "scheme": "http", "app": None})
     headers = [] if authorization is None else [("authorization", authorization)]
 
@@ -72,6 +83,23 @@ def authenticate(monkeypatch: pytest.MonkeyPatch, answer: Any, authorization: st
 def test_a_token_names_its_user(monkeypatch: pytest.MonkeyPatch) -> None:
     caller = authenticate(monkeypatch, User(), "Bearer token").caller
     assert (caller.id, caller.name) == ("7", "ada")
+
+
+@pytest.mark.parametrize("authorization", [None, "Bearer token", "Basic YTph"])
+def test_where_nothing_but_the_login_counts_airflows_token_does_not(
+    monkeypatch: pytest.MonkeyPatch, authorization: str | None
+) -> None:
+    with pytest.raises(Unauthenticated, match="accept_airflow_tokens is False") as refused:
+        authenticate(monkeypatch, User(), authorization, accept_airflow_tokens=False)
+    assert refused.value.sent is (authorization is not None)
+
+
+def test_keycloaks_manager_makes_tokens_for_its_api_by_a_method_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    manager = SimpleNamespace(generate_jwt=None, generate_api_jwt=lambda user, **_: f"for {user}")
+    monkeypatch.setattr(serving, "get_auth_manager", lambda: manager)
+    assert serving.mint_token(cast(Any, "ada")) == "for ada"
 
 
 @pytest.mark.parametrize(
