@@ -14,7 +14,11 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
+<<<<<<< HEAD
 .PHONY: help demo check test test-airflow2 test-airflow3 browser clients replicas faults outages mutants questions bench versions smoke lint types docs audit generate clean airflow2 airflow3 tools node
+=======
+.PHONY: help demo check test test-airflow2 test-airflow3 browser clients login replicas faults questions bench versions smoke lint types docs audit generate clean airflow2 airflow3 tools node
+>>>>>>> ae46c87 (Logins of real clients in Chromium, vendors' exchanges, FAB on Airflow 3, two replicas, the conformance suite)
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
@@ -64,6 +68,10 @@ mutants: airflow3 ## the unit tests against each small change of what refuses
 # They are 1.3 GB, and CI has no time for them. Nothing leaves the machine: a script stands in for each model.
 clients: $(LINES:%=airflow%) .clients/.installed node ## Claude Code, Gemini CLI, Codex CLI and opencode, with scripted models
 	@set -e; for line in $(LINES); do CLIENTS=1 .venv/airflow$$line/bin/python -m pytest -q tests/live/test_clients.py; done
+
+# It needs Debian's chromium. Nothing leaves the machine.
+login: $(LINES:%=airflow%) .clients/.installed .venv/browser/.installed node ## logins of real clients, with a person in Chromium
+	@set -e; for line in $(LINES); do LOGIN=1 .venv/airflow$$line/bin/python -m pytest -q tests/live/test_login_clients.py; done
 
 # It needs Debian's postgresql and nginx. CI's time does not allow it.
 replicas: $(LINES:%=.venv/airflow%/.bench) tools ## two replicas on PostgreSQL behind nginx, killed and restarted under load

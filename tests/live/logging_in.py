@@ -20,66 +20,84 @@ from __future__ import annotations
 
 import html
 import re
+import ssl
 import time
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 import httpx
 from mcp.client.auth import AuthorizationCodeResult, OAuthClientProvider
 from mcp.shared.auth import OAuthClientMetadata
 
-from tests.live.site import LINE, TLS, Site
+from tests.live.site import TLS, Site
 
+MOST_PAGES = 20
 CALLBACK = "http://127.0.0.1:53682/callback"
+
+
+class Reachable(Protocol):
+    """An Airflow, or the proxy before several."""
+
+    @property
+    def root(self) -> str:
+        """The address that its pages are below."""
+
+    @property
+    def url(self) -> str:
+        """Its endpoint."""
 
 
 class Browser:
     """A browser of somebody: it keeps cookies, follows redirects and answers the question."""
 
-    def __init__(self, site: Site, user: str | None = "admin", access: str = "write") -> None:
+    def __init__(
+        self, site: Reachable, user: str = "admin", access: str = "write", trust: ssl.SSLContext = TLS
+    ) -> None:
         self._site = site
         self.user = user
         self.access = access
-        self.http = httpx.Client(verify=TLS, timeout=60)
+        self.http = httpx.Client(verify=trust, timeout=60)
         self.pages: list[httpx.Response] = []
 
     def visit(self, url: str) -> dict[str, str]:
         """Open an address, log in to Airflow if asked to, and allow; return what the client is sent."""
         answer = self.http.get(url)
-        while True:
+        for _ in range(MOST_PAGES):
             self.pages.append(answer)
-            where = answer.headers.get("location", "")
-            if where.startswith(CALLBACK):
+            where = urljoin(str(answer.url), answer.headers.get("location", ""))
+            if urlsplit(where).netloc != urlsplit(self._site.root).netloc:
                 return {name: values[0] for name, values in parse_qs(urlsplit(where).query).items()}
-            if "/login" in where:
-                self.log_in(urljoin(str(answer.url), where))
-                answer = self.http.get(f"{self._site.root}/mcp/oauth/resume")
-            elif where:
-                answer = self.http.get(urljoin(str(answer.url), where))
+            if answer.is_redirect:
+                answer = self.http.get(where)
+            elif "/login" in where:
+                answer = self.log_in(answer)
             else:
                 assert answer.status_code == 200, answer.text
                 answer = self.allow(answer)
+        raise AssertionError(f"it goes around in a circle: {[str(page.url) for page in self.pages]}")
 
-    def log_in(self, url: str) -> None:
-        """Log in on Airflow's own page, as its form does."""
-        assert self.user is not None
-        assert "next=" in url
+    def log_in(self, page: httpx.Response) -> httpx.Response:
+        """Log in on Airflow's own page, as its form does; return what comes next."""
+        assert "next=" in str(page.url)
         root = self._site.root
-        if LINE == 3:
+        if "csrf_token" not in page.text:
             # The page of the simple auth manager keeps the token that it is given in this cookie.
-            given = self.http.post(f"{root}/auth/token", json={"username": self.user, "password": self.user})
+            body = {"username": self.user, "password": self.user}
             path = urlsplit(root).path or "/"
-            self.http.cookies.set("_token", given.json()["access_token"], domain="127.0.0.1", path=path)
-            return
-        page = self.http.get(url)
+            self.http.cookies.set(
+                "_token", self.http.post(f"{root}/auth/token", json=body).json()["access_token"], path=path
+            )
+            following = parse_qs(urlsplit(str(page.url)).query)["next"][0]
+            return self.http.get(urljoin(root, following))
         csrf = page.text.split('name="csrf_token"')[1].split('value="')[1].split('"')[0]
         form = {"username": self.user, "password": self.user, "csrf_token": csrf}
         until = time.monotonic() + 60
-        while (answer := self.http.post(url, data=form)).status_code == 429 and time.monotonic() < until:
+        while (answer := self.http.post(page.url, data=form)).status_code == 429 and time.monotonic() < until:
             # Airflow 2 allows five logins in forty seconds.
             time.sleep(5)
         assert answer.status_code == 302, (answer.status_code, answer.text)
         assert answer.headers["location"].endswith("/mcp/oauth/resume"), answer.headers
+        return answer
 
     def allow(self, page: httpx.Response, **headers: str) -> httpx.Response:
         """Answer the question on a page."""

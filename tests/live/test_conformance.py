@@ -23,11 +23,15 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from devtools.airflow_process import ROOT
+from devtools.ports import hold_port
+from tests.live.logging_in import Browser
 from tests.live.proxy import adding_credential
 from tests.live.site import LINE, Site
+from tests.live.test_login import register
 
 CONFORMANCE = ROOT / "tests" / "fixtures" / "conformance"
 NODE = ROOT / ".node" / "node_modules"
@@ -142,6 +146,34 @@ def test_airflow_as_it_comes(plain_port: int, tmp_path: Path, suite: str, scenar
 def test_airflow_as_it_comes_in_2026(plain_port: int, tmp_path: Path, scenario: str) -> None:
     conform("0.2", plain_port, tmp_path, "--scenario", scenario, "--spec-version", "2026-07-28")
     assert outcomes(tmp_path)
+
+
+def test_the_login_is_an_authorization_server(prefixed: Site, tmp_path: Path) -> None:
+    port = hold_port()
+    command = [
+        str(NODE / ".bin" / "node"),
+        str(SUITES["0.2"] / "dist" / "index.js"),
+        "authorization",
+        f"--url={prefixed.root}/mcp/oauth",
+        f"--client-id={register(prefixed)}",
+        f"--resource={prefixed.url}",
+        f"--port={port}",
+        f"--output-dir={tmp_path}",
+    ]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        lines: list[str] = []
+        for line in process.stdout:
+            lines.append(line)
+            if "/mcp/oauth/authorize?" in line:
+                answer = Browser(prefixed, access="read").visit(line.strip())
+                httpx.get(f"http://127.0.0.1:{port}/callback", params=answer, timeout=60)
+        assert process.wait(60) == 0, "".join(lines)
+    found = outcomes(tmp_path)
+    assert len(found) == 2, "".join(lines)
+    assert set().union(*found.values()) == {"SUCCESS"}, "".join(lines)
 
 
 def test_the_line_is_the_one_under_test(site: Site) -> None:

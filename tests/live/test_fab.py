@@ -24,7 +24,9 @@ from collections.abc import Iterator
 import pytest
 
 from devtools.airflow_process import AirflowHome
+from tests.live.logging_in import Browser
 from tests.live.site import LINE, WORKERS, Site
+from tests.live.test_login import address, post, redeem, register
 
 pytestmark = pytest.mark.skipif(LINE != 3, reason="Airflow 2 has FAB's users in every test")
 
@@ -35,11 +37,12 @@ def fab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         "AIRFLOW__CORE__AUTH_MANAGER": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
         # Airflow itself takes note of a deactivation only after this many seconds.
         "AIRFLOW__FAB__CACHE_TTL": "0",
+        "AIRFLOW__MCP__OAUTH_ENABLED": "True",
     }
     home = AirflowHome(tmp_path_factory.mktemp("fab"), options=options)
     home.prepare()
     home.create_users()
-    with Site(home).serving(WORKERS) as running:
+    with Site(home, prefix="/air/flow").serving(WORKERS) as running:
         yield running
 
 
@@ -68,3 +71,40 @@ def test_the_token_of_a_deactivated_user_is_worth_nothing(fab: Site) -> None:
     with sqlite3.connect(fab.folder / "airflow.db") as database:
         database.execute("update ab_user set active = 0 where username = 'viewer'")
     assert fab.post(ping, None, Authorization=token).status_code == 401
+
+
+def test_a_client_logs_in_by_the_session_of_fab(fab: Site) -> None:
+    """FAB's login ignores where the browser is to go, and gives it the token of Airflow at a second visit."""
+    browser = Browser(fab, "admin")
+    client = register(fab)
+    code = browser.visit(address(fab, client))["code"]
+    tokens = redeem(fab, client, code).json()
+    token = f"Bearer {tokens['access_token']}"
+    call = {"name": "set_variable", "arguments": {"key": "by_fab", "value": "1"}}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
+    answer = fab.post(message, None, Authorization=token)
+    assert not answer.json()["result"].get("isError"), answer.text
+    # Who is logged in already is asked at once, also when the browser has lost the token of Airflow.
+    browser.http.cookies.delete("_token")
+    assert "code" in browser.visit(address(fab, client))
+    refreshed = post(
+        fab, "token", grant_type="refresh_token", refresh_token=tokens["refresh_token"], client_id=client
+    )
+    assert refreshed.status_code == 200, refreshed.text
+
+
+def test_the_login_of_a_deactivated_user_is_over(fab: Site) -> None:
+    who = ["-f", "Left", "-l", "Test", "-e", "left@example.org", "-r", "Viewer"]
+    fab.airflow("users", "create", "-u", "left", "-p", "left", *who)
+    client = register(fab)
+    tokens = redeem(fab, client, Browser(fab, "left").visit(address(fab, client))["code"]).json()
+    ping = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    authorization = f"Bearer {tokens['access_token']}"
+    assert fab.post(ping, None, Authorization=authorization).status_code == 200
+    with sqlite3.connect(fab.folder / "airflow.db") as database:
+        database.execute("update ab_user set active = 0 where username = 'left'")
+    assert fab.post(ping, None, Authorization=authorization).status_code == 401
+    refused = post(
+        fab, "token", grant_type="refresh_token", refresh_token=tokens["refresh_token"], client_id=client
+    )
+    assert refused.json()["error"] == "invalid_grant"

@@ -32,18 +32,18 @@ import pytest
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from tests.live.logging_in import CALLBACK, Browser, Storage, sdk_login
+from tests.live.logging_in import CALLBACK, Browser, Reachable, Storage, sdk_login
 from tests.live.site import LINE, TLS, Site
 
 VERIFIER = "v" * 64
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
 
 
-def post(site: Site, route: str, **fields: str) -> httpx.Response:
+def post(site: Reachable, route: str, **fields: str) -> httpx.Response:
     return httpx.post(f"{site.root}/mcp/oauth/{route}", data=fields, verify=TLS, timeout=60)
 
 
-def register(site: Site, *uris: str) -> str:
+def register(site: Reachable, *uris: str) -> str:
     body = {"client_name": "By hand", "redirect_uris": list(uris or (CALLBACK,))}
     answer = httpx.post(f"{site.root}/mcp/oauth/register", json=body, verify=TLS, timeout=60)
     assert answer.status_code == 201, answer.text
@@ -51,7 +51,7 @@ def register(site: Site, *uris: str) -> str:
     return identifier
 
 
-def address(site: Site, client: str, **changed: str) -> str:
+def address(site: Reachable, client: str, **changed: str) -> str:
     """Return the address of an authorization request."""
     fields = {
         "response_type": "code",
@@ -67,7 +67,7 @@ def address(site: Site, client: str, **changed: str) -> str:
     return f"{site.root}/mcp/oauth/authorize?{urlencode(fields)}"
 
 
-def redeem(site: Site, client: str, code: str, **changed: str) -> httpx.Response:
+def redeem(site: Reachable, client: str, code: str, **changed: str) -> httpx.Response:
     fields = {
         "grant_type": "authorization_code",
         "client_id": client,
@@ -265,7 +265,7 @@ def test_the_host_header_moves_nothing(prefixed: Site) -> None:
 def test_an_answer_from_elsewhere_counts_for_nothing(prefixed: Site, headers: dict[str, str]) -> None:
     browser = Browser(prefixed, "viewer")
     url = address(prefixed, register(prefixed))
-    browser.log_in(f"{prefixed.root}/login/?next={prefixed.root}/mcp/oauth/resume")
+    browser.log_in(browser.http.get(f"{prefixed.root}/login/?next={prefixed.root}/mcp/oauth/resume"))
     page = browser.http.get(url)
     assert browser.allow(page, **headers).status_code == 400
 

@@ -25,6 +25,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -35,13 +36,16 @@ import pytest
 from devtools.airflow_process import AirflowSite
 from devtools.replicas import Replicas, missing, replicas
 from tests.documentation import named_block
+from tests.live.logging_in import Browser
 from tests.live.messages import TASKS, VERSION, events, modern
 from tests.live.site import LINE
+from tests.live.test_login import address, post, redeem, register
 
 pytestmark = pytest.mark.skipif("REPLICAS" not in os.environ, reason="make replicas")
 WORKERS = 1 if LINE == 3 else 4
 CLIENTS = 16
 NO_RATES = {"AIRFLOW__MCP__CALLS_PER_MINUTE": "0", "AIRFLOW__MCP__WRITES_PER_MINUTE": "0"}
+LOGIN = {"AIRFLOW__MCP__OAUTH_ENABLED": "True"}
 ACCEPT = {"Accept": "application/json, text/event-stream"}
 
 
@@ -50,7 +54,10 @@ def two() -> Iterator[Replicas]:
     assert not missing(), f"install Debian's packages of {missing()}"
     block = named_block("deployments", "nginx")
     # Not in pytest's own folder: PostgreSQL's user may not look into it.
-    with TemporaryDirectory() as folder, replicas(Path(folder), block, WORKERS, **NO_RATES) as running:
+    with (
+        TemporaryDirectory() as folder,
+        replicas(Path(folder), block, WORKERS, **NO_RATES, **LOGIN) as running,
+    ):
         running.sites[0].call("unpause_dag", dag_id="demo_params")
         yield running
 
@@ -158,6 +165,54 @@ def test_progress_passes_the_proxy_as_it_comes(two: Replicas, client: httpx.Clie
         for _ in events(answer.iter_lines()):
             came.append(time.monotonic() - began)
     assert came[0] < came[-1] - 5, came
+
+
+def log_in(two: Replicas) -> tuple[str, str]:
+    """Return a client and its code, by a browser that sees the proxy alone."""
+    client = register(two.sites[0])
+    browser = Browser(two, trust=two.trust())
+    return client, browser.visit(address(two, client))["code"]
+
+
+def status(site: AirflowSite, token: str) -> int:
+    headers = {**ACCEPT, "Authorization": f"Bearer {token}"}
+    return httpx.post(site.url, json=call("get_airflow_info"), headers=headers, timeout=60).status_code
+
+
+def test_of_24_who_redeem_a_code_on_two_replicas_one_wins_and_none_keeps_it(two: Replicas) -> None:
+    client, code = log_in(two)
+    with ThreadPoolExecutor(24) as pool:
+        answers = list(pool.map(lambda number: redeem(two.sites[number % 2], client, code), range(24)))
+    won = [answer for answer in answers if answer.status_code == 200]
+    assert len(won) == 1, [answer.text for answer in answers]
+    assert {answer.status_code for answer in answers} == {200, 400}
+    # That others tried ends the login, on both.
+    assert [status(site, won[0].json()["access_token"]) for site in two.sites] == [401, 401]
+
+
+def test_a_login_of_one_replica_is_refreshed_and_ended_on_the_other(two: Replicas) -> None:
+    first, second = two.sites
+    client, code = log_in(two)
+    tokens = redeem(first, client, code).json()
+    assert [status(site, tokens["access_token"]) for site in two.sites] == [200, 200]
+    sent = {"grant_type": "refresh_token", "client_id": client}
+    with ThreadPoolExecutor(8) as pool:
+        # Windows of one client that refresh at once, on both.
+        answers = list(
+            pool.map(
+                lambda number: post(
+                    two.sites[number % 2], "token", refresh_token=tokens["refresh_token"], **sent
+                ),
+                range(8),
+            )
+        )
+    assert [answer.status_code for answer in answers] == [200] * 8, [answer.text for answer in answers]
+    renewed = answers[0].json()
+    again = post(second, "token", refresh_token=renewed["refresh_token"], **sent)
+    assert again.status_code == 200, again.text
+    assert post(first, "revoke", token=again.json()["refresh_token"], client_id=client).status_code == 200
+    for mine in (tokens, renewed, again.json()):
+        assert [status(site, mine["access_token"]) for site in two.sites] == [401, 401]
 
 
 class Load:
