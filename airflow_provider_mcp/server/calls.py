@@ -77,8 +77,9 @@ def describe_tool(tool: Tool, *, confirms: bool = False, max_result_chars: int =
     meta: JSONObject = {}
     if tool.keywords:
         description = f"{description}\nAlso: {', '.join(tool.keywords)}."
-    if words := ", ".join(filter(None, (*tool.keywords, tool.search_hint))):
-        meta[SEARCH_KEY] = f"{tool.title}: {words}"
+        meta[SEARCH_KEY] = f"{tool.title}: {', '.join(tool.keywords)}"
+    if tool.search_hint:
+        meta[SEARCH_KEY] = ". ".join(filter(None, (meta.get(SEARCH_KEY), tool.search_hint)))
     if tool.open_world and max_result_chars:
         meta[RESULT_SIZE_KEY] = max_result_chars
     return types.Tool(

@@ -215,7 +215,7 @@ async def find_asset(airflow: Airflow, asset: str) -> JSONObject:
     raise near_miss(f"No asset `{asset}`", close, hint="list_assets shows what there is.", asset=asset)
 
 
-@tool(access="read")
+@tool(access="read", search_hint="who produces and who consumes this table")
 async def list_assets(
     airflow: Airflow,
     pattern: Annotated[str | None, Field(description="Part of the name, or with :// of the URI.")] = None,
@@ -245,7 +245,7 @@ async def list_assets(
     return listed
 
 
-@tool(access="read")
+@tool(access="read", search_hint="which task updated the dataset")
 async def list_asset_events(
     airflow: Airflow,
     asset: Annotated[str | None, Field(description="Name, URI or ID.")] = None,

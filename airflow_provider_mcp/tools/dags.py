@@ -282,7 +282,7 @@ _READ_PART: Mapping[Part, Callable[[Airflow, JSONObject], Awaitable[_Read]]] = {
 }
 
 
-@tool(access="read")
+@tool(access="read", search_hint="what is the schedule of this pipeline or job")
 async def get_dag(
     airflow: Airflow,
     dag_id: DagId,
@@ -318,7 +318,7 @@ async def _set_paused(airflow: Airflow, dag_id: str, is_paused: bool) -> PausedS
     return PausedState(dag_id=dag_id, is_paused=row["is_paused"], ui_url=airflow.page_url(dag_id))
 
 
-@tool(access="write", idempotent=True)
+@tool(access="write", idempotent=True, search_hint="turn off the schedule of this pipeline")
 async def pause_dag(airflow: Airflow, dag_id: DagId) -> PausedState:
     """Pause a Dag: disable or turn off a pipeline's schedule; no new runs start, running ones go on."""
     paused = await _set_paused(airflow, dag_id, True)
@@ -326,7 +326,7 @@ async def pause_dag(airflow: Airflow, dag_id: DagId) -> PausedState:
     return paused
 
 
-@tool(access="write", idempotent=True)
+@tool(access="write", idempotent=True, search_hint="turn the job back on")
 async def unpause_dag(airflow: Airflow, dag_id: DagId) -> PausedState:
     """Unpause a Dag.
 

@@ -99,7 +99,7 @@ def _suggest(event: str, events: Mapping[str, int]) -> str:
     return f"No event `{event}`.{meant} Among the newest {PAGE} there are: {there or 'none'}."
 
 
-@tool(access="read")
+@tool(access="read", search_hint="who did this, who paused this")
 async def list_event_logs(
     airflow: Airflow,
     dag_id: AnyDagId = None,

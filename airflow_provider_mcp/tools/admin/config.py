@@ -42,7 +42,7 @@ class Config(Result):
     config: dict[str, JSONObject]
 
 
-@tool(access="read")
+@tool(access="read", search_hint="what is it set to, which executor is configured")
 async def get_config(
     airflow: Airflow,
     section: Annotated[str | None, Field(description="Section; all if left out.")] = None,

@@ -95,7 +95,7 @@ def _mask_extra(airflow: Airflow, extra: str | None) -> JSON:
     return airflow.redact(fields) if isinstance(fields, dict) else MASK
 
 
-@tool(access="read")
+@tool(access="read", search_hint="which databases are set up")
 async def list_connections(
     airflow: Airflow, pattern: Pattern = None, limit: Limit = 25, cursor: Cursor = None
 ) -> Connections:

@@ -58,7 +58,7 @@ async def _read(airflow: Airflow, part: Part) -> JSONObject:
     return {"jobs": [{key: row.get(key) for key in _JOB} for row in rows]}
 
 
-@tool(access="read")
+@tool(access="read", search_hint="which version is this, which providers are installed")
 async def get_airflow_info(
     airflow: Airflow,
     include: Annotated[list[Part], Field(description="What to show.")] = ["version"],  # noqa: B006

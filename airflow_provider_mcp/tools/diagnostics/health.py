@@ -107,7 +107,7 @@ def crowded(pools: list[Part]) -> list[Part]:
     return found
 
 
-@tool(access="read")
+@tool(access="read", search_hint="is anything broken right now, is the scheduler up, is it healthy")
 async def get_system_health(airflow: Airflow) -> SystemHealth:
     """Check Airflow's health.
 

@@ -43,7 +43,7 @@ class ImportErrors(Page):
     import_errors: list[JSONObject]
 
 
-@tool(access="read")
+@tool(access="read", search_hint="why is my dag missing, not showing up, which files are broken")
 async def list_import_errors(
     airflow: Airflow,
     pattern: Annotated[str | None, Field(description="Part of the file name (Airflow 3).")] = None,

@@ -133,7 +133,7 @@ class _Graph:
         return [(distance, link) for link, distance in found.items()]
 
 
-@tool(access="read")
+@tool(access="read", search_hint="which pipelines depend on this, what is upstream of it")
 async def trace_lineage(
     airflow: Airflow,
     dag_id: Annotated[str | None, Field(description="Dag ID, or give asset.")] = None,

@@ -47,7 +47,7 @@ class Resolved(Report):
     next_step: JSON = None
 
 
-@tool(access="read")
+@tool(access="read", search_hint="what is this link")
 async def resolve_url(
     airflow: Airflow, url: Annotated[str, Field(max_length=4000, description="Address of an Airflow page.")]
 ) -> Resolved:

@@ -284,7 +284,11 @@ def _fit(diagnosis: Row) -> Row:
     return diagnosis
 
 
-@tool(access="read", open_world=True)
+@tool(
+    access="read",
+    open_world=True,
+    search_hint="why did it fail, what went wrong, root cause of the failed run",
+)
 async def diagnose_dag_run(
     airflow: Airflow,
     dag_id: DagId,

@@ -119,7 +119,11 @@ async def _read_flaky(airflow: Airflow, rows: Sequence[Row]) -> list[Row]:
     return found
 
 
-@tool(access="read", open_world=True)
+@tool(
+    access="read",
+    open_world=True,
+    search_hint="is it getting slower, how long does it take, which tasks are flaky",
+)
 async def analyze_dag(
     airflow: Airflow,
     dag_id: DagId,

@@ -146,7 +146,11 @@ def _find_since(facts: Facts) -> str | None:
     return None if since is None else str(since)
 
 
-@tool(access="read", open_world=True)
+@tool(
+    access="read",
+    open_world=True,
+    search_hint="why is the task stuck, why does my dag not start, the run is queued",
+)
 async def explain_waiting(
     airflow: Airflow,
     dag_id: DagId,

@@ -53,7 +53,7 @@ async def _get_job(airflow: Airflow, dag_id: str, dag_run_id: str) -> JobState:
 _JOB = Job(get=_get_job, cancel=cancel_run, cancel_access="destructive", cancel_preview=preview_cancel)
 
 
-@tool(access="write", job=_JOB, open_world=True)
+@tool(access="write", job=_JOB, open_world=True, search_hint="run the pipeline with these parameters now")
 async def trigger_dag(
     airflow: Airflow,
     client: Client,

@@ -111,7 +111,12 @@ async def list_hitl(
     return listed
 
 
-@tool(access="write", since="3.1", title="Answer a pending approval")
+@tool(
+    access="write",
+    since="3.1",
+    title="Answer a pending approval",
+    search_hint="approve or reject the request of a waiting task",
+)
 async def respond_to_hitl(
     airflow: Airflow,
     dag_id: DagId,

@@ -148,7 +148,7 @@ class _Search:
         window.take(decode_lines(chunk[len(chunk) - edge :]))
 
 
-@tool(access="read", open_world=True)
+@tool(access="read", open_world=True, search_hint="which task wrote this message in its log")
 async def search_logs(
     airflow: Airflow,
     client: Client,

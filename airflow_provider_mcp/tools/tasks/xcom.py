@@ -56,7 +56,7 @@ class XCom(Result):
     dag_run_id: str | None = None
 
 
-@tool(access="read", open_world=True)
+@tool(access="read", open_world=True, search_hint="what value did the task return, the output that it pushed")
 async def get_xcom(
     airflow: Airflow,
     dag_id: DagId,

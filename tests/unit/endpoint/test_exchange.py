@@ -486,7 +486,7 @@ def test_a_client_is_told_by_which_words_and_how_large() -> None:
     assert by_name["get_story"]["description"] == "Get the story."
     assert by_name["get_story"]["_meta"] == {
         "anthropic/maxResultSizeChars": 1234,
-        "anthropic/searchHint": "Get story: blame",
+        "anthropic/searchHint": "blame",
     }
 
 
