@@ -22,6 +22,7 @@ The explorer finds the cheapest plan there is, breadth first; the searcher goes 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -38,6 +39,7 @@ LEVELS = 4
 LEVEL_CALLS = 40
 """So many calls with what earlier answers said are tried at each level."""
 AT_ONCE = 4
+BATCH = 8
 MOST_ROWS = 40
 
 
@@ -59,6 +61,10 @@ class Outcome:
 
     calls: tuple[Call, ...] = ()
     answered: bool = False
+
+
+_Calls = Mapping[Call, tuple[Call, ...]]
+"""Calls, each with those that were made for its arguments."""
 
 
 @dataclass(frozen=True)
@@ -110,13 +116,17 @@ def _form(
 
 
 async def explore(server: Server, question: Question) -> Outcome:
-    """Return the cheapest plan: fewest calls, then fewest characters."""
+    """Return the cheapest plan that was found: fewest calls, then fewest characters."""
     made: dict[Call, _Step] = {}
     everything = frozenset(range(len(question.facts)))
     wanted = list(_form(server, question, [({}, ())]))
-    for _ in range(LEVELS):
+    for level in range(LEVELS):
         new = {call: chain for call, chain in reversed(wanted) if call not in made}
-        await _make(server, question, new, made)
+        # Where nothing is known but the question, what may answer by itself is asked first.
+        for batch in _split(server, question, new) if level == 0 else [new]:
+            await _make(server, question, batch, made)
+            if any(step.facts >= everything for step in made.values()):
+                break
         if frozenset().union(*(step.facts for step in made.values())) >= everything:
             return Outcome(_find_cheapest(made, everything), answered=True)
         rows = _rank_rows(question, [made[call] for call in new])
@@ -129,9 +139,14 @@ async def explore(server: Server, question: Question) -> Outcome:
     return Outcome()
 
 
-async def _make(
-    server: Server, question: Question, calls: Mapping[Call, tuple[Call, ...]], made: dict[Call, _Step]
-) -> None:
+def _split(server: Server, question: Question, calls: _Calls) -> list[_Calls]:
+    """Return calls in batches: first those of the tools whose words are most like the question's."""
+    place = _rank_tools(server, _ask_for(question))
+    ordered = sorted(calls, key=lambda call: place.get(call.tool, len(place)))
+    return [{call: calls[call] for call in ordered[at : at + BATCH]} for at in range(0, len(ordered), BATCH)]
+
+
+async def _make(server: Server, question: Question, calls: _Calls, made: dict[Call, _Step]) -> None:
     """Make calls, some at once; keep them in their order."""
     answers: dict[Call, Answer] = {}
     limit = anyio.CapacityLimiter(AT_ONCE)
@@ -175,8 +190,7 @@ async def search(server: Server, question: Question) -> Outcome:
         calls = dict.fromkeys(call for call, _ in _form(server, question, rows) if call not in made)
         if not calls:
             break
-        still = [fact.label for number, fact in enumerate(question.facts) if number not in found]
-        call = _choose(server, " ".join([question.text, *still]), list(calls), fruitless)
+        call = _choose(server, _ask_for(question, found), list(calls), fruitless)
         answer = await server.call(call)
         facts = _facts_in(question, answer)
         steps.append(_Step(call, answer, facts, ()))
@@ -188,9 +202,24 @@ async def search(server: Server, question: Question) -> Outcome:
     return Outcome(tuple(step.call for step in steps))
 
 
+def _ask_for(question: Question, found: frozenset[int] = frozenset()) -> str:
+    """Return the words of a question and of what is open."""
+    still = [fact.label for number, fact in enumerate(question.facts) if number not in found]
+    return " ".join([question.text, *still])
+
+
+def _rank_tools(server: Server, query: str) -> dict[str, int]:
+    """Return the place of each tool that has words of the query, singular or plural."""
+    texts = {tool.name: _singular(tool.text) for tool in server.tools if tool.reads}
+    return {name: place for place, name in enumerate(rank_by_bm25(_singular(query), texts))}
+
+
+def _singular(text: str) -> str:
+    return " ".join(re.sub(r"(?<=[a-rt-z])s$", "", word) if len(word) > 3 else word for word in words(text))
+
+
 def _choose(server: Server, query: str, calls: Sequence[Call], fruitless: Mapping[str, int]) -> Call:
-    ranked = rank_by_bm25(query, {tool.name: tool.text for tool in server.tools if tool.reads})
-    place = {name: number for number, name in enumerate(ranked)}
+    place = _rank_tools(server, query)
     # Of the calls of one tool: the one that says most of what is known, as they were formed.
     return min(
         calls,

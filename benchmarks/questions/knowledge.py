@@ -158,9 +158,10 @@ class Parameter:
         asked = set(words(question))
         for kind in self.kinds:
             item = kind.get("items") or kind
-            for value in item.get("enum", ()):
-                if isinstance(value, str) and set(words(value)) <= asked:
-                    return [value] if kind.get("type") == "array" else value
+            values = [each for each in item.get("enum", ()) if isinstance(each, str)]
+            named = [value for value in values if set(words(value)) <= asked]
+            if named:
+                return named if kind.get("type") == "array" else named[0]
             if kind.get("type") == "boolean" and asked & (set(words(self.name)) - {"is", "only"}):
                 return True
         quoted = re.findall(r'"([^"]+)"', question)

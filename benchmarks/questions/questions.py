@@ -211,7 +211,7 @@ def _overviews(t: Truth) -> list[Question]:
         ask("Which pipelines have the tag demo?", *tagged, tags="demo"),
         ask("How many tasks have failed?", many),
         ask("Which error hit the most Dags today?", price),
-        ask("Which tasks are waiting to be tried again?", dag, task),
+        ask("Which tasks are up for retry?", dag, task),
         ask("Which Dag files are broken?", *_some("a file with an import error", files)),
     ]
 

@@ -24,7 +24,6 @@ from pydantic import Field
 
 from airflow_provider_mcp.sdk import (
     Airflow,
-    InvalidArgument,
     JSONObject,
     NotFound,
     PermissionDenied,
@@ -46,16 +45,14 @@ class Config(Result):
 async def get_config(
     airflow: Airflow,
     section: Annotated[str | None, Field(description="Section; all if left out.")] = None,
-    option: Annotated[str | None, Field(description="Option of the section.")] = None,
+    option: Annotated[str | None, Field(description="Option, of any section if that is left out.")] = None,
 ) -> Config:
     """Get Airflow's configuration (airflow.cfg settings).
 
     An option such as parallelism or the executor, a section or all.
     """
-    if option is not None and section is None:
-        raise InvalidArgument("option needs section.", hint="Give section too.")
     try:
-        return Config(config=list_options(airflow, await _read(airflow, section, option)))
+        found = list_options(airflow, await _read(airflow, section, option))
     except PermissionDenied as refused:
         if "expose" not in refused.message:
             raise
@@ -69,6 +66,17 @@ async def get_config(
         if section is None:
             raise
         raise await _miss_option(airflow, section, option) from None
+    if section is not None or option is None:
+        return Config(config=found)
+    having = {name: {option: values[option]} for name, values in found.items() if option in values}
+    if not having:
+        known = sorted({key for values in found.values() for key in values})
+        close = find_close_names(option, known)
+        raise near_miss(f"No option `{option}` in any section", close, hint=_ALL, option=option)
+    return Config(config=having)
+
+
+_ALL = "Leave option, or section too, out to see what there is."
 
 
 async def _read(airflow: Airflow, section: str | None, option: str | None) -> JSONObject:
@@ -91,5 +99,4 @@ async def _miss_option(airflow: Airflow, section: str, option: str | None) -> No
     else:
         close = find_close_names(section, sections)
         what = f"No section [{section}]"
-    hint = "Leave option, or section too, out to see what there is."
-    return near_miss(what, close, hint=hint, section=section, option=option)
+    return near_miss(what, close, hint=_ALL, section=section, option=option)

@@ -176,7 +176,7 @@ async def find_failures(
     parents = {(row["dag_id"], row["task_id"]) for row in rows if names_other_dag(row)}
     read, left, why = await read_failures(airflow, order_rows(rows, parents), budget)
     presumed, unknown = attribute_unread(read, left)
-    budget.calls = JOIN_CALLS
+    budget.calls += JOIN_CALLS
     read = await join_runs(airflow, rows, read, budget)
     if total > len(rows):
         unchecked["failures"] = f"{len(rows)} of the {total} failures were looked at."

@@ -69,6 +69,9 @@ def _next_steps(facts: Facts, blocking: list[str]) -> list[Row]:
         elif name == "pool" and facts.instance is not None:
             steps.append(step("list_task_instances", "who else uses it", pool=facts.instance.get("pool")))
             steps.append(step("list_pools"))
+        elif name == "dependencies" and facts.before is not None and facts.before.get("state") == "failed":
+            before = facts.before["dag_run_id"]
+            steps.append(step("diagnose_dag_run", "the run before", dag_id=dag_id, dag_run_id=before))
         elif name == "dependencies" and facts.run is not None:
             steps.append(
                 step("list_task_instances", "upstream", dag_id=dag_id, dag_run_id=facts.run["dag_run_id"])

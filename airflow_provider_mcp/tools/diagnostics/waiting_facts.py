@@ -75,6 +75,7 @@ class Facts:
     :param behind: What the oldest running run waits for, of a run behind it.
     :param other: The run of another Dag that the task waits for, and what that waits for.
     :param not_run: Why the task did not run, of one that was skipped.
+    :param before: How the task ended in the run before, of one that depends on it.
     """
 
     now: float
@@ -100,6 +101,7 @@ class Facts:
     behind: Row | None = None
     other: Row | None = None
     not_run: Row | Unread | None = None
+    before: Row | None = None
 
     @property
     def is_over(self) -> bool:

@@ -25,6 +25,7 @@ from airflow_provider_mcp.sdk import JSON, Airflow, JSONObject, NotFound, ToolEr
 from airflow_provider_mcp.tools.diagnostics.asset_conditions import read_condition
 from airflow_provider_mcp.tools.diagnostics.bundles import read_bundles
 from airflow_provider_mcp.tools.diagnostics.other_runs import find_other_run
+from airflow_provider_mcp.tools.diagnostics.previous_runs import DEPENDENCY, find_before
 from airflow_provider_mcp.tools.diagnostics.reading import LogBudget
 from airflow_provider_mcp.tools.diagnostics.skips import NotRun, explain_not_run
 from airflow_provider_mcp.tools.diagnostics.sources import show_not_run
@@ -273,6 +274,9 @@ async def collect(
         facts["instance"] = instance
         facts |= await _task_facts(airflow, dag_id, run, instance)
         facts["other"] = await _find_other(airflow, run, instance, deeper)
+        unmet = facts.get("dependencies") or []
+        if not isinstance(unmet, Unread) and any(row.get("name") == DEPENDENCY for row in unmet):
+            facts["before"] = await find_before(airflow, run, instance)
         reason = await explain_not_run(airflow, run, instance, LogBudget(2, 6))
         if isinstance(reason, NotRun):
             facts["not_run"] = await show_not_run(airflow, run, reason, LogBudget(2, 6))

@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from airflow_provider_mcp.sdk import JSONObject
+from airflow_provider_mcp.tools.diagnostics.previous_runs import describe_before
 from airflow_provider_mcp.tools.diagnostics.statistics import seconds
 from airflow_provider_mcp.tools.diagnostics.timeouts import read_seconds
 from airflow_provider_mcp.tools.diagnostics.waiting_facts import ENDED, Check, Facts, to_iso
@@ -63,6 +64,13 @@ def check_dependencies(facts: Facts) -> Check | None:
     if unmet:
         first_unmet = [{"name": row.get("name"), "reason": str(row.get("reason"))[:400]} for row in unmet[:5]]
         says = f"A dependency is not met: {first_unmet[0]['name']}: {first_unmet[0]['reason']}"
+        if facts.before is not None:
+            return Check(
+                name,
+                "blocks",
+                f"{says} {describe_before(dict(facts.before))}",
+                {"unmet": first_unmet, "run_before": facts.before},
+            )
         return Check(name, "blocks", says, {"unmet": first_unmet})
     return Check(name, "ok", "Airflow reports no unmet dependency of the task itself.")
 

@@ -118,7 +118,19 @@ def test_near_misses_of_options_and_sections() -> None:
     assert failing(admin_config.get_config, answers, section="cor").identifiers["did_you_mean"] == ["core"]
     error = failing(admin_config.get_config, answers, section="core", option="executer")
     assert error.identifiers["did_you_mean"] == ["executor"]
-    assert failing(admin_config.get_config, answers, option="executor").code == "invalid_argument"
+    error = failing(admin_config.get_config, answers, option="executer")
+    assert error.identifiers["did_you_mean"] == ["executor"]
+
+
+def test_an_option_is_found_in_any_section() -> None:
+    answers = {
+        "GET config": (200, config(core={"executor": "X", "parallelism": "8"}, smtp={"executor": "Y"}))
+    }
+    assert run(admin_config.get_config, answers, option="parallelism").config == {
+        "core": {"parallelism": "8"}
+    }
+    found = run(admin_config.get_config, answers, option="executor").config
+    assert found == {"core": {"executor": "X"}, "smtp": {"executor": "Y"}}
 
 
 def test_the_audit_log_filters_on_the_server_and_shows_no_secret() -> None:

@@ -25,7 +25,7 @@ import pytest
 
 from airflow_provider_mcp.tools.diagnostics.waiting import explain_waiting
 from tests.unit.fake_airflow import FakeAirflow
-from tests.unit.tools.diagnostics.answers import add_dag, instance, line, listed, run
+from tests.unit.tools.diagnostics.answers import add_dag, instance, line, listed, raised, run
 
 BOUND = 45
 
@@ -217,6 +217,52 @@ def test_a_task_that_waits_for_the_run_it_triggered() -> None:
         "why": "the run that it waits for",
         "arguments": {"dag_id": "child", "dag_run_id": "r"},
     }
+
+
+def add_past(airflow: FakeAirflow, *before: dict[str, Any]) -> None:
+    """Add a run whose task depends on the run before."""
+    mine = instance("d", "append", None, start_date=None, end_date=None, pool="default_pool")
+    add_dag(airflow, "d", "running", [mine])
+    unmet = [{"name": "Previous Dagrun State", "reason": "depends_on_past is true for this task"}]
+    here = "GET dags/d/dagRuns"
+    airflow.on(
+        **{
+            "GET dags/d/tasks/append": {"task_id": "append", "depends_on_past": True},
+            f"{here}/r/taskInstances/append/dependencies": {"dependencies": unmet},
+            "GET pools/default_pool": {"slots": 128, "open_slots": 128},
+            f"{here}?order_by=-logical_date": listed("dag_runs", [run("d", "running"), *before]),
+        }
+    )
+
+
+def test_a_task_that_waits_for_the_run_before() -> None:
+    airflow = FakeAirflow()
+    add_past(airflow, run("d", "failed", "earlier"))
+    failed = instance("d", "append", "failed", dag_run_id="earlier")
+    log = {"content": [raised("RuntimeError", "the ledger is locked")], "continuation_token": None}
+    airflow.on(
+        **{
+            "GET dags/d/dagRuns/earlier/taskInstances": listed("task_instances", [failed]),
+            "GET dags/d/dagRuns/earlier/taskInstances/append/logs/1": log,
+        }
+    )
+    found = explain(airflow, dag_run_id="r", task_id="append")
+    says = "In the run before, `earlier`, it is failed: RuntimeError: the ledger is locked."
+    assert found["reason"].endswith(says)
+    assert check(found, "dependencies")["evidence"]["run_before"]["dag_run_id"] == "earlier"
+    assert found["next_steps"][0] == {
+        "tool": "diagnose_dag_run",
+        "arguments": {"dag_id": "d", "dag_run_id": "earlier"},
+        "why": "the run before",
+    }
+
+
+def test_a_run_before_that_may_not_be_read_or_is_not_there() -> None:
+    airflow = FakeAirflow()
+    add_past(airflow)
+    assert "run before" not in explain(airflow, dag_run_id="r", task_id="append")["reason"]
+    airflow.on(**{"GET dags/d/dagRuns?order_by=-logical_date": 403})
+    assert "The run before could not be read" in explain(airflow, dag_run_id="r", task_id="append")["reason"]
 
 
 @pytest.mark.parametrize(
