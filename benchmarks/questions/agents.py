@@ -48,6 +48,8 @@ class Server(Protocol):
 
     name: str
     tools: Sequence[Tool]
+    session: Values
+    """What an agent learns once a session."""
 
     async def call(self, call: Call) -> Answer: ...
 
@@ -111,7 +113,7 @@ def _form(
     for row, chain in rows:
         for tool in server.tools:
             if tool.reads:
-                for call in tool.form(question.text, question.known, row):
+                for call in tool.form(question.text, {**server.session, **question.known}, row):
                     yield call, chain
 
 

@@ -21,8 +21,9 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx
 from mcp.client import Client
@@ -32,7 +33,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import TextContent
 
 from benchmarks.questions.agents import Server
-from benchmarks.questions.knowledge import Answer, Call, Tool, read_tool
+from benchmarks.questions.knowledge import Answer, Call, Tool, Values, read_tool
 from devtools.airflow_process import ROOT, AirflowSite
 
 ENVIRONMENTS = ROOT / ".venv" / "questions"
@@ -42,8 +43,9 @@ SECONDS = 60
 class ConnectedServer:
     """A server behind a client; what it answered to a call once is kept."""
 
-    def __init__(self, name: str, client: Client, tools: list[Tool]) -> None:
+    def __init__(self, name: str, client: Client, tools: list[Tool], session: Values) -> None:
         self.name = name
+        self.session = session
         self.tools = tools
         self._client = client
         self._answers: dict[Call, Answer] = {}
@@ -76,6 +78,7 @@ class WorsenedServer:
 
     def __init__(self, server: Server) -> None:
         self.name = f"{server.name}, worsened"
+        self.session = server.session
         self.tools = [replace(tool, text=tool.name[:3]) for tool in server.tools]
         self._server = server
 
@@ -85,7 +88,9 @@ class WorsenedServer:
 
 
 @asynccontextmanager
-async def connect(name: str, client: Client) -> AsyncIterator[ConnectedServer]:
+async def connect(
+    name: str, client: Client, session: Values = MappingProxyType({})
+) -> AsyncIterator[ConnectedServer]:
     async with client:
         tools = []
         cursor = None
@@ -95,7 +100,7 @@ async def connect(name: str, client: Client) -> AsyncIterator[ConnectedServer]:
             cursor = page.next_cursor
             if cursor is None:
                 break
-        yield ConnectedServer(name, client, tools)
+        yield ConnectedServer(name, client, tools, session)
 
 
 @asynccontextmanager
@@ -119,6 +124,8 @@ class Peer:
     environment: Callable[[AirflowSite], Mapping[str, str]]
     by_line: bool = False
     """Whether it is installed otherwise for each line of Airflow."""
+    session: Values = field(default_factory=dict)
+    """What an agent learns once a session."""
 
     def folder(self, line: int) -> Path:
         return ENVIRONMENTS / (f"{self.name}-{line}" if self.by_line else self.name)
@@ -136,7 +143,7 @@ class Peer:
         )
         with (site.folder / f"{self.name}.log").open("w", encoding="utf-8") as log:
             transport = stdio_client(parameters, errlog=log)
-            async with connect(self.name, Client(transport, mode="legacy")) as server:
+            async with connect(self.name, Client(transport, mode="legacy"), self.session) as server:
                 yield server
 
 
@@ -159,6 +166,8 @@ PEERS = [
             "AIRFLOW_MCP_API_VERSION": f"v{site.home.line - 1}",
         },
         by_line=True,
+        # Nearly each of its tools asks for it.
+        session={"instance": "default"},
     ),
     Peer(
         "mcp-airflow-api",

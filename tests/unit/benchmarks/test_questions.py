@@ -21,6 +21,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import anyio
@@ -47,6 +48,7 @@ class MadeUpServer:
     """A server whose tools answer from a dictionary, and of a Dag that there is not with an error."""
 
     name = "ours"
+    session: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, *tools: Tool) -> None:
         self.tools: Sequence[Tool] = tools
