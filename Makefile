@@ -14,11 +14,7 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-<<<<<<< HEAD
-.PHONY: help demo check test test-airflow2 test-airflow3 browser clients replicas faults outages mutants questions bench versions smoke lint types docs audit generate clean airflow2 airflow3 tools node
-=======
-.PHONY: help demo check test test-airflow2 test-airflow3 browser clients login replicas faults questions bench versions smoke lint types docs audit generate clean airflow2 airflow3 tools node
->>>>>>> ae46c87 (Logins of real clients in Chromium, vendors' exchanges, FAB on Airflow 3, two replicas, the conformance suite)
+.PHONY: help demo check test test-airflow2 test-airflow3 browser clients login replicas faults outages mutants questions bench versions smoke lint types docs audit generate clean airflow2 airflow3 tools node
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 

@@ -77,15 +77,6 @@ await page.keyboard.press("Enter");
 await page.waitForURL(`${asked.callback}?**`);
 assert.ok(new URL(page.url()).searchParams.get("code"));
 
-// The back button leads to a question that was answered.
-await page.goBack();
-if (await allow.isVisible()) {
-  await allow.click();
-  await page.getByText("This page was answered before").waitFor();
-  await look(context, page, "consent-answered");
-}
-complaints.length = 0;
-
 await page.goto(asked.second);
 await page.getByRole("button", { name: "Do not allow" }).click();
 await page.waitForURL(`${asked.callback}?**`);

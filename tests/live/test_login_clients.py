@@ -175,11 +175,11 @@ def test_the_inspector(below: Site, tmp_path: Path) -> None:
     variables = {"MCP_AUTO_OPEN_ENABLED": "true", "MCP_INSPECTOR_SECRET_STORE": "file"}
     running = desktop.start([*base, *call], **variables)
     agree(below, running.wait_for_address())
-    assert "demo_succeeds" in running.finish()
+    assert '"total"' in running.finish()
     time.sleep(int(EXPIRED))
     # It may ask nobody: it has a refresh token.
     again = desktop.start([*base, *call, "--stored-auth-only"], **variables)
-    assert "demo_succeeds" in again.finish()
+    assert '"total"' in again.finish()
 
 
 def speak(running: Any, *messages: dict[str, Any]) -> list[dict[str, Any]]:
@@ -255,12 +255,14 @@ def test_claude_code_by_the_line_of_the_demo(plain: Site, tmp_path: Path) -> Non
         CLAUDE_CODE.execute(demo_line(plain), tmp_path, model.url, **variables)
         project = tmp_path / "project"
         own = {name: value.replace("{MODEL}", model.url) for name, value in CLAUDE_CODE.environment.items()}
-        running = desktop.start(["sh", "-c", f"cd {project} && exec claude mcp login airflow"], **own)
+        # It wants a terminal.
+        login = f"cd {project} && claude mcp login airflow"
+        running = desktop.start(["script", "-qec", login, "/dev/null"], **own)
         agree(plain, running.wait_for_address())
         running.finish()
         output = CLAUDE_CODE.run(tmp_path, model.url, **variables)
     assert script.fault is None, script.fault
-    assert "demo_" in results.get("first", ""), output
+    assert '"total"' in results.get("first", "").replace("\\", ""), output
     assert "claude" in results.get("second", ""), output
     assert len(desktop.opened.read_text(encoding="utf-8").splitlines()) == 1
 
