@@ -89,6 +89,13 @@ bench: $(LINES:%=.venv/airflow%/.bench) .venv/peer/.installed node ## measure MC
 	done; for soak in $$soaks; do wait $$soak; done
 	@.venv/airflow$(LINE)/bin/python -m benchmarks.report build/bench benchmarks/RESULTS.md benchmarks/notes.md
 
+# It needs Debian's postgresql.
+.PHONY: bench-page
+bench-page: $(LINES:%=.venv/airflow%/.bench) ## measure observing, the pages, and Dags as tools (ten minutes a line)
+	@set -e; for line in $(LINES); do for what in watched dag_tools; do \
+		.venv/airflow$$line/bin/python -m benchmarks.$$what build/bench-page/$$what$$line.json; \
+	done; done
+
 # The built wheel or sdist beside every supported Airflow minor, in clean environments: a minute or two each.
 versions: tools ## the built package beside every supported Airflow minor (half an hour); ONLY=3.1 for one
 	.venv/tools/bin/python -m scripts.smoke_versions --jobs 2 $(ONLY:%=--only %)
@@ -131,7 +138,7 @@ install-airflow%:
 	@$(PYTHON) -m venv .venv/airflow$*
 	@.venv/airflow$*/bin/pip install --disable-pip-version-check -c constraints/airflow$*.txt \
 		"apache-airflow==$$(sed -n 's/^apache-airflow==\([^ ;]*\).*/\1/p' constraints/airflow$*.txt)" apache-airflow-providers-fab \
-		$(if $(filter 3,$*),apache-airflow-providers-standard $$(grep -E '^(mypy|types-jsonschema|types-pyyaml)==' constraints/tools.txt),gevent) pytest hypothesis jsonschema PyYAML
+		$(if $(filter 3,$*),apache-airflow-providers-standard $$(grep -E '^(mypy|types-jsonschema|types-pyyaml)==' constraints/tools.txt),gevent) pytest hypothesis jsonschema PyYAML statsd
 	@.venv/airflow$*/bin/pip install --disable-pip-version-check -c constraints/airflow$*.txt \
 		-e . -e examples/third_party_provider
 

@@ -57,7 +57,7 @@ HEADERS = {
 }
 """Those of each answer, whose status is 404."""
 
-_PAGES = frozenset({"/", "/tools", "/try", "/calls", "/faults", "/diagnose"})
+_PAGES = frozenset({"/", "/revoke", "/tools", "/try", "/calls", "/faults", "/diagnose"})
 
 _BELOW_PAGES = ("/confirm/", "/static/")
 

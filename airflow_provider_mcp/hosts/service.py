@@ -20,8 +20,8 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -43,11 +43,11 @@ from airflow_provider_mcp.hosts.audit_log import AuditLog
 from airflow_provider_mcp.hosts.claims import open_claims
 from airflow_provider_mcp.hosts.connections import read_extra
 from airflow_provider_mcp.hosts.database import get_engine
-from airflow_provider_mcp.hosts.logins import NO_WAY_IN, ONLY_LOGIN
+from airflow_provider_mcp.hosts.logins import NO_WAY_IN, ONLY_LOGIN, explain_off
 from airflow_provider_mcp.hosts.options import read_options
 from airflow_provider_mcp.hosts.tracing import share_tracing
 from airflow_provider_mcp.oauth.errors import Refused
-from airflow_provider_mcp.oauth.grants import ACCESS_MARK, MACHINE_MARK, Access
+from airflow_provider_mcp.oauth.grants import ACCESS_MARK, MACHINE_MARK, Access, Grant, Person
 from airflow_provider_mcp.oauth.login import Login
 from airflow_provider_mcp.oauth.metadata import challenge_parameters
 from airflow_provider_mcp.sdk.airflow import Airflow, Caller, Site
@@ -169,12 +169,32 @@ class ServiceHost:
         if login is None:
             raise Unauthenticated("There is no login by OAuth here: the token is worth nothing.")
         try:
-            return await login.check(token)
+            with _telling_of_the_database():
+                return await login.check(token)
         except Refused as refused:
             raise Unauthenticated(refused.reason) from None
-        except SQLAlchemyError as failure:
-            log.error("MCP: a login could not be checked: %s", type(failure).__name__)
-            raise AuthenticationUnavailable from failure
+
+    @property
+    def login_obstacle(self) -> str | None:
+        if self.login_parameters:
+            return None
+        if self._service.login is not None:
+            return f"it is at {self._service.base_url}, Airflow's base_url, which is on each machine another"
+        return explain_off() or "the log of the web process says why"
+
+    async def list_grants(self, caller: Caller) -> list[Grant]:
+        login = self._service.login
+        if login is None:
+            return []
+        with _telling_of_the_database():
+            return await login.list_grants(Person(caller.id, caller.name))
+
+    async def end_grant(self, caller: Caller, grant_id: str) -> bool:
+        login = self._service.login
+        if login is None:
+            return False
+        with _telling_of_the_database():
+            return await login.end_grant(Person(caller.id, caller.name), grant_id)
 
     def check_other_credentials(self, request: HTTPRequest) -> None:
         """Refuse a request that has no token of the login where nothing else could authenticate it.
@@ -229,6 +249,19 @@ class ServiceHost:
             max_dag_tools=self.options.max_dag_tools,
         )
         return Airflow(transport=transport, base_url=base_url, site=site, caller=caller, access=access)
+
+
+@contextmanager
+def _telling_of_the_database() -> Iterator[None]:
+    """Turn a fault of the database, where logins are kept, into what a request is told.
+
+    :raises AuthenticationUnavailable: There was one.
+    """
+    try:
+        yield
+    except SQLAlchemyError as failure:
+        log.error("MCP: a login could not be checked: %s", type(failure).__name__)
+        raise AuthenticationUnavailable from failure
 
 
 def redact(value: JSON, name: str | None = None) -> JSON:

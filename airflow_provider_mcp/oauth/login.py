@@ -27,7 +27,7 @@ from airflow_provider_mcp.endpoint.door import HTTPRequest, Reply
 from airflow_provider_mcp.oauth.authorization import Authorization, Browser, Record
 from airflow_provider_mcp.oauth.clients import Client, Clients
 from airflow_provider_mcp.oauth.errors import Refused
-from airflow_provider_mcp.oauth.grants import Access, Grants, Person, read_scopes
+from airflow_provider_mcp.oauth.grants import Access, Grant, Grants, Person, read_scopes
 from airflow_provider_mcp.oauth.metadata import Addresses, describe_resource, describe_server
 from airflow_provider_mcp.oauth.requests import (
     Gone,
@@ -105,6 +105,20 @@ class Login:
         :raises Refused: It is not good.
         """
         return await anyio.to_thread.run_sync(self.grants.check, token)
+
+    async def list_grants(self, person: Person) -> list[Grant]:
+        """Return what a person allows clients, the newest first."""
+        grants = await anyio.to_thread.run_sync(lambda: list(self.grants.all()))
+        return [grant for grant in grants if grant.person == person]
+
+    async def end_grant(self, person: Person, grant_id: str) -> bool:
+        """End a grant of a person, as they wish; say whether there was one."""
+        for grant in await self.list_grants(person):
+            if grant.id == grant_id and await anyio.to_thread.run_sync(self.grants.revoke, grant_id):
+                details: JSONObject = {"grant": grant.id, "client": grant.client, "by": person.name}
+                await anyio.to_thread.run_sync(self._record, "mcp.login_revoked", person.name, details)
+                return True
+        return False
 
     def _find_document(self, route: str) -> JSONObject | None:
         if route == "jwks":

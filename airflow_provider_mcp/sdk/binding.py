@@ -14,11 +14,7 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""From a function marked by ``@tool`` to the tool it is; what cannot work is refused here, not when called.
-
-Each refusal is one sentence that names the function and says what to write instead: its author reads it in
-the web server's log, in ``airflow-mcp check`` and in the testing kit.
-"""
+"""From a function marked by ``@tool`` to the tool it is; what cannot work is refused here, not at a call."""
 
 from __future__ import annotations
 
@@ -26,26 +22,19 @@ import functools
 import inspect
 import json
 import re
-import types
-import typing
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 import pydantic
 
-from airflow_provider_mcp.sdk.airflow import Airflow, AirflowSync
 from airflow_provider_mcp.sdk.arguments import Arguments
-from airflow_provider_mcp.sdk.content import Content
 from airflow_provider_mcp.sdk.injection import INJECTED, takes_arguments_whole
-from airflow_provider_mcp.sdk.jobs import JobStarted
 from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
 from airflow_provider_mcp.sdk.plain_schemas import find_untyped
 from airflow_provider_mcp.sdk.schemas import build_input_schema, build_output_schema
+from airflow_provider_mcp.sdk.signatures import Hints, check_kind, check_preview, read_hints, read_return
 from airflow_provider_mcp.sdk.tool import OPTIONS, Tool, ToolOptions
-
-Hints: TypeAlias = Mapping[str, Any]
-"""The types of a function's parameters, by their names, and of what it returns."""
 
 RESERVED = frozenset(["confirmation_token"])
 """Arguments that the server adds to a tool by itself."""
@@ -66,8 +55,8 @@ def bind_tool(function: Callable[..., object], *, toolset: str, owner: str, dyna
     description = inspect.cleandoc(options.description or function.__doc__ or "")
     if not description:
         raise TypeError(f"the tool {name} has no docstring: write one, it is the tool's description")
-    hints = _read_hints(function, f"the tool {name}")
-    _check_kind(function, hints, f"the tool {name}")
+    hints = read_hints(function, f"the tool {name}")
+    check_kind(function, hints, f"the tool {name}")
     arguments = None
     if options.input_schema is None:
         arguments, input_schema = _build_arguments(function, name, hints)
@@ -75,11 +64,11 @@ def bind_tool(function: Callable[..., object], *, toolset: str, owner: str, dyna
         input_schema = _check_own_schema(function, name, hints, options.input_schema)
     if "return" not in hints:
         raise TypeError(f"the tool {name} does not say what it returns: write -> and a pydantic model")
-    returned = _read_return(hints["return"], f"the tool {name}", starts_jobs=options.job is not None)
+    returned = read_return(hints["return"], f"the tool {name}", starts_jobs=options.job is not None)
     output_schema, result = (None, None) if returned is None else _describe_result(name, returned)
     if options.preview is not None:
         takes = set(arguments.model_fields) if arguments is not None else {"arguments"}
-        _check_preview(options.preview, name, takes, arguments)
+        check_preview(options.preview, name, takes, arguments)
     return Tool(
         name=name,
         title=options.title or _make_title(name),
@@ -144,43 +133,6 @@ def _make_title(name: str) -> str:
     words = [_TITLE_WORDS.get(word, word) for word in name.replace("-", "_").split("_") if word]
     title = " ".join(words) or name
     return title[0].upper() + title[1:]
-
-
-def _read_hints(function: Callable[..., object], subject: str) -> Hints:
-    try:
-        return typing.get_type_hints(function, include_extras=True)
-    except (NameError, AttributeError, TypeError) as unread:
-        raise TypeError(
-            f"{subject} has a type that cannot be read ({unread}): import it at the top of the module, "
-            "not under TYPE_CHECKING and not inside a function"
-        ) from None
-
-
-def _check_kind(function: Callable[..., object], hints: Hints, subject: str) -> None:
-    """Refuse what a server cannot call, and the client of the other kind of function.
-
-    :raises TypeError: It cannot be called with arguments by name, or takes a client it cannot use.
-    """
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise TypeError(f"{subject} yields: return one result, and report progress by Client.progress")
-    for parameter in inspect.signature(function).parameters.values():
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise TypeError(f"{subject} takes *{parameter.name}: name every argument")
-        if parameter.kind is parameter.POSITIONAL_ONLY:
-            raise TypeError(f"{subject} takes {parameter.name} by position alone: remove the / behind it")
-        if parameter.name not in hints:
-            raise TypeError(f"the argument {parameter.name} of {subject} has no type: annotate it")
-    for name, hint in hints.items():
-        if hint is Airflow and not inspect.iscoroutinefunction(function):
-            raise TypeError(
-                f"{subject} is a def and takes Airflow as {name}: take AirflowSync, or make it async"
-            )
-        if hint is AirflowSync and inspect.iscoroutinefunction(function):
-            raise TypeError(f"{subject} is an async def and takes AirflowSync as {name}: take Airflow")
-        injected = [kind for kind in typing.get_args(hint) if kind in INJECTED]
-        if injected and name != "return":
-            kind = injected[0].__name__
-            raise TypeError(f"{subject} takes {name}, which may be {kind} or else: annotate it {kind} alone")
 
 
 def _build_arguments(
@@ -290,64 +242,3 @@ def _find_schema_fault(text: str) -> str | None:
     except SchemaError as wrong:
         return wrong.message
     return None
-
-
-def _read_return(hint: Any, subject: str, *, starts_jobs: bool) -> Any | None:
-    """Return the type of the data that a function returns; None if it returns ``Content``.
-
-    :raises TypeError: What it returns cannot be a result.
-    """
-    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
-        kinds = list(typing.get_args(hint))
-    else:
-        kinds = [hint]
-    if JobStarted in kinds and not starts_jobs:
-        raise TypeError(f"{subject} may return JobStarted and has no job: write @tool(job=Job(...))")
-    kinds = [kind for kind in kinds if kind is not JobStarted]
-    if kinds == [Content]:
-        return None
-    if len(kinds) == 1 and _is_object(kinds[0]):
-        return kinds[0]
-    names = " or ".join("None" if kind is type(None) else _name(kind) for kind in kinds) or "no result"
-    raise TypeError(
-        f"{subject} returns {names}: return one pydantic model (with a field for a list), or Content"
-    )
-
-
-def _is_object(kind: Any) -> bool:
-    """Say whether values of a type are JSON objects that a result can be: models and dictionaries."""
-    if typing.get_origin(kind) is typing.Annotated:
-        kind = typing.get_args(kind)[0]
-    if isinstance(kind, type) and issubclass(kind, pydantic.RootModel):
-        return False
-    plain = typing.get_origin(kind) or kind
-    return isinstance(plain, type) and issubclass(plain, (pydantic.BaseModel, Mapping, dict))
-
-
-def _name(kind: Any) -> str:
-    return kind.__name__ if isinstance(kind, type) and not typing.get_args(kind) else str(kind)
-
-
-def _check_preview(
-    preview: Callable[..., object], tool: str, takes: set[str], arguments: type[pydantic.BaseModel] | None
-) -> None:
-    """Refuse a preview that cannot be called with the tool's arguments.
-
-    :raises TypeError: It takes something that the tool does not.
-    """
-    subject = f"the preview {getattr(preview, '__name__', preview)} of the tool {tool}"
-    hints = _read_hints(preview, subject)
-    _check_kind(preview, hints, subject)
-    for name in inspect.signature(preview).parameters:
-        hint = hints[name]
-        if hint in INJECTED or (takes_arguments_whole(hint) and hint is arguments):
-            continue
-        if takes_arguments_whole(hint):
-            raise TypeError(
-                f"{subject} takes {name} as {_name(hint)}: let the tool take its arguments as that too"
-            )
-        if name not in takes:
-            names = ", ".join(sorted(takes)) or "none"
-            raise TypeError(f"{subject} takes {name}, which the tool does not: its arguments are {names}")
-    if "return" in hints:
-        _read_return(hints["return"], subject, starts_jobs=False)

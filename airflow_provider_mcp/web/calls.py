@@ -18,12 +18,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
+from urllib.parse import quote
 
 from airflow_provider_mcp.endpoint.door import Reply
+from airflow_provider_mcp.sdk.airflow import Airflow
 from airflow_provider_mcp.sdk.errors import ToolError
 from airflow_provider_mcp.sdk.json_types import JSONObject
 from airflow_provider_mcp.server.request import Request
@@ -31,7 +35,10 @@ from airflow_provider_mcp.tools.shared.rows import TOOL_CALL_EVENT
 from airflow_provider_mcp.web.host import PageHost
 from airflow_provider_mcp.web.rendering import render
 
-MOST_CALLS = 100
+MOST_CALLS = 1000
+
+READ_AT_ONCE = 4
+"""Pages of the audit log: Airflow gives a hundred rows at once, if it is not told otherwise."""
 
 MOST_BARS = 15
 
@@ -50,6 +57,10 @@ class Call:
     run: str
     outcome: str
     seconds: float
+    duration: str
+    """The seconds, as they are shown."""
+    query: str
+    """By which the page about the run finds it; empty if there is none."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +77,11 @@ class Bar:
 
 async def show_calls(host: PageHost, request: Request) -> Reply:
     """Return the page."""
-    query: dict[str, str | int] = {"event": TOOL_CALL_EVENT, "order_by": "-event_log_id", "limit": MOST_CALLS}
     calls: list[Call] = []
     total, refused = 0, ""
     try:
-        answer = (await request.reads().get("eventLogs", params=query)).json()
-        calls = [read_call(row) for row in answer["event_logs"]]
-        total = answer["total_entries"]
+        rows, total = await read_rows(request.reads())
+        calls = [read_call(row) for row in rows]
     except ToolError as failure:
         refused = f"{failure} {failure.hint}".strip()
     return render(
@@ -88,6 +97,30 @@ async def show_calls(host: PageHost, request: Request) -> Reply:
     )
 
 
+async def read_rows(airflow: Airflow) -> tuple[list[JSONObject], int]:
+    """Return the newest rows of calls, and how many there are."""
+    turns = asyncio.Semaphore(READ_AT_ONCE)
+
+    async def read(offset: int) -> JSONObject:
+        query: dict[str, str | int] = {
+            "event": TOOL_CALL_EVENT,
+            "order_by": "-event_log_id",
+            "limit": MOST_CALLS,
+            "offset": offset,
+        }
+        async with turns:
+            page: JSONObject = (await airflow.get("eventLogs", params=query)).json()
+        return page
+
+    first = await read(0)
+    total, size = first["total_entries"], len(first["event_logs"])
+    offsets = range(size, min(total, MOST_CALLS), size) if size else ()
+    pages = [first, *await asyncio.gather(*map(read, offsets))]
+    # What was called meanwhile moves rows to the next page.
+    rows = {row["event_log_id"]: row for page in pages for row in page["event_logs"]}
+    return [rows[number] for number in sorted(rows, reverse=True)][:MOST_CALLS], total
+
+
 def read_call(row: JSONObject) -> Call:
     """Return what a row of the audit log tells."""
     try:
@@ -97,16 +130,26 @@ def read_call(row: JSONObject) -> Call:
     if not isinstance(extra, dict):
         extra = {}
     duration = extra.get("duration")
+    seconds = float(duration) if isinstance(duration, (int, float)) else 0.0
+    dag, run = str(row.get("dag_id") or ""), str(row.get("run_id") or "")
     return Call(
         when=str(row.get("when") or "").replace("T", " ")[:19],
         user=str(row.get("owner") or ""),
         client=str(extra.get("client") or ""),
         tool=str(extra.get("tool") or ""),
-        dag=str(row.get("dag_id") or ""),
-        run=str(row.get("run_id") or ""),
+        dag=dag,
+        run=run,
         outcome=str(extra.get("outcome") or ""),
-        seconds=float(duration) if isinstance(duration, (int, float)) else 0.0,
+        seconds=seconds,
+        duration=f"{seconds:.2f}",
+        query=f"dag_id={_quote(dag)}&dag_run_id={_quote(run)}" if dag and run else "",
     )
+
+
+@functools.lru_cache(maxsize=4096)
+def _quote(name: str) -> str:
+    # Many calls are about the same Dag.
+    return quote(name, safe="")
 
 
 def count_by_tool(calls: Sequence[Call]) -> list[Bar]:

@@ -67,27 +67,31 @@ def find_place(client: str) -> str:
     return FORMATS[client].place
 
 
-def http_configuration(client: str, url: str) -> str:
+def http_configuration(client: str, url: str, *, with_credential: bool = True) -> str:
     """Return the configuration by which a client connects to an MCP endpoint.
 
+    :param with_credential: Whether it sends a credential; without one, the client logs in by OAuth.
     :raises ValueError: The client cannot connect to an address with a token.
     """
     if client == "claude-desktop":
         raise ValueError("Claude Desktop takes a token for local servers only: use --via stdio")
     if client == "codex":
-        return _dump_toml({"url": url, "bearer_token_env_var": TOKEN_VARIABLE})
-    headers = {"Authorization": f"Bearer {_refer(client, TOKEN_VARIABLE)}"}
+        variable: JSONObject = {"bearer_token_env_var": TOKEN_VARIABLE} if with_credential else {}
+        return _dump_toml({"url": url, **variable})
+    headers: JSONObject = {"headers": {"Authorization": f"Bearer {_refer(client, TOKEN_VARIABLE)}"}}
+    if not with_credential:
+        headers = {}
     if client == "goose":
-        return _dump_goose({"type": "streamable_http", "uri": url, "headers": headers})
-    server: dict[str, JSONObject] = {
-        "cursor": {"url": url, "headers": headers},
-        "gemini": {"httpUrl": url, "headers": headers},
-        "windsurf": {"serverUrl": url, "headers": headers},
-        "zed": {"url": url, "headers": headers},
-        "opencode": {"type": "remote", "url": url, "enabled": True, "headers": headers},
+        return _dump_goose({"type": "streamable_http", "uri": url, **headers})
+    servers: dict[str, JSONObject] = {
+        "cursor": {"url": url},
+        "gemini": {"httpUrl": url},
+        "windsurf": {"serverUrl": url},
+        "zed": {"url": url},
+        "opencode": {"type": "remote", "url": url, "enabled": True},
     }
-    by_default = {"type": "http", "url": url, "headers": headers}
-    return _dump_json(client, server.get(client, by_default), inputs=[TOKEN_VARIABLE])
+    server = {**servers.get(client, {"type": "http", "url": url}), **headers}
+    return _dump_json(client, server, inputs=[TOKEN_VARIABLE] if with_credential else [])
 
 
 def stdio_configuration(client: str, command: str, arguments: Sequence[str], passed: Sequence[str]) -> str:

@@ -21,12 +21,14 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-from airflow_provider_mcp.endpoint.door import Reply
+from airflow_provider_mcp.endpoint.door import Reply, is_loopback
 from airflow_provider_mcp.sdk.json_types import JSONObject
 from airflow_provider_mcp.server.request import Request
 from airflow_provider_mcp.web.client_configs import TOKEN_VARIABLE, find_place, http_configuration
+from airflow_provider_mcp.web.forms import FIELD, Forms
+from airflow_provider_mcp.web.grants import PURPOSE, describe_grants
 from airflow_provider_mcp.web.host import PageHost
 from airflow_provider_mcp.web.rendering import render
 
@@ -53,29 +55,25 @@ class Block:
     text: str
     link: str | None = None
     """An address that opens the client and sets it up."""
+    warning: str | None = None
+    """Why the client cannot log in here."""
 
 
-def show_connect(host: PageHost, request: Request) -> Reply:
+async def show_connect(host: PageHost, request: Request) -> Reply:
     """Return the page."""
     url = host.endpoint_url
     scheme = "Bearer" if "Bearer" in host.login_schemes else next(iter(host.login_schemes), "Bearer")
+    by_oauth = host.login_obstacle is None
     blocks = [
         Block(
-            name, f"Put this into {find_place(client)}.", _configure(client, url, scheme), _link(client, url)
+            name,
+            f"Put this into {find_place(client)}.",
+            _configure(client, url, scheme, by_oauth=by_oauth),
+            _link(client, url),
         )
         for client, name in _NAMES.items()
     ]
-    stdio = (
-        "Claude Desktop takes a token for local servers only. Install this package where Claude Desktop "
-        "runs; the command prints what belongs into claude_desktop_config.json."
-    )
-    command = f"airflow-mcp config --client claude-desktop --via stdio --url {url.removesuffix('/mcp/v1')}"
-    blocks.insert(1, Block("Claude Desktop", stdio, command))
-    hosted = (
-        "They add a server by its address alone (Settings, Connectors, Add custom connector) and log in by "
-        "OAuth: that needs an address that they reach over HTTPS, and a login by OAuth at this Airflow."
-    )
-    blocks.insert(2, Block("claude.ai and ChatGPT", hosted, url))
+    blocks[1:1] = [_explain_desktop(url), _explain_hosted(url, by_oauth=by_oauth)]
     return render(
         "connect.html",
         host,
@@ -87,14 +85,41 @@ def show_connect(host: PageHost, request: Request) -> Reply:
         scheme=scheme,
         variable=TOKEN_VARIABLE,
         schemes=host.login_schemes,
-        by_oauth=bool(host.login_parameters),
+        by_oauth=by_oauth,
+        obstacle=host.login_obstacle,
         warning=host.login_warning,
         blocks=blocks,
+        grants=describe_grants(await host.list_grants(request.caller)),
+        field=FIELD,
+        form_token=Forms(host.server.confirmations).make_token(request.caller.id, PURPOSE),
     )
 
 
-def _configure(client: str, url: str, scheme: str) -> str:
-    return http_configuration(client, url).replace("Bearer ", f"{scheme} ").strip()
+def _configure(client: str, url: str, scheme: str, *, by_oauth: bool) -> str:
+    text = http_configuration(client, url, with_credential=not by_oauth)
+    return text.replace("Bearer ", f"{scheme} ").strip()
+
+
+def _explain_desktop(url: str) -> Block:
+    place = (
+        "Claude Desktop takes a token for local servers only. Install this package where Claude Desktop "
+        "runs; the command prints what belongs into claude_desktop_config.json."
+    )
+    command = f"airflow-mcp config --client claude-desktop --via stdio --url {url.removesuffix('/mcp/v1')}"
+    return Block("Claude Desktop", place, command)
+
+
+def _explain_hosted(url: str, *, by_oauth: bool) -> Block:
+    """Return how clients connect that run on their vendors' machines, and why they cannot, if they cannot."""
+    place = "Add a server by this address (Settings, Connectors, Add custom connector), and log in by OAuth."
+    needs = "They reach this Airflow from their vendors' machines"
+    address = urlsplit(url)
+    warning = None
+    if not by_oauth:
+        warning = "They log in by OAuth alone, and this Airflow has no login by OAuth: they cannot connect."
+    elif address.scheme != "https" or is_loopback(address.netloc):
+        warning = f"{needs}, over HTTPS: by this address they cannot."
+    return Block("claude.ai and ChatGPT", f"{place} {needs}.", url, warning=warning)
 
 
 def _link(client: str, url: str) -> str | None:

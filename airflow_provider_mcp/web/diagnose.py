@@ -33,7 +33,8 @@ _TOOLS = {"diagnose_dag_run": "What happened", "explain_waiting": "What it waits
 
 async def show_diagnosis(http: HTTPRequest, host: PageHost, request: Request) -> Reply:
     """Return the page about the run that the address names; without one, a form that asks for it."""
-    query = dict(parse_qsl(http.query))
+    # An address may have a run's ID in it as it is: a plus there is no space.
+    query = dict(parse_qsl(http.query.replace("+", "%2B")))
     run = {"dag_id": query.get("dag_id", ""), "dag_run_id": query.get("dag_run_id", "")}
     findings: list[tuple[str, str, JSONObject]] = []
     if all(run.values()):

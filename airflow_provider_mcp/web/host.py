@@ -18,10 +18,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from airflow_provider_mcp.endpoint.door import HTTPRequest
+from airflow_provider_mcp.oauth.grants import Grant
+from airflow_provider_mcp.sdk.airflow import Caller
 from airflow_provider_mcp.server.build import AirflowServer
 from airflow_provider_mcp.server.policy import Policy
 from airflow_provider_mcp.server.request import Identity
@@ -55,8 +57,8 @@ class PageHost(Protocol):
         """The schemes of the ``Authorization`` header by which clients can log in."""
 
     @property
-    def login_parameters(self) -> Mapping[str, str]:
-        """What the endpoint tells clients of the login by OAuth; empty where there is none."""
+    def login_obstacle(self) -> str | None:
+        """Why there is no login by OAuth, in a sentence; None where there is one."""
 
     @property
     def login_warning(self) -> str | None:
@@ -69,6 +71,18 @@ class PageHost(Protocol):
         """Return who is logged in to Airflow in the browser that sent the request, None if nobody is.
 
         :raises AuthenticationUnavailable: That could not be found out.
+        """
+
+    async def list_grants(self, caller: Caller) -> list[Grant]:
+        """Return what a user allows clients by the login by OAuth, the newest first.
+
+        :raises AuthenticationUnavailable: That could not be found out.
+        """
+
+    async def end_grant(self, caller: Caller, grant_id: str) -> bool:
+        """End a grant of a user, and with it all of its tokens; say whether there was one.
+
+        :raises AuthenticationUnavailable: That could not be done.
         """
 
     def find_login(self, path: str) -> str | None:

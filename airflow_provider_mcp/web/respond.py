@@ -29,13 +29,14 @@ from airflow_provider_mcp.web.confirm import answer_confirm
 from airflow_provider_mcp.web.connect import show_connect
 from airflow_provider_mcp.web.diagnose import show_diagnosis
 from airflow_provider_mcp.web.faults import show_faults
+from airflow_provider_mcp.web.grants import end_grant
 from airflow_provider_mcp.web.host import PageHost
 from airflow_provider_mcp.web.rendering import render, static_reply
 from airflow_provider_mcp.web.tools import CLIENT, show_tools, try_tool
 
 _CONFIRM = re.compile(r"/confirm/([0-9a-f]{32})")
 
-_METHODS: Mapping[str, tuple[str, ...]] = {"/try": ("POST",)}
+_METHODS: Mapping[str, tuple[str, ...]] = {"/revoke": ("POST",), "/try": ("POST",)}
 """For pages that answer other methods than GET and HEAD."""
 
 
@@ -54,22 +55,24 @@ async def respond(request: HTTPRequest, host: PageHost) -> Reply:
         return static_reply(request.path.removeprefix("/static/")) or _not_found(host)
     try:
         identity = await host.identify(request)
+        if identity is None:
+            return _ask_for_login(request, host)
+        if confirm is not None:
+            return await answer_confirm(request, host, identity, confirm[1])
+        return await _show(request, host, identity)
     except AuthenticationUnavailable:
         sentence = "Try again in a few seconds."
         return render(
             "message.html", host, 503, title="Airflow's database does not answer", sentence=sentence
         )
-    if identity is None:
-        return _ask_for_login(request, host)
-    if confirm is not None:
-        return await answer_confirm(request, host, identity, confirm[1])
-    return await _show(request, host, identity)
 
 
 async def _show(http: HTTPRequest, host: PageHost, identity: Identity) -> Reply:
     request = host.server.open_request(identity, await host.policy(), Client(name=CLIENT))
     if http.path == "/":
-        return show_connect(host, request)
+        return await show_connect(host, request)
+    if http.path == "/revoke":
+        return await end_grant(http, host, request)
     if http.path == "/tools":
         return await show_tools(host, request)
     if http.path == "/try":

@@ -16,7 +16,7 @@
 // under the License.
 
 // Drives Chromium through the pages of a running Airflow. What it is to do stands in the variable ASKED, as JSON:
-// root, line, user, approve and decline (addresses), folder (for screenshots), chromium, modules.
+// root, line, user, run (of demo_params), approve and decline (addresses), folder (for screenshots), chromium, modules.
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 import assert from "node:assert/strict";
@@ -76,6 +76,15 @@ await page.getByText("Cursor", { exact: true }).click();
 const link = await page.getByRole("link", { name: "Add to Cursor" }).getAttribute("href");
 assert.match(link, /^cursor:\/\//);
 
+// The user's own grants, each with a button.
+assert.equal(await page.getByRole("button", { name: /^Revoke/ }).count(), 2);
+await page.getByRole("button", { name: "Revoke: nightly report" }).scrollIntoViewIfNeeded();
+await check("grants");
+await page.getByRole("button", { name: "Revoke: nightly report" }).click();
+await page.waitForURL("**/mcp/#grants");
+assert.equal(await page.getByRole("button", { name: /^Revoke/ }).count(), 1);
+assert.equal(await page.getByText("nightly report").count(), 0);
+
 await page.emulateMedia({ colorScheme: "dark" });
 await check("connect-dark");
 const ground = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
@@ -105,6 +114,16 @@ for (const name of ["Calls", "Faults", "Diagnose"]) {
   await page.getByRole("heading", { level: 1 }).waitFor();
   await check(name.toLowerCase());
 }
+await page.goto(`${asked.root}/mcp/calls`);
+const calls = await page.locator(".call").count();
+assert.ok(calls > 3, `${calls} calls are shown`);
+await page.getByLabel("Filter").fill("trigger_dag");
+assert.equal(await page.locator(".call:visible").count(), 1);
+// A call's run is a link to what is wrong with it.
+await page.locator(".call:visible a").click();
+await page.getByRole("heading", { name: "What it waits for" }).waitFor();
+assert.equal(await page.getByLabel("Run").inputValue(), asked.run);
+await check("diagnosis");
 
 await page.setViewportSize({ width: 375, height: 700 });
 for (const path of ["", "tools", "calls", "faults", "diagnose"]) {
@@ -138,4 +157,19 @@ await page.getByRole(asked.line === 3 ? "button" : "link", { name: "Browse" }).f
 const entry = page.getByRole(asked.line === 3 ? "menuitem" : "link", { name: "MCP" }).first();
 await entry.waitFor();
 await page.screenshot({ path: `${asked.folder}/navigation-airflow${asked.line}.png` });
+if (asked.line === 3) {
+  // The tab on a Dag run, in the frame that Airflow has for it.
+  await page.goto(`${asked.root}/dags/demo_params/runs/${encodeURIComponent(asked.run)}`);
+  await page.getByRole("link", { name: "Diagnose" }).click();
+  const frame = page.frameLocator('iframe[title="Diagnose"]');
+  await frame.getByRole("heading", { name: "What it waits for" }).waitFor();
+  assert.equal(await frame.getByLabel("Run").inputValue(), asked.run);
+  await page.screenshot({ path: `${asked.folder}/diagnose-tab-airflow3.png` });
+  // Its form and its links work there as well.
+  await frame.getByRole("button", { name: "Diagnose" }).click();
+  await frame.getByRole("heading", { name: "What it waits for" }).waitFor();
+  await frame.getByRole("link", { name: "Tools" }).click();
+  await frame.getByLabel("Filter").fill("list_dags");
+  assert.ok((await frame.locator(".tool:visible").count()) < 5, "the page's script runs in the frame");
+}
 await browser.close();

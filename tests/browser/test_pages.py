@@ -25,6 +25,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,13 +47,33 @@ def ask(site: Site, key: str) -> str:
     return address
 
 
+def allow(site: Site, note: str) -> None:
+    """Make a grant, as an administrator does."""
+    command = [sys.executable, "-m", "airflow_provider_mcp.cli", "token", "--user", "admin", "--note", note]
+    subprocess.run(command, env=site.env, cwd=ROOT, check=True, capture_output=True)
+
+
+def start_run(site: Site) -> str:
+    """Start a run that nothing schedules; return its ID, which has a plus in it."""
+    started = site.call("trigger_dag", dag_id="demo_params", unpause=True)["structuredContent"]
+    run: str = started["dag_run_id"]
+    assert "+00:00" in run
+    return run
+
+
 def test_people_use_the_pages(tmp_path: Path) -> None:
     chromium = shutil.which("chromium")
     assert chromium is not None, "install Debian's chromium"
-    home = AirflowHome(tmp_path / "airflow", options={"AIRFLOW__MCP__CONFIRM_BY": "person"})
+    options = {"AIRFLOW__MCP__CONFIRM_BY": "person", "AIRFLOW__MCP__OAUTH_ENABLED": "True"}
+    home = AirflowHome(tmp_path / "airflow", options=options)
     home.prepare(ROOT / "examples" / "dags")
+    home.airflow("dags", "reserialize")
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    with Site(home).serving() as site:
+    there = Site(home)
+    there.env[f"AIRFLOW__{'API' if LINE == 3 else 'WEBSERVER'}__BASE_URL"] = there.root
+    with there.serving() as site:
+        allow(site, "nightly report")
+        allow(site, HOSTILE)
         approve, decline = ask(site, "approved"), ask(site, HOSTILE)
         # A hostile name in the audit log, too.
         site.call("get_dag", dag_id="demo_params")
@@ -63,6 +84,7 @@ def test_people_use_the_pages(tmp_path: Path) -> None:
             "user": "admin",
             "approve": approve,
             "decline": decline,
+            "run": start_run(site),
             "folder": str(SCREENSHOTS),
             "chromium": chromium,
             "modules": str(MODULES),

@@ -38,7 +38,7 @@ FLOORS = (
         "sdk.hookspecs sdk.injection sdk.jobs "
         "sdk.json_types sdk.masking sdk.near_misses sdk.pages sdk.plain_schemas sdk.prompts sdk.resources "
         "sdk.rest_errors sdk.schemas "
-        "sdk.secret_forms sdk.tool",
+        "sdk.secret_forms sdk.signatures sdk.tool",
     ),
     (
         "the built-in tools",
@@ -97,7 +97,7 @@ FLOORS = (
         "oauth oauth.authorization oauth.clients oauth.documents oauth.errors oauth.grants oauth.login "
         "oauth.metadata oauth.pages oauth.redirects oauth.requests oauth.sealing oauth.store "
         "web web.calls web.client_configs web.confirm web.connect web.diagnose web.faults web.forms "
-        "web.host web.rendering web.respond web.sentences web.tools",
+        "web.grants web.host web.rendering web.respond web.sentences web.tools",
     ),
     (
         "the seam to Airflow 2 and 3",

@@ -18,38 +18,17 @@
 
 from __future__ import annotations
 
-import functools
 import re
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import httpx
 
-from tests.live.site import LINE, TLS, Site
+from devtools.sessions import open_browser
+from tests.live.site import Site
 
 
-@functools.cache
-def read_cookies(root: str, user: str) -> dict[str, str]:
-    """Return the cookies of a login, which Airflow 2 allows some times a minute alone."""
-    with httpx.Client(base_url=root, timeout=60, verify=TLS) as browser:
-        if LINE == 3:
-            answer = browser.post("/auth/token", json={"username": user, "password": user})
-            return {"_token": answer.json()["access_token"]}
-        csrf = browser.get("/login/").text.split('name="csrf_token"')[1].split('value="')[1].split('"')[0]
-        form = {"username": user, "password": user, "csrf_token": csrf}
-        until = time.monotonic() + 60
-        while browser.post("/login/", data=form).status_code == 429 and time.monotonic() < until:
-            time.sleep(5)
-        return {cookie.name: cookie.value or "" for cookie in browser.cookies.jar}
-
-
-@contextmanager
-def log_in(site: Site, user: str = "admin") -> Iterator[httpx.Client]:
-    """Open a client that has the cookies of a login."""
-    cookies = read_cookies(site.root, user)
-    with httpx.Client(base_url=site.root, cookies=cookies, timeout=60, verify=TLS) as browser:
-        yield browser
+def log_in(site: Site, user: str = "admin") -> httpx.Client:
+    """Return a client that has the cookies of a login."""
+    return open_browser(site.root, user)
 
 
 def read_token(page: httpx.Response) -> str:

@@ -25,6 +25,7 @@ import pytest
 from devtools.airflow_process import ROOT, AirflowHome
 from tests.live.plugins import offer_plugins
 from tests.live.site import LINE, WORKERS, Site
+from tests.live.statsd import StatsD
 
 DEMO_DAGS = {"demo_succeeds", "demo_params", "demo_fails", "demo_mapped", "demo_waiting"}
 
@@ -52,9 +53,24 @@ def site(home: AirflowHome) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="session")
-def prefixed(home: AirflowHome, site: Site) -> Iterator[Site]:
-    """A second web process on the same database, under a path prefix, where clients may log in."""
-    options = {"AIRFLOW__MCP__OAUTH_ENABLED": "True"}
+def statsd() -> Iterator[StatsD]:
+    made = StatsD()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def prefixed(home: AirflowHome, site: Site, statsd: StatsD) -> Iterator[Site]:
+    """A second web process on the same database, under a path prefix.
+
+    Clients may log in there, and its metrics go to a StatsD.
+    """
+    options = {
+        "AIRFLOW__MCP__OAUTH_ENABLED": "True",
+        "AIRFLOW__METRICS__STATSD_ON": "True",
+        "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
+        "AIRFLOW__METRICS__STATSD_PORT": str(statsd.port),
+    }
     with Site(home, prefix="/air/flow", options=options).serving(WORKERS) as running:
         yield running
 

@@ -19,17 +19,16 @@
 from __future__ import annotations
 
 import json
-import ssl
 from typing import Any
 
 import httpx
 
-from devtools.airflow_process import AirflowSite, installed_line
+from devtools.airflow_process import AirflowSite
+from devtools.sessions import LINE, TLS
 
-LINE = installed_line()
+__all__ = ["LINE", "TLS", "WORKERS", "Site"]
+
 WORKERS = 1 if LINE == 3 else 4
-TLS = ssl.create_default_context()
-"""For ``verify``: httpx reads all authorities' certificates for each request that is not given one."""
 
 
 class Site(AirflowSite):

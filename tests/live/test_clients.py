@@ -27,7 +27,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ from devtools.models.server import ScriptedModel
 from devtools.tokens import tokens
 from tests.documentation import collect_blocks
 from tests.live.calling import ended, ok
+from tests.live.offering import CHECK, DAGS, PURGE, offering_dags
 from tests.live.site import LINE, Site
 from tests.search_questions import QUESTIONS
 
@@ -369,3 +370,47 @@ SEARCHES = {
     "stuck in queue": "explain_waiting",
     "rerun a failed task": "clear_task_instances",
 }
+
+
+# ---- Dags as tools -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.name)
+def test_dags_as_tools(agent: Agent, offering: Site, tmp_path: Path) -> None:
+    """A wrong argument, a run to success, one to failure, and one that a person must agree to."""
+
+    def finish(session: Session, step: str, **arguments: Any) -> Generator[Call, str, None]:
+        # On a slow machine a run outlasts the call; the same key waits for the same run.
+        key = f"{agent.name}-{step}"
+        for _ in range(5):
+            yield from session.call(step, CHECK, **arguments, idempotency_key=key)
+            if session.data(step)["state"] in {"success", "failed"}:
+                return
+
+    def play(session: Session) -> Play:
+        yield from session.call("wrong", CHECK, table="oders")
+        yield from finish(session, "success", table="orders", day="2026-11-27")
+        yield from finish(session, "failure", table="returns")
+        preview = yield from session.call("purge", PURGE, keep_days=100)
+        token = re.search(r'"confirmation_token": ?"([^"]+)"', preview)
+        if token:
+            yield from session.call("purge", PURGE, keep_days=100, confirmation_token=token[1])
+        return "All is well."
+
+    session = Session(agent, play, tmp_path)
+    text, variables = configure(agent, offering, "admin")
+    run(session, text, **variables, HOOK_ANSWER=AGREES)
+    shown = session.airflow_tools()
+    assert "Check whether a table of the warehouse has arrived" in shown[CHECK]
+    assert "returns" in shown[CHECK]
+    assert "'oders' is not one of" in session.texts["wrong"]
+    assert session.data("success")["result"]["verdict"] == "complete"
+    assert session.data("failure")["state"] == "failed"
+    assert "returns has 0 rows, fewer than 1" in session.data("failure")["diagnosis"][0]
+    assert session.data("purge")["dag_id"] == DAGS[PURGE]
+
+
+@pytest.fixture(scope="module")
+def offering(site: Site) -> Iterator[Site]:
+    with offering_dags(site, ["check_data_quality.py", "purge_partitions.py"]):
+        yield site

@@ -20,10 +20,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,54 +31,20 @@ import pytest
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from airflow_provider_mcp.server.caller_tools import KEPT_SECONDS
 from devtools.airflow_process import ROOT
 from tests.documentation import named_block
 from tests.live.calling import until
 from tests.live.messages import PATIENCE, TASKS, VERSION, modern
-from tests.live.site import LINE, WORKERS, Site
+from tests.live.offering import CHECK, DAGS, PURGE, list_tools, offering_dags
+from tests.live.site import WORKERS, Site
 
-CHECK, PURGE = "run_check_data_quality", "run_purge_partitions"
-DAGS = {CHECK: "check_data_quality", PURGE: "purge_partitions"}
 NODE = ROOT / ".node"
-FILES = ("check_data_quality.py", "purge_partitions.py")
-
-
-def list_tools(site: Site, user: str = "admin", **headers: str) -> dict[str, Any]:
-    tools = site.rpc("tools/list", {}, user, {k.replace("_", "-"): v for k, v in headers.items()})["tools"]
-    return {tool["name"]: tool for tool in tools if tool["name"].startswith("run_")}
-
-
-def delete_dags(site: Site) -> None:
-    """Delete the Dags, with all that the other tests could find of them."""
-    if LINE == 3:
-        for dag_id in DAGS.values():
-            headers = {"Authorization": site.authorization()}
-            assert site.request("DELETE", f"/api/v2/dags/{dag_id}", headers=headers).status == 204
-        return
-    # Airflow 2 refuses while it takes a task for running.
-    names = ", ".join(f"'{dag_id}'" for dag_id in DAGS.values())
-    tables = ("task_instance", "dag_run", "serialized_dag", "dag_tag", "dag")
-    site.home.execute("".join(f"delete from {table} where dag_id in ({names});" for table in tables))
 
 
 @pytest.fixture(scope="module")
 def offering(site: Site) -> Iterator[Site]:
-    """Airflow with the Dags of ``examples/dag_tools``, which come while it runs, and go."""
-    list_tools(site)
-    source = ROOT / "examples" / "dag_tools"
-    for file in FILES:
-        shutil.copy(source / file, site.home.dags)
-    site.airflow("dags", "reserialize")
-    # Each worker keeps its own list for a while.
-    until(lambda: all(set(list_tools(site)) == set(DAGS) for _ in range(5 * WORKERS)), 60)
-    yield site
-    for file in FILES:
-        (site.home.dags / file).unlink()
-    delete_dags(site)
-    began = time.monotonic()
-    until(lambda: all(list_tools(site) == {} for _ in range(5 * WORKERS)), KEPT_SECONDS + 20)
-    assert time.monotonic() - began < KEPT_SECONDS + 5
+    with offering_dags(site, ["check_data_quality.py", "purge_partitions.py"]):
+        yield site
 
 
 def result(site: Site, tool: str, **arguments: Any) -> dict[str, Any]:

@@ -27,14 +27,20 @@ from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import anyio
 import httpx
+import httpx2
 import pytest
+from mcp.client import Client
+from mcp.client.streamable_http import streamable_http_client
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from devtools.airflow_process import AirflowHome
 from tests.live.browser import log_in, read_token
-from tests.live.site import LINE, Site
+from tests.live.logging_in import Browser, Storage, sdk_login
+from tests.live.site import LINE, TLS, Site
+from tests.live.statsd import StatsD
 
 
 class Collector:
@@ -236,3 +242,47 @@ def test_airflow_links_to_the_page(observed: Site) -> None:
             assert browser.get(views[0]["href"]).status_code == 200
         else:
             assert 'href="/mcp/"' in browser.get("/home").text
+
+
+def test_a_user_ends_a_login_on_the_page(prefixed: Site) -> None:
+    storage, browser = Storage(), Browser(prefixed)
+
+    async def list_tools() -> int:
+        async with (
+            httpx2.AsyncClient(auth=sdk_login(prefixed, browser, storage), verify=TLS, timeout=60) as http,
+            Client(streamable_http_client(prefixed.url, http_client=http)) as client,
+        ):
+            return len((await client.list_tools()).tools)
+
+    assert anyio.run(list_tools) > 10
+    address = f"{prefixed.root}/mcp/"
+    page = browser.http.get(address)
+    assert page.status_code == 200, page.text
+    (newest, *others) = re.findall(r'name="grant" value="([^"]+)"', page.text)
+    assert "The SDK" in page.text
+    listing = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    sent = {"Authorization": f"Bearer {storage.tokens.access_token}"}
+    assert prefixed.post(listing, None, **sent).status_code == 200
+    form = {"form_token": read_token(page), "grant": newest}
+    with log_in(prefixed, "viewer") as viewer:
+        # Their own page has another token, and their grants are others.
+        assert newest not in viewer.get(address).text
+        assert viewer.post(f"{address}revoke", data=form).status_code == 403
+    answer = browser.http.post(f"{address}revoke", data=form)
+    assert answer.status_code == 303
+    assert answer.headers["location"].endswith("/air/flow/mcp/#grants")
+    assert prefixed.post(listing, None, **sent).status_code == 401
+    assert re.findall(r'name="grant" value="([^"]+)"', browser.http.get(address).text) == others
+
+
+# ---- StatsD ----------------------------------------------------------------------------------------------
+
+
+def test_a_statsd_gets_the_metrics_too(prefixed: Site, statsd: StatsD) -> None:
+    assert not prefixed.call("get_dag", dag_id="demo_params").get("isError")
+    for start in (
+        "airflow.mcp.tool_call.get_dag.ok:1|c",
+        "airflow.mcp.tool_duration.get_dag:",
+        "airflow.mcp.tool_call:1|c",
+    ):
+        wait_for(lambda start=start: [line for line in statsd.lines if line.startswith(start)])

@@ -33,9 +33,12 @@ from typing import Any
 import httpx
 import pytest
 
+from airflow_provider_mcp.server.policy_source import CONNECTION_SECONDS
 from devtools.airflow_process import AirflowSite
 from devtools.replicas import Replicas, missing, replicas
+from devtools.sessions import open_browser
 from tests.documentation import named_block
+from tests.live.browser import read_token
 from tests.live.logging_in import Browser
 from tests.live.messages import TASKS, VERSION, events, modern
 from tests.live.site import LINE
@@ -143,6 +146,67 @@ def test_a_confirmation_that_is_sent_to_both_at_once_acts_once(two: Replicas) ->
             thread.join()
         assert len(answers) == 2
         assert len(runs(two, "manual__")) == before + 1, answers
+
+
+@pytest.fixture
+def by_person(two: Replicas) -> Iterator[None]:
+    """A person confirms meanwhile: a connection says so to both replicas."""
+    extra = ["--conn-type", "airflow_mcp", "--conn-extra", '{"confirm_by": "person"}']
+    two.home.airflow("connections", "add", "mcp_default", *extra)
+    time.sleep(CONNECTION_SECONDS + 1)
+    yield
+    two.home.airflow("connections", "delete", "mcp_default")
+    time.sleep(CONNECTION_SECONDS + 1)
+
+
+def ask_a_person(two: Replicas, run: str) -> tuple[dict[str, Any], str]:
+    """Make a call on the first replica that waits for a person; return it with its token, and the page."""
+    two.sites[0].call("trigger_dag", dag_id="demo_params", dag_run_id=run)
+    arguments = {"dag_id": "demo_params", "dag_run_id": run, "state": "failed"}
+    asked = two.sites[0].call("set_dag_run_state", **arguments)["structuredContent"]
+    assert asked["error"]["code"] == "confirmation_required", asked
+    page = asked["approve_url"].partition("/mcp/confirm/")[2]
+    return {**arguments, "confirmation_token": asked["confirmation_token"]}, f"/mcp/confirm/{page}"
+
+
+@pytest.mark.usefixtures("by_person")
+def test_what_a_person_approves_behind_the_proxy_acts_once_on_any_replica(two: Replicas) -> None:
+    first, second = two.sites
+    call, page = ask_a_person(two, "approved")
+    for site in two.sites:
+        assert site.call("set_dag_run_state", **call)["structuredContent"]["error"]["code"] == (
+            "confirmation_required"
+        )
+    with open_browser(two.root, verify=two.trust()) as browser:
+        # Without affinity, page and form go to either replica; the first decision stays.
+        token = read_token(browser.get(page))
+        for decision in ("approve", "decline"):
+            form = {"form_token": token, "decision": decision}
+            assert "You have approved" in browser.post(page, data=form).text
+    assert second.call("set_dag_run_state", **call)["structuredContent"]["state"] == "failed"
+    assert "used before" in first.call("set_dag_run_state", **call)["content"][0]["text"]
+
+    # Two windows decide at the same instant, each on its own replica.
+    call, page = ask_a_person(two, "decided_twice")
+    pages: dict[str, str] = {}
+    with open_browser(two.root, verify=two.trust()) as browser:
+        token = read_token(browser.get(page))
+
+    def decide(site: AirflowSite, decision: str) -> None:
+        with open_browser(site.root) as browser:
+            pages[decision] = browser.post(page, data={"form_token": token, "decision": decision}).text
+
+    decided = [(first, "approve"), (second, "decline")]
+    threads = [threading.Thread(target=decide, args=each) for each in decided]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    approved = ["You have approved" in pages[decision] for _, decision in decided]
+    declined = ["You have declined" in pages[decision] for _, decision in decided]
+    assert (approved, declined) in [([True] * 2, [False] * 2), ([False] * 2, [True] * 2)]
+    done = second.call("set_dag_run_state", **call)
+    assert bool(done.get("isError")) == declined[0], done
 
 
 def test_a_task_of_one_replica_is_known_to_the_other(two: Replicas, client: httpx.Client) -> None:

@@ -162,7 +162,8 @@ class Host(ServiceHost):
 
     @property
     def login_warning(self) -> str | None:
-        return super().login_warning or self._serving.backends.hint
+        hint = None if self.login_parameters else self._serving.backends.hint
+        return super().login_warning or hint
 
     def place_to_wait(self) -> AbstractContextManager[bool]:
         return take_place(self._environ)

@@ -46,12 +46,14 @@ for (const button of document.querySelectorAll("[data-copy]")) {
 
 // Shows only what has all the words in a field.
 for (const field of document.querySelectorAll("[data-filter]")) {
-  const items = [...document.querySelectorAll(field.dataset.filter)];
+  const items = [...document.querySelectorAll(field.dataset.filter)].map((item) => ({
+    item,
+    text: (item.dataset.words ?? [...item.children].map((cell) => cell.textContent).join(" ")).toLowerCase(),
+  }));
   field.addEventListener("input", () => {
     const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
     let count = 0;
-    for (const item of items) {
-      const text = item.dataset.words.toLowerCase();
+    for (const { item, text } of items) {
       item.hidden = !words.every((word) => text.includes(word));
       count += item.hidden ? 0 : 1;
     }

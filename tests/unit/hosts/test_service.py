@@ -18,13 +18,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 from typing import cast
 
+import anyio
 import pytest
+from sqlalchemy.exc import OperationalError
 
+from airflow_provider_mcp.endpoint.door import AuthenticationUnavailable
 from airflow_provider_mcp.hosts.service import Service, ServiceHost
+from airflow_provider_mcp.oauth.grants import Person
 from airflow_provider_mcp.oauth.metadata import Addresses
+from airflow_provider_mcp.sdk.airflow import Caller
 from airflow_provider_mcp.server.policy import Policy
 
 
@@ -66,3 +72,51 @@ def test_an_airflow_that_nobody_can_call_says_so(accepts: bool, by_login: bool, 
     source = SimpleNamespace(options=Policy(accept_airflow_tokens=accepts))
     service = cast(Service, SimpleNamespace(login=object() if by_login else None, policy_source=source))
     assert (Service.explain_closed(service) is not None) is closed
+
+
+ADA = Caller("1", "ada")
+
+
+LOOPBACK = "http://localhost:8080"
+
+
+def host_with(login: object, host: str = "localhost:8080") -> ServiceHost:
+    return ServiceHost(cast(Service, SimpleNamespace(base_url=LOOPBACK, login=login)), "http", host)
+
+
+def test_grants_are_those_of_the_user_where_there_is_a_login() -> None:
+    asked: list[object] = []
+
+    async def list_grants(person: Person) -> list[str]:
+        asked.append(person)
+        return ["a grant"]
+
+    async def end_grant(person: Person, grant_id: str) -> bool:
+        asked.append((person, grant_id))
+        return True
+
+    addresses = Addresses(LOOPBACK)
+    login = SimpleNamespace(list_grants=list_grants, end_grant=end_grant, addresses=addresses)
+    host = host_with(login)
+    assert host.login_obstacle is None
+    assert LOOPBACK in str(host_with(login, "airflow.example.com").login_obstacle)
+    assert anyio.run(host.list_grants, ADA) == ["a grant"]
+    assert anyio.run(host.end_grant, ADA, "g")
+    assert asked == [Person("1", "ada"), (Person("1", "ada"), "g")]
+
+
+def test_without_a_login_there_are_no_grants_and_a_reason() -> None:
+    host = host_with(None)
+    assert host.login_obstacle == "[mcp] oauth_enabled is False"
+    assert anyio.run(host.list_grants, ADA) == []
+    assert not anyio.run(host.end_grant, ADA, "g")
+
+
+def test_a_database_that_is_away_is_told() -> None:
+    async def fail(*_: object) -> None:
+        raise OperationalError("select", {}, Exception("gone"))
+
+    host = host_with(SimpleNamespace(list_grants=fail, end_grant=fail))
+    for ask in (partial(host.list_grants, ADA), partial(host.end_grant, ADA, "g")):
+        with pytest.raises(AuthenticationUnavailable):
+            anyio.run(ask)

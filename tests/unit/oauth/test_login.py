@@ -21,6 +21,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import anyio
 import pytest
 
 from airflow_provider_mcp.endpoint.elsewhere import find_resumption
@@ -523,3 +524,31 @@ def test_a_document_that_cannot_be_fetched_is_told(talk: Conversation) -> None:
 
     reply = Conversation("fetch", fetch=fetch).ask(CLIENT, redirect_uri="https://client.example/cb")
     assert (reply.status, b"It is away." in reply.body) == (400, True)
+
+
+# ---- what a person has allowed ---------------------------------------------------------------------------
+
+
+def test_a_person_sees_and_ends_their_own_grants_alone(talk: Conversation) -> None:
+    bob = Person("2", "bob")
+    talk.known.add(bob)
+    client = talk.register()
+    tokens = talk.log_in(client)
+    talk.browser.person = bob
+    talk.log_in(client)
+    (mine,) = anyio.run(talk.login.list_grants, ADA)
+    (of_bob,) = anyio.run(talk.login.list_grants, bob)
+    assert (mine.client, mine.person) == ("A client", ADA)
+    # Who has got the identifier of another user since is somebody else.
+    assert anyio.run(talk.login.list_grants, Person(ADA.id, "eve")) == []
+    del talk.rows[:]
+    assert not anyio.run(talk.login.end_grant, ADA, of_bob.id)
+    assert not anyio.run(talk.login.end_grant, ADA, "")
+    assert talk.rows == []
+    assert anyio.run(talk.login.end_grant, ADA, mine.id)
+    assert not anyio.run(talk.login.end_grant, ADA, mine.id)
+    ((event, user, details),) = talk.rows
+    assert (event, user, details["by"], details["client"]) == ("mcp.login_revoked", "ada", "ada", "A client")
+    with pytest.raises(Refused):
+        talk.grants.check(tokens["access_token"])
+    assert anyio.run(talk.login.list_grants, bob) == [of_bob]

@@ -26,6 +26,7 @@ from urllib.parse import urlencode
 import anyio
 
 from airflow_provider_mcp.endpoint.door import HTTPRequest, Reply
+from airflow_provider_mcp.oauth.grants import Grant
 from airflow_provider_mcp.sdk.airflow import Caller
 from airflow_provider_mcp.server.build import AirflowServer
 from airflow_provider_mcp.server.policy import Policy
@@ -46,13 +47,14 @@ class PretendedHost:
     endpoint_url = f"{PAGES}/mcp/v1"
     login_schemes: tuple[str, ...] = ("Bearer",)
     login_warning: str | None = None
-    login_parameters: Mapping[str, str] = {}
+    login_obstacle: str | None = "[mcp] oauth_enabled is False"
 
     def __init__(self, server: AirflowServer, airflow: Any = None, policy: Policy | None = None) -> None:
         self.server = server
         self.airflow = airflow
         self.in_force = policy or Policy()
         self.login: str | None = "/auth/login?next="
+        self.grants: list[Grant] = []
 
     async def policy(self) -> Policy:
         return self.in_force
@@ -64,6 +66,14 @@ class PretendedHost:
                     SESSIONS[session], lambda access: open_airflow(self.airflow, access), pages=PAGES
                 )
         return None
+
+    async def list_grants(self, caller: Caller) -> list[Grant]:
+        return [grant for grant in self.grants if grant.user_id == caller.id]
+
+    async def end_grant(self, caller: Caller, grant_id: str) -> bool:
+        kept = [grant for grant in self.grants if (grant.user_id, grant.id) != (caller.id, grant_id)]
+        self.grants, ended = kept, len(kept) < len(self.grants)
+        return ended
 
     def find_login(self, path: str) -> str | None:
         return None if self.login is None else self.login + path

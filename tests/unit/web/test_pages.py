@@ -23,11 +23,13 @@ import time
 from types import ModuleType
 from typing import Annotated, Any
 
+import httpx
 import pytest
 from pydantic import BaseModel, Field
 
-from airflow_provider_mcp.endpoint.door import Reply
-from airflow_provider_mcp.sdk import DynamicTools, Toolset, hookimpl, tool
+from airflow_provider_mcp.endpoint.door import AuthenticationUnavailable, Reply
+from airflow_provider_mcp.oauth.grants import Grant
+from airflow_provider_mcp.sdk import Caller, DynamicTools, Toolset, hookimpl, tool
 from airflow_provider_mcp.server.build import build_server
 from airflow_provider_mcp.server.catalogue import Catalogue, load_catalogue
 from airflow_provider_mcp.server.policy import Policy
@@ -81,9 +83,21 @@ def catalogue() -> Catalogue:
     return load_catalogue("3.3.2", found=[], of_host={"weather": made})
 
 
+TOTAL = 1234
+"""Calls in the audit log."""
+
+ROWS = [row(number) for number in range(TOTAL, 0, -1)]
+
+
+def audit_log(request: httpx.Request) -> httpx.Response:
+    """Answer as Airflow does, which gives a hundred rows at once."""
+    offset, limit = (int(request.url.params[name]) for name in ("offset", "limit"))
+    rows = ROWS[offset : offset + min(limit, 100)]
+    return httpx.Response(200, json={"event_logs": rows, "total_entries": TOTAL})
+
+
 def browser(catalogue: Catalogue, airflow: FakeAirflow | None = None, **policy: Any) -> Browser:
-    rows = [row(number) for number in range(100)]
-    airflow = airflow or FakeAirflow(**{"GET eventLogs": {"event_logs": rows, "total_entries": 1000}})
+    airflow = airflow or FakeAirflow(**{"GET eventLogs": audit_log})
     server = build_server(catalogue, Confirmations(b"secret"))
     return Browser(PretendedHost(server, airflow, Policy(**policy)))
 
@@ -145,8 +159,108 @@ def test_a_login_that_cannot_work_is_told(catalogue: Catalogue) -> None:
 def test_the_login_by_oauth_is_told_of(catalogue: Catalogue) -> None:
     one = browser(catalogue)
     assert "There is no login by OAuth" in text_of(one.get("/"))
-    one.host.login_parameters = {"resource_metadata": "https://airflow.example.com/.well-known/x"}
-    assert "need the address alone" in text_of(one.get("/"))
+    assert "oauth_enabled is False" in text_of(one.get("/"))
+    assert "they cannot connect" in text_of(one.get("/"))
+    assert "AIRFLOW_MCP_TOKEN" in text_of(one.get("/"))
+    one.host.login_obstacle = None
+    page = text_of(one.get("/"))
+    assert "need the address alone" in page
+    assert "No client may act for you" in page
+    assert "they cannot" not in page
+    # Such a client sends nothing of its own.
+    assert "AIRFLOW_MCP_TOKEN" not in page
+    assert "Bearer &lt;" not in page
+
+
+@pytest.mark.parametrize("url", ["http://airflow.example.com/mcp/v1", "https://localhost:8080/mcp/v1"])
+def test_clients_on_their_vendors_machines_are_told_what_they_cannot_reach(
+    catalogue: Catalogue, url: str
+) -> None:
+    one = browser(catalogue)
+    one.host.login_obstacle, one.host.endpoint_url = None, url
+    assert "by this address they cannot" in text_of(one.get("/"))
+
+
+def grant(number: int, user_id: str = "1", **more: Any) -> Grant:
+    return Grant(
+        **{
+            "id": f"grant-{number}",
+            "user_id": user_id,
+            "user": "ada",
+            "client": HOSTILE,
+            "target": "claude.ai",
+            "scope": "airflow:read",
+            "kind": "login",
+            "created": 1_795_000_000,
+            "until": 1_796_000_000,
+            "used": 1_795_500_000,
+            **more,
+        }
+    )
+
+
+def with_grants(catalogue: Catalogue) -> Browser:
+    one = browser(catalogue)
+    one.host.login_obstacle = None
+    machine = {"kind": "machine", "client": "nightly report", "target": "", "scope": "airflow:write"}
+    one.host.grants = [grant(1), grant(2, **machine), grant(3, user_id="2", client="of bob")]
+    return one
+
+
+def test_a_user_sees_their_own_grants(catalogue: Catalogue) -> None:
+    page = text_of(with_grants(catalogue).get("/"))
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<script>alert" not in page
+    for words in ("claude.ai", "nightly report", "made by an administrator", "read and change", "2026-11-"):
+        assert words in page
+    assert page.count(">Revoke<") == 2
+    assert "of bob" not in page
+
+
+def test_a_user_ends_a_grant_of_their_own_and_no_other(catalogue: Catalogue) -> None:
+    one = with_grants(catalogue)
+    token = token_of(one.get("/"))
+    for number in (1, 3, 9):
+        answer = one.post("/revoke", {"form_token": token, "grant": f"grant-{number}"})
+        assert (answer.status, answer.headers["Location"]) == (303, "/air/flow/mcp/#grants")
+    assert [left.id for left in one.host.grants] == ["grant-2", "grant-3"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "headers", "status"),
+    [
+        ({}, {}, 403),
+        ({"form_token": "forged"}, {}, 403),
+        (None, {"origin": "https://evil.example.com"}, 403),
+        (None, {"sec_fetch_site": "cross-site"}, 403),
+        (None, {"content_type": "application/json"}, 403),
+        (None, {"cookie": ""}, 401),
+        (None, {"cookie": "session=bob"}, 403),
+    ],
+)
+def test_a_form_from_elsewhere_ends_none(
+    catalogue: Catalogue, fields: dict[str, str] | None, headers: dict[str, str], status: int
+) -> None:
+    one = with_grants(catalogue)
+    sent = {"form_token": token_of(one.get("/"))} if fields is None else fields
+    assert one.post("/revoke", {**sent, "grant": "grant-1"}, **headers).status == status
+    # The token of another form of the same user is none of this one.
+    other = {"form_token": token_of(one.get("/tools")), "grant": "grant-1"}
+    assert one.post("/revoke", other).status == 403
+    assert one.get("/revoke").status == 405
+    assert len(one.host.grants) == 3
+
+
+def test_where_grants_cannot_be_read_the_page_says_so(catalogue: Catalogue) -> None:
+    one = with_grants(catalogue)
+
+    async def fail(caller: Caller) -> list[Grant]:
+        raise AuthenticationUnavailable
+
+    one.host.list_grants = fail  # type: ignore[method-assign]
+    answer = one.get("/")
+    assert answer.status == 503
+    assert "does not answer" in text_of(answer)
 
 
 def test_tools_and_why_they_are_not_offered(catalogue: Catalogue) -> None:
@@ -196,10 +310,32 @@ def test_a_form_from_elsewhere_calls_nothing(catalogue: Catalogue) -> None:
 def test_calls_are_those_of_the_audit_log(catalogue: Catalogue) -> None:
     one = browser(catalogue)
     page = text_of(one.get("/calls"))
-    assert "The newest 100 of 1000 calls" in page
+    assert "The newest 1000 of 1234 calls" in page
+    assert page.count('<tr class="call">') == 1000
     assert "<svg" in page
-    (asked,) = [call.params for call in one.host.airflow.calls if call.route == "eventLogs"]
-    assert (asked["event"], asked["limit"]) == ("mcp.tool_call", "100")
+    asked = [call.params for call in one.host.airflow.calls if call.route == "eventLogs"]
+    assert {(each["event"], each["order_by"]) for each in asked} == {("mcp.tool_call", "-event_log_id")}
+    assert sorted(int(each["offset"]) for each in asked) == list(range(0, 1000, 100))
+
+
+def test_calls_made_while_they_are_read_repeat_none(catalogue: Catalogue) -> None:
+    looks = iter(range(10))
+
+    def moving(request: httpx.Request) -> httpx.Response:
+        newest = 250 + next(looks)
+        offset = int(request.url.params["offset"])
+        rows = [row(number) for number in range(newest, 0, -1)][offset : offset + 100]
+        return httpx.Response(200, json={"event_logs": rows, "total_entries": newest})
+
+    page = text_of(browser(catalogue, FakeAirflow(**{"GET eventLogs": moving})).get("/calls"))
+    assert "The newest 250 of 250 calls" in page
+    assert page.count('<tr class="call">') == 250
+
+
+def test_no_calls(catalogue: Catalogue) -> None:
+    nothing = {"event_logs": [], "total_entries": 0}
+    page = text_of(browser(catalogue, FakeAirflow(**{"GET eventLogs": nothing})).get("/calls"))
+    assert "No call is in the audit log yet" in page
 
 
 def test_who_may_not_read_the_audit_log_is_told(catalogue: Catalogue) -> None:
