@@ -108,10 +108,10 @@ def refuse_policy_change(conn_ids: frozenset[str], request: httpx.Request, root:
         texts = _collect_texts(json.loads(request.content)) if request.content else []
     except (ValueError, RecursionError):
         texts = list(conn_ids)
-    protected = {_fold(conn_id): conn_id for conn_id in conn_ids}
     for text in (route.removeprefix("connections/"), *texts):
-        conn_id = protected.get(_fold(text))
-        if conn_id is not None:
+        for conn_id in conn_ids:
+            if not _is_taken_for(text, conn_id):
+                continue
             raise PermissionDenied(
                 f"The connection {conn_id} limits what this MCP server may do: no tool may change it.",
                 hint="An administrator changes it in Airflow's own pages.",
@@ -133,14 +133,38 @@ def _collect_texts(value: JSON) -> list[str]:
     return texts
 
 
-def _fold(text: str) -> str:
-    """Return a text as the laxest database compares it: without case, accents, spaces and hidden characters.
+_MOST_ID = 1000
+"""No ID is longer: Airflow has room for 250 characters."""
 
-    Under some collations MySQL takes ``MCP_Default``, ``mcp_default`` with a space after it, and
-    ``mcp_défault`` for ``mcp_default``.
+
+def _is_taken_for(text: str, conn_id: str) -> bool:
+    """Say whether the laxest database takes a text for a connection's ID.
+
+    Under some collations MySQL takes ``MCP_Default``, ``mcp_default`` with a space after it, ``mcp_đefault``,
+    and the same with a sign of another script that has no weight, for ``mcp_default``.
     """
-    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    return "".join(char for char in folded if unicodedata.category(char)[0] in "LNPS")
+    foreign = not conn_id.isascii()
+    return _fold(text.strip()[:_MOST_ID], foreign) == _fold(conn_id, foreign)
+
+
+def _fold(text: str, foreign: bool) -> str:
+    """Return the letters, digits and ASCII signs of a text, without case and accents.
+
+    :param foreign: Whether letters of other scripts count.
+    """
+    small = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    return "".join(_fold_sign(char, foreign) for char in small)
+
+
+def _fold_sign(char: str, foreign: bool) -> str:
+    if char <= "\x7f":
+        return char if "!" <= char <= "~" else ""
+    name = unicodedata.name(char, "")
+    if ("LATIN" in name and not name.startswith("TAG ")) or name.startswith("MODIFIER LETTER SMALL"):
+        # With a stroke, in a square, above another letter: the letter stands alone in its name.
+        letters = [word for word in name.split() if len(word) <= 2 and word.isalpha()]
+        return "d" if "ETH" in name.split() else letters[0].lower() if letters else ""
+    return char if foreign and unicodedata.category(char)[0] in "LN" else ""
 
 
 @contextmanager

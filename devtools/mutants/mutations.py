@@ -77,28 +77,20 @@ def find_mutants(source: str) -> Iterator[Mutant]:
 
 def _walk(node: ast.AST, place: str) -> Iterator[tuple[ast.AST, str]]:
     """Yield each node in which something may be changed, with its place."""
+    if isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
+        place = node.name if place == "module" else f"{place}.{node.name}"
     yield node, place
     if isinstance(node, ast.Subscript):
         # Its index is a type as a rule, and else a name or a place.
         yield from _walk(node.value, place)
         return
-    for child in ast.iter_child_nodes(node):
-        if isinstance(node, (ast.Set, ast.Tuple, ast.List)) and isinstance(child, ast.Tuple):
-            # An entry of a table goes as a whole.
+    for field, value in ast.iter_fields(node):
+        if field in {"annotation", "returns", "decorator_list"}:
             continue
-        if isinstance(child, (*_FUNCTIONS, ast.ClassDef)):
-            name = child.name if place == "module" else f"{place}.{child.name}"
-            for inner in child.body:
-                yield from _walk(inner, name)
-            if not isinstance(child, ast.ClassDef):
-                # Their defaults.
-                yield child.args, name
-            yield child, name
-        elif not isinstance(child, ast.AnnAssign) or child.value is not None:
-            if isinstance(child, ast.AnnAssign):
-                yield child, place
-                yield from _walk(child.value, place) if child.value else ()
-            else:
+        for child in value if isinstance(value, list) else [value]:
+            # An entry of a table goes as a whole.
+            is_entry = isinstance(node, (ast.Set, ast.Tuple, ast.List)) and isinstance(child, ast.Tuple)
+            if isinstance(child, ast.AST) and not is_entry:
                 yield from _walk(child, place)
 
 

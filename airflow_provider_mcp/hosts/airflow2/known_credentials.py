@@ -127,7 +127,11 @@ class KnownCredentials:
 
 def _read_credential() -> tuple[str, str] | None:
     """Return the name and password of the current request's header."""
-    found = flask.request.authorization
+    try:
+        found = flask.request.authorization
+    except UnicodeDecodeError:
+        # Of bytes that are no text.
+        return None
     if found is None or found.type != "basic" or not found.username or not found.password:
         return None
     return found.username, found.password

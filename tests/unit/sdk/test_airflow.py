@@ -218,6 +218,18 @@ def test_a_refusal_in_plain_text_is_told_and_a_page_is_not(body: str, said: str)
         ("POST", "connections", {"connection_id": "\uff4dcp_default"}),
         ("POST", "connections", {"connection_id": "mcp_default\u00a0\u200b"}),
         ("PATCH", "connections", {"actions": [{"entities": [{"connection_id": "Mcp_Default "}]}]}),
+        # Of those that a real MariaDB takes for it: tests/live/test_collations.py asks for all.
+        ("POST", "connections", {"connection_id": "mcp_default\u0345"}),
+        ("POST", "connections", {"connection_id": "mcp_default\u06de"}),
+        ("POST", "connections", {"connection_id": "mcp_default\ufe73"}),
+        ("POST", "connections", {"connection_id": "mcp_default\U000e0041"}),
+        ("POST", "connections", {"connection_id": "mcp_\u0111efault"}),
+        ("POST", "connections", {"connection_id": "mcp_defau\u0142t"}),
+        ("POST", "connections", {"connection_id": "mcp_\xf0efault"}),
+        ("POST", "connections", {"connection_id": "\u036bcp_default"}),
+        ("POST", "connections", {"connection_id": "mcp_def\ua737lt"}),
+        ("POST", "connections", {"connection_id": "mc\U0001f17f_default"}),
+        ("POST", "connections", {"connection_id": "mcp_default" + " " * 5000}),
     ],
 )
 def test_no_tool_changes_the_connection_that_limits_it(method: str, route: str, body: Any) -> None:
@@ -229,6 +241,7 @@ def test_no_tool_changes_the_connection_that_limits_it(method: str, route: str, 
         await airflow.get("connections/mcp_default")
         await airflow.post("connections/test", json={"connection_id": "mcp_default"})
         await airflow.patch("connections/another", json={"connection_id": "another"})
+        await airflow.post("connections", json={"connection_id": "\u8d44\u6599\u5e93", "description": ""})
         with pytest.raises(ToolError) as refused:
             await airflow.request(method, route, json=body)
         assert refused.value.code == "permission_denied"
