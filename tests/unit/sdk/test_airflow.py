@@ -247,7 +247,7 @@ def test_no_tool_changes_the_connection_that_limits_it(method: str, route: str, 
         assert refused.value.code == "permission_denied"
 
     anyio.run(run)
-    assert len(sent) == 3
+    assert len(sent) == 4
 
 
 def test_a_filter_that_this_airflow_does_not_know_is_unsupported() -> None:

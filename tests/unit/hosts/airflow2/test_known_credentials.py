@@ -224,6 +224,10 @@ def test_only_basic_credentials_are_read(site: Site) -> None:
     assert site.recall(scheme="Bearer") is None
     with site.app.test_request_context():
         assert site.known.recall() is None
+    bytes_alone = base64.b64encode(b"\xff\xfe:\xff").decode()
+    for credential in (bytes_alone, "\xff\xff", "!!!"):
+        with site.app.test_request_context(headers={"Authorization": f"Basic {credential}"}):
+            assert site.known.recall() is None
 
 
 def test_another_kind_of_login_is_checked_each_time(site: Site) -> None:
