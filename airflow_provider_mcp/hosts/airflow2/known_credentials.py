@@ -129,8 +129,8 @@ def _read_credential() -> tuple[str, str] | None:
     """Return the name and password of the current request's header."""
     try:
         found = flask.request.authorization
-    except UnicodeDecodeError:
-        # Of bytes that are no text.
+    except ValueError:
+        # Bytes that are no text, or no Base64.
         return None
     if found is None or found.type != "basic" or not found.username or not found.password:
         return None
