@@ -166,10 +166,10 @@ def _says_nothing(name: str, schema: Schema, text: str) -> bool:
 def _coerce(schema: Schema, value: JSON, root: Schema) -> JSON:
     schema = _resolve(schema, root)
     types = _types(schema)
-    if isinstance(value, str) and types and "string" not in types:
-        value = _read_text(schema, types, value)
     if isinstance(value, list) and len(value) == 1 and _is_one_for_itself(schema, types, value[0]):
         value = value[0]
+    if isinstance(value, str) and types and "string" not in types:
+        value = _read_text(schema, types, value)
     if "array" in types and not isinstance(value, list) and value is not None and not types & {_type(value)}:
         value = _split(_resolve(schema.get("items", {}), root), value)
     if isinstance(value, list) and "array" in types:
@@ -202,7 +202,7 @@ def _is_one_for_itself(schema: Schema, types: set[str], item: JSON) -> bool:
         return False
     if "string" in types:
         return isinstance(item, str) and ("enum" in schema or is_time(schema))
-    return _type(item) in types or (_type(item) == "integer" and "number" in types)
+    return isinstance(item, str) or _type(item) in types or (_type(item) == "integer" and "number" in types)
 
 
 def _split(items: Schema, value: JSON) -> list[JSON]:

@@ -125,7 +125,8 @@ OWN = bind(look_by_schema, input_schema=SCHEMA)
         # a list of one for what is in it
         ({"conf": [{"a": 1}]}, {"conf": {"a": 1}}),
         ({"conf": '[{"a": 1}]'}, {"conf": {"a": 1}}),
-        ({"limit": [7]}, {"limit": 7}),
+        *(({"limit": one}, {"limit": 7}) for one in ([7], ["7"])),
+        ({"deep": ["true"]}, {"deep": True}),
         ({"state": ["failed"]}, {"state": "failed"}),
         ({"since": ["2026-11-01"]}, {"since": "2026-11-01T00:00:00+00:00"}),
         # words between commas
