@@ -94,3 +94,7 @@ def test_a_key_is_for_one_purpose() -> None:
     assert confirmations.derive_key("job") == Confirmations(b"secret").derive_key("job")
     assert confirmations.derive_key("job") != confirmations.derive_key("request state")
     assert len(confirmations.derive_key("job")) == 32
+
+
+def test_a_token_is_good_for_ten_minutes() -> None:
+    assert signing.TOKEN_SECONDS == 600
