@@ -28,7 +28,7 @@ from tests.live.calling import ok, refused
 from tests.live.site import Site
 
 DAG = "demo_waiting"
-SHARE = 0.012
+SHARE = 0.02
 HEALTH_SECONDS = 5
 """On a machine that runs other tests meanwhile; alone, it is a fraction of a second."""
 
