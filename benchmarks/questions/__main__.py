@@ -147,6 +147,7 @@ def main() -> None:
                 assert not any(fact.is_in(asked) for fact in question.facts), question
             results = anyio.run(_compare, site, questions)
             found = {"line": home.line, "airflow": truth.version, "servers": results}
+            found["load"] = os.getloadavg()[2]
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps({**found, "seconds": time.monotonic() - begun}, indent=1), encoding="utf-8")
 

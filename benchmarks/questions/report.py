@@ -97,7 +97,9 @@ def compare_tokens(ours: Sequence[Found], peer: Sequence[Found]) -> float:
 
 def table(found: Found) -> Iterator[str]:
     yield f"## Airflow {found['airflow']}\n"
-    yield f"{found['seconds']:.0f} seconds, of which most is the seeding.\n"
+    busy = found["load"] > 1.5 * (os.cpu_count() or 1)
+    warned = " The machine had other work: milliseconds say little." if busy else ""
+    yield f"{found['seconds']:.0f} seconds in all, at a load of {found['load']:.1f}.{warned}\n"
     for agent in ("explorer", "searcher"):
         within = " | ".join(f"within {most}" for most in WITHIN)
         yield f"| {agent} | tools | {within} | calls | characters | tokens | ms | battery |"
@@ -152,7 +154,7 @@ def main() -> None:
     when = f"{datetime.now(timezone.utc):%Y-%m-%d}"
     today = f"{when}, {os.cpu_count()} processors, Python {platform.python_version()}.\n"
     introduction = INTRODUCTION.format(level=LEVEL_CALLS, shown=WorsenedServer.SHOWN)
-    lines = [LICENCE, introduction, today]
+    lines = [f"<!--\n{LICENCE}\n-->", introduction, today]
     lines += [line for run in runs for line in table(run)]
     target.write_text("\n".join([*lines, LIMITS]), encoding="utf-8")
 
