@@ -31,8 +31,8 @@ import pytest
 
 from devtools.airflow_process import AirflowHome
 from tests.browser.driving import drive, waiting_for_answers
+from tests.live.login_requests import address
 from tests.live.site import Site
-from tests.live.test_login import address
 
 pytestmark = pytest.mark.skipif("BROWSER" not in os.environ, reason="make browser")
 HOSTILE = "<b onmouseover=alert(1)>Clod</b>"

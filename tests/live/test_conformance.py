@@ -29,9 +29,9 @@ import pytest
 from devtools.airflow_process import ROOT
 from devtools.ports import hold_port
 from tests.live.logging_in import Browser
+from tests.live.login_requests import register
 from tests.live.proxy import adding_credential
 from tests.live.site import LINE, Site
-from tests.live.test_login import register
 
 CONFORMANCE = ROOT / "tests" / "fixtures" / "conformance"
 NODE = ROOT / ".node" / "node_modules"

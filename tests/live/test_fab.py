@@ -25,8 +25,8 @@ import pytest
 
 from devtools.airflow_process import AirflowHome
 from tests.live.logging_in import Browser
+from tests.live.login_requests import address, post, redeem, register
 from tests.live.site import LINE, WORKERS, Site
-from tests.live.test_login import address, post, redeem, register
 
 pytestmark = pytest.mark.skipif(LINE != 3, reason="Airflow 2 has FAB's users in every test")
 

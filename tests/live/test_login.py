@@ -18,12 +18,9 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from urllib.parse import urlencode
 
 import anyio
 import httpx
@@ -32,51 +29,9 @@ import pytest
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from tests.live.logging_in import CALLBACK, Browser, Reachable, Storage, sdk_login
+from tests.live.logging_in import Browser, Storage, sdk_login
+from tests.live.login_requests import address, post, redeem, register
 from tests.live.site import LINE, TLS, Site
-
-VERIFIER = "v" * 64
-CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
-
-
-def post(site: Reachable, route: str, **fields: str) -> httpx.Response:
-    return httpx.post(f"{site.root}/mcp/oauth/{route}", data=fields, verify=TLS, timeout=60)
-
-
-def register(site: Reachable, *uris: str) -> str:
-    body = {"client_name": "By hand", "redirect_uris": list(uris or (CALLBACK,))}
-    answer = httpx.post(f"{site.root}/mcp/oauth/register", json=body, verify=TLS, timeout=60)
-    assert answer.status_code == 201, answer.text
-    identifier: str = answer.json()["client_id"]
-    return identifier
-
-
-def address(site: Reachable, client: str, **changed: str) -> str:
-    """Return the address of an authorization request."""
-    fields = {
-        "response_type": "code",
-        "client_id": client,
-        "redirect_uri": CALLBACK,
-        "code_challenge": CHALLENGE,
-        "code_challenge_method": "S256",
-        "state": "state",
-        "scope": "airflow:read airflow:write",
-        "resource": site.url,
-        **changed,
-    }
-    return f"{site.root}/mcp/oauth/authorize?{urlencode(fields)}"
-
-
-def redeem(site: Reachable, client: str, code: str, **changed: str) -> httpx.Response:
-    fields = {
-        "grant_type": "authorization_code",
-        "client_id": client,
-        "code": code,
-        "redirect_uri": CALLBACK,
-        "code_verifier": VERIFIER,
-        **changed,
-    }
-    return post(site, "token", **fields)
 
 
 @pytest.fixture(scope="module")

@@ -31,8 +31,8 @@ import pytest
 
 from devtools.airflow_process import ROOT
 from tests.live.logging_in import Browser
+from tests.live.login_requests import CHALLENGE, VERIFIER
 from tests.live.site import TLS, Site
-from tests.live.test_login import CHALLENGE, VERIFIER
 
 EXCHANGES = sorted((ROOT / "tests" / "fixtures" / "exchanges").glob("*.json"))
 

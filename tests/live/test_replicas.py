@@ -40,9 +40,9 @@ from devtools.sessions import open_browser
 from tests.documentation import named_block
 from tests.live.browser import read_token
 from tests.live.logging_in import Browser
+from tests.live.login_requests import address, post, redeem, register
 from tests.live.messages import TASKS, VERSION, events, modern
 from tests.live.site import LINE
-from tests.live.test_login import address, post, redeem, register
 
 pytestmark = pytest.mark.skipif("REPLICAS" not in os.environ, reason="make replicas")
 WORKERS = 1 if LINE == 3 else 4
