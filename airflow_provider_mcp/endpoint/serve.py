@@ -129,12 +129,18 @@ def narrow(policy: Policy, request: HTTPRequest, catalogue: Catalogue) -> Policy
 
     :raises ValueError: What it says cannot be understood.
     """
-    for name, value in parse_qsl(request.query):
+    query = parse_qsl(request.query)
+    for name, value in query:
+        if name == "toolsets":
+            continue
         if name in _NARROWING:
             policy = _narrow_by(policy, name, value, catalogue)
         elif difflib.get_close_matches(name.lower(), _NARROWING, 1, 0.8):
             # Other parameters are for others. A misspelt one must not leave open what it was to close.
             raise ValueError(f"The address has {name!r}; to narrow a connection, write {_join(_NARROWING)}.")
+    # Asked for twice, it names one of several: to take what is in both would offer nothing.
+    if toolsets := ",".join(value for name, value in query if name == "toolsets"):
+        policy = _narrow_by(policy, "toolsets", toolsets, catalogue)
     for name, header in _NARROWING.items():
         sent = request.header(header)
         if sent is not None:

@@ -263,6 +263,7 @@ def test_a_client_narrows_for_itself() -> None:
     assert "list_dags" in dags
     assert "pause_dag" in dags
     assert "list_dag_runs" not in dags
+    assert offered(query="toolsets=dags&toolsets=runs") == offered(query="toolsets=dags,runs") > dags
     reads = offered(query="toolsets=dags,runs&read_only=true")
     assert {"list_dags", "list_dag_runs"} <= reads
     assert not {"pause_dag", "trigger_dag"} & reads
