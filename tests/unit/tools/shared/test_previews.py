@@ -91,10 +91,11 @@ def test_the_begin_of_what_is_large_shows_no_secret(value: Any) -> None:
     ],
     ids=["lists of lists", "nested lists", "keys", "text", "JSON in a text"],
 )
-def test_the_preview_of_four_megabytes_takes_less_than_a_second(value: Any) -> None:
+def test_the_preview_of_four_megabytes_is_soon_there(value: Any) -> None:
+    """An idle machine takes less than a second, a busy one some seconds, a quadratic look minutes."""
     began = time.process_time()
     assert anyio.run(summarize_redacted, open_airflow(lambda _: httpx.Response(404)), value, None)["begin"]
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 10
 
 
 def test_previews_of_large_calls_are_small_and_soon_there() -> None:
