@@ -18,6 +18,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -33,6 +34,9 @@ from airflow_provider_mcp.server.request import Context, Request
 from airflow_provider_mcp.server.running import end_in_time
 
 MAX_COMPLETIONS = 100
+
+_LATEST = re.compile(r"\s*latest(?:[\s_-]+(?:failed|success|running))?\s*", re.IGNORECASE)
+"""What stands for a run in place of its ID: that there is none such is no slip in a name."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,9 @@ async def suggest_close_matches(
     dag_id, run_id = names["dag_id"], names.get("dag_run_id")
     if await DAG.is_missing(airflow, dag_id):
         argument, candidates = "dag_id", await _similar_dags(airflow, dag_id)
-    elif run_id is not None and await RUN.is_missing(airflow, dag_id, run_id):
+    elif (
+        run_id is not None and not _LATEST.fullmatch(run_id) and await RUN.is_missing(airflow, dag_id, run_id)
+    ):
         argument, candidates = "dag_run_id", await RUN.names(airflow, "dag_run_id", dag_id)
     elif "task_id" in names:
         argument, candidates = "task_id", await TASK.names(airflow, "task_id", dag_id)

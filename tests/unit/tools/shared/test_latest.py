@@ -23,6 +23,7 @@ from typing import Any
 import httpx
 import pytest
 
+from airflow_provider_mcp.testing import Recording, load_plugin
 from airflow_provider_mcp.tools.admin.audit_log import list_event_logs
 from airflow_provider_mcp.tools.assets import list_asset_events
 from airflow_provider_mcp.tools.runs import changes as run_changes
@@ -140,3 +141,13 @@ def test_no_new_run_is_named_so() -> None:
     refused = airflow.refuses("invalid_argument", trigger_dag, dag_id="a", dag_run_id="latest")
     assert "No run was started" in refused.message
     assert airflow.calls == []
+
+
+@pytest.mark.parametrize("which", ["latest_failed", "Latest-Failed"])
+def test_a_dag_without_such_a_run_is_told_so_not_that_a_name_is_wrong(which: str) -> None:
+    recording = Recording(
+        {"GET dags/a": {"dag_id": "a"}, "GET dags/a/dagRuns": {"dag_runs": [], "total_entries": 0}}
+    )
+    error = load_plugin([], recording).error("diagnose_dag_run", dag_id="a", dag_run_id=which)
+    assert (error["code"], error["message"]) == ("not_found", "`a` has no failed runs.")
+    assert error["hint"] == "list_dag_runs shows those it has."
