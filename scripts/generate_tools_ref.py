@@ -199,9 +199,10 @@ def readme(catalogue: Catalogue, text: str) -> str:
 
 
 def cost(catalogue: Catalogue) -> str:
-    """Return what the definitions cost in characters, and how many they are, in words for the README."""
+    """Return what a model sees of the definitions, in characters, and how many they are, for the README."""
     tools = list(catalogue.tools.values())
-    characters = sum(len(json.dumps(definition(tool), separators=(",", ":"))) for tool in tools)
+    shown = [{key: value for key, value in definition(tool).items() if key != "_meta"} for tool in tools]
+    characters = sum(len(json.dumps(each, separators=(",", ":"))) for each in shown)
     return f"about {50 * round(characters / len(tools) / 50):,} ({len(tools)} tools)"
 
 

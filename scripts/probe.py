@@ -71,13 +71,15 @@ def probe(url: str, authorization: str) -> dict[str, Any]:
     misspelled = {"name": "list_dags", "arguments": {"patern": "x"}}
     misspelled_status, misspelled_answer = post(url, "tools/call", misspelled, known)
     refused = misspelled_status >= 400 or "error" in misspelled_answer
+    # Clients read `_meta` themselves: no model pays for it.
+    for_model = [{key: value for key, value in tool.items() if key != "_meta"} for tool in listed]
     return {
         "HTTP status of initialize without a credential": post(url, "initialize", hello, {})[0],
         "HTTP status of tools/list without a credential": post(url, "tools/list", {}, {})[0],
         "answers server/discover (2026-07-28)": "result"
         in post(url, "server/discover", {"_meta": meta}, modern)[1],
         "tools": len(listed),
-        "characters of tools/list, by tool": round(len(json.dumps(listed)) / len(listed)),
+        "characters of tools/list, by tool": round(len(json.dumps(for_model)) / len(listed)),
         "tools with an output schema": sum("outputSchema" in tool for tool in listed),
         "tools marked destructive": len(loses),
         "of these, with a confirmation": len(asks),
