@@ -98,7 +98,7 @@ def main() -> int:
         prog="python -m tests.live.attack",
         description="Attack a running MCP server of an Airflow of your own, with some "
         f"{EXCHANGES + 1500} requests. Nothing is changed unless an attack succeeds; what it then makes "
-        "is named mcp-attack.",
+        "is named mcp-attack. The viewer's credential is tried in an address, too, which access logs keep.",
     )
     parser.add_argument("--url", required=True, help="the endpoint, such as http://127.0.0.1:8080/mcp/v1")
     parser.add_argument(
