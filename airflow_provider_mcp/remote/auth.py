@@ -18,8 +18,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 import httpx
@@ -69,6 +71,7 @@ class TokenAuth(httpx.Auth):
         self._source = source
         self._token = ""
         self._renew_at = 0.0
+        self._renewing = asyncio.Lock()
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         steps = self._steps(request)
@@ -86,19 +89,25 @@ class TokenAuth(httpx.Auth):
                 return
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        steps = self._steps(request)
-        step = next(steps)
-        while True:
-            result: httpx.Response | str
-            if isinstance(step, TokenCommand):
-                result = await step.run_async(request)
-            else:
-                result = yield step
-                await result.aread()
-            try:
-                step = steps.send(result)
-            except StopIteration:
-                return
+        async with AsyncExitStack() as renewal:
+            if time.monotonic() >= self._renew_at:
+                # Of requests that go out together, one renews the token, and the others wait for it.
+                await renewal.enter_async_context(self._renewing)
+            steps = self._steps(request)
+            step = next(steps)
+            while True:
+                result: httpx.Response | str
+                if isinstance(step, TokenCommand):
+                    result = await step.run_async(request)
+                else:
+                    if step is request:
+                        await renewal.aclose()
+                    result = yield step
+                    await result.aread()
+                try:
+                    step = steps.send(result)
+                except StopIteration:
+                    return
 
     def _steps(self, request: httpx.Request) -> Steps:
         renewed = time.monotonic() >= self._renew_at
