@@ -28,7 +28,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from airflow_provider_mcp.hosts.page_urls import page_url_of_airflow2, page_url_of_airflow3
-from airflow_provider_mcp.remote.auth import build_auth, build_proxy_auth, refuses_credential
+from airflow_provider_mcp.remote.auth import build_auth, refuses_credential
 from airflow_provider_mcp.remote.errors import (
     BUSY,
     build_answer_error,
@@ -81,7 +81,8 @@ class Remote:
         return self._version
 
     async def _ask_version(self) -> str:
-        client, auth = self._http(), build_proxy_auth(self.target)
+        # Airflow wants no credential for it; a proxy in front may want the token.
+        client, auth = self._http(), self._choose_auth(3) if self._has_token else None
         steps = ask_version(self.target)
         url = next(steps)
         while True:
@@ -113,7 +114,14 @@ class Remote:
         """2 for Airflow 2, 3 for anything newer and for what has never answered."""
         return parse_major(self.known_version or "3")
 
+    @property
+    def _has_token(self) -> bool:
+        return bool(self.target.token or self.target.token_command)
+
     def _choose_auth(self, major: int) -> httpx.Auth | None:
+        if self._has_token:
+            # It is the same for both, and so is what renews it.
+            major = 3
         if major not in self._auth:
             self._auth[major] = build_auth(self.target, major)
         return self._auth[major]
