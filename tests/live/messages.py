@@ -30,6 +30,16 @@ if TYPE_CHECKING:
 VERSION = "2026-07-28"
 TASKS = "io.modelcontextprotocol/tasks"
 PATIENCE = 120
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-11-25",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    },
+}
 
 
 def modern(method: str, *, capabilities: dict[str, Any] | None = None, **params: Any) -> dict[str, Any]:

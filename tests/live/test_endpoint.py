@@ -32,7 +32,7 @@ from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from devtools.airflow_process import ROOT
-from tests.live.messages import parse_text
+from tests.live.messages import INITIALIZE, parse_text
 from tests.live.site import LINE, Site
 
 TOOLS = {
@@ -49,16 +49,6 @@ TOOLS = {
     "get_airflow_info",
     "count_failed_runs",
     "get_success_rate",
-}
-INITIALIZE = {
-    "jsonrpc": "2.0",
-    "id": 1,
-    "method": "initialize",
-    "params": {
-        "protocolVersion": "2025-11-25",
-        "capabilities": {},
-        "clientInfo": {"name": "test", "version": "1"},
-    },
 }
 
 

@@ -24,20 +24,11 @@ from typing import Any
 
 import pytest
 
+from tests.live.messages import INITIALIZE
 from tests.live.site import LINE, Site
 
 pytestmark = pytest.mark.skipif(LINE == 3, reason="Airflow 3's REST API takes no passwords")
 
-INITIALIZE = {
-    "jsonrpc": "2.0",
-    "id": 1,
-    "method": "initialize",
-    "params": {
-        "protocolVersion": "2025-11-25",
-        "capabilities": {},
-        "clientInfo": {"name": "tests", "version": "1"},
-    },
-}
 ROUNDS = 12
 """Enough for each worker to have had the credential."""
 

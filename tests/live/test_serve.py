@@ -41,7 +41,7 @@ from mcp_types import TextContent, TextResourceContents
 
 from devtools.airflow_process import ROOT, START_SECONDS, AirflowHome, AirflowSite
 from devtools.ports import hold_port
-from tests.live.messages import TASKS, VERSION, modern
+from tests.live.messages import INITIALIZE, TASKS, VERSION, modern
 from tests.live.site import LINE, WORKERS, Site
 
 CLI = ("-m", "airflow_provider_mcp.cli")
@@ -132,17 +132,6 @@ async def list_prompts(client: Client) -> Any:
 async def list_templates(client: Client) -> Any:
     return [t.uri_template for t in (await client.list_resource_templates()).resource_templates]
 
-
-INITIALIZE = {
-    "jsonrpc": "2.0",
-    "id": 1,
-    "method": "initialize",
-    "params": {
-        "protocolVersion": "2025-11-25",
-        "capabilities": {},
-        "clientInfo": {"name": "test", "version": "1"},
-    },
-}
 
 READING: tuple[Exchange, ...] = (
     list_tools,

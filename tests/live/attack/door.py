@@ -30,18 +30,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests.live.attack.target import ANSWER_SECONDS, Answer, Row, Target, check
+from tests.live.messages import INITIALIZE
 
 LIST_TOOLS = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
-INITIALIZE = {
-    "jsonrpc": "2.0",
-    "id": 1,
-    "method": "initialize",
-    "params": {
-        "protocolVersion": "2025-11-25",
-        "capabilities": {},
-        "clientInfo": {"name": "a", "version": "1"},
-    },
-}
 CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "list_dags", "arguments": {}}}
 MESSAGES = (LIST_TOOLS, INITIALIZE, CALL)
 
