@@ -26,7 +26,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timezone
 
 import pydantic
@@ -209,20 +209,19 @@ def _split(items: Schema, value: JSON) -> list[JSON]:
     """Return the list that one value stands for: itself, or the words between its commas."""
     if not isinstance(value, str) or "," not in value:
         return [value]
-    parts = [part.strip() for part in value.split(",")]
-    types = _types(items)
-    fits: Callable[[str], object]
-    if "enum" in items:
-        choices = items["enum"]
-        fits = lambda part: _find_choice(choices, part) is not None  # noqa: E731
-    elif types & {"integer", "number"}:
-        fits = _NUMBER.fullmatch
-    elif ", " in value:
+    if ", " in value and not ("enum" in items or _types(items) & {"integer", "number"}):
         # A sentence, perhaps.
         return [value]
-    else:
-        fits = _WORD.fullmatch
-    return list(parts) if all(map(fits, parts)) else [value]
+    parts = [part.strip() for part in value.split(",")]
+    return list(parts) if all(_may_be(items, part) for part in parts) else [value]
+
+
+def _may_be(items: Schema, part: str) -> bool:
+    """Say whether a part of a text may be one of the items of a list."""
+    if "enum" in items:
+        return _find_choice(items["enum"], part) is not None
+    pattern = _NUMBER if _types(items) & {"integer", "number"} else _WORD
+    return pattern.fullmatch(part) is not None
 
 
 def _read_text(schema: Schema, types: set[str], text: str) -> JSON:

@@ -34,9 +34,11 @@ _DIED = re.compile(r"died with <Signals\.(?P<name>\w+)")
 
 _EXIT_CODE = re.compile(
     r"(?:exit (?:code|status)|exited with(?: (?:code|status))?|return(?:ed)? code)"
-    r"(?: is|:|=)? ?(?P<code>-?\d+)",
+    r"(?: is|:|=)? ?(?P<code>-?[0-9]{1,10})(?![0-9])",
     re.IGNORECASE,
 )
+_CODE = re.compile(r"-?[0-9]{1,10}")
+"""What may be one. A log is anybody's text: it may have other signs for digits, or thousands of them."""
 
 # By the convention of shells; above 128, the rest is the number of a signal.
 _SHELL_CODES = {126: "the shell could not run the command", 127: "the shell found no such command"}
@@ -91,8 +93,7 @@ def read_end(entry: JSON, event: str) -> ProcessEnd:
     code = fields.get("exit_code")
     if code is None and coded:
         code = coded["code"]
-    number = int(str(code)) if str(code).lstrip("-").isdigit() else None
-    end = _tell_signal(number)
+    end = _tell_signal(int(str(code)) if _CODE.fullmatch(str(code)) else None)
     return ProcessEnd(end.exit_code, str(name) if name else end.signal, guess[0] if guess else None)
 
 
@@ -105,7 +106,7 @@ def _tell_signal(number: int | None) -> ProcessEnd:
 
 def read_exit_code(exception: str, message: str) -> ProcessEnd | None:
     """Return the exit code, or the signal, that an exception names."""
-    if exception == "SystemExit" and message.isdigit():
+    if exception == "SystemExit" and _CODE.fullmatch(message) and message[0] != "-":
         return ProcessEnd(exit_code=int(message))
     died = _DIED.search(message)
     if died:
