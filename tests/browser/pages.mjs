@@ -17,20 +17,11 @@
 
 // Drives Chromium through the pages of a running Airflow. What it is to do stands in the variable ASKED, as JSON:
 // root, line, user, run (of demo_params), approve and decline (addresses), folder (for screenshots), chromium, modules.
-import { createRequire } from "node:module";
-import { readFileSync } from "node:fs";
 import assert from "node:assert/strict";
+import { asked, logIn, look, open } from "./chromium.mjs";
 
-const asked = JSON.parse(process.env.ASKED);
-const require = createRequire(`${asked.modules}/`);
-const { chromium } = require("playwright-core");
-const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
-
-const browser = await chromium.launch({ executablePath: asked.chromium, args: ["--no-sandbox"] });
-const context = await browser.newContext({ viewport: { width: 1200, height: 800 }, bypassCSP: false });
+const { browser, context, page } = await open();
 await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: asked.root });
-context.setDefaultTimeout(60_000);
-const page = await context.newPage();
 const complaints = [];
 page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
 page.on("pageerror", (error) => complaints.push(String(error)));
@@ -40,29 +31,11 @@ page.on("request", (request) => {
   if (!url.startsWith(asked.root) && !url.startsWith("data:")) elsewhere.push(url);
 });
 
-async function check(name) {
-  // By the protocol of the browser's debugger: the page's own policy lets no foreign script run.
-  const session = await context.newCDPSession(page);
-  await session.send("Runtime.evaluate", { expression: axe });
-  const answer = await session.send("Runtime.evaluate", {
-    expression: "axe.run().then((found) => JSON.stringify(found.violations))",
-    awaitPromise: true,
-  });
-  await session.detach();
-  const violations = JSON.parse(answer.result.value);
-  assert.deepEqual(violations.map((one) => `${one.id}: ${one.nodes[0].html}`), [], `${name}: axe-core`);
-  await page.screenshot({ path: `${asked.folder}/${name}-airflow${asked.line}.png` });
-}
+const check = (name) => look(context, page, name);
 
-async function logIn() {
-  await page.goto(`${asked.root}/mcp/`);
-  await page.locator('input[name="username"]').fill(asked.user);
-  await page.locator('input[name="password"]').fill(asked.user);
-  await page.locator('input[name="password"]').press("Enter");
-  await page.waitForURL("**/mcp/");
-}
-
-await logIn();
+await page.goto(`${asked.root}/mcp/`);
+await logIn(page);
+await page.waitForURL("**/mcp/");
 await page.evaluate(() => localStorage.removeItem("theme"));
 complaints.length = 0;
 elsewhere.length = 0;
@@ -78,9 +51,9 @@ assert.match(link, /^cursor:\/\//);
 
 // The user's own grants, each with a button.
 assert.equal(await page.getByRole("button", { name: /^Revoke/ }).count(), 2);
-await page.getByRole("button", { name: "Revoke: nightly report" }).scrollIntoViewIfNeeded();
+await page.getByRole("button", { name: "Revoke nightly report" }).scrollIntoViewIfNeeded();
 await check("grants");
-await page.getByRole("button", { name: "Revoke: nightly report" }).click();
+await page.getByRole("button", { name: "Revoke nightly report" }).click();
 await page.waitForURL("**/mcp/#grants");
 assert.equal(await page.getByRole("button", { name: /^Revoke/ }).count(), 1);
 assert.equal(await page.getByText("nightly report").count(), 0);
@@ -128,8 +101,6 @@ await check("diagnosis");
 await page.setViewportSize({ width: 375, height: 700 });
 for (const path of ["", "tools", "calls", "faults", "diagnose"]) {
   await page.goto(`${asked.root}/mcp/${path}`);
-  const width = await page.evaluate(() => document.scrollingElement.scrollWidth);
-  assert.ok(width <= 375, `/mcp/${path} is ${width} wide on a phone`);
   await check(`phone-${path || "connect"}`);
 }
 await page.setViewportSize({ width: 1200, height: 800 });

@@ -21,9 +21,7 @@ Not a part of ``make test``: it needs Debian's chromium, and playwright-core and
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -31,11 +29,10 @@ from pathlib import Path
 import pytest
 
 from devtools.airflow_process import ROOT, AirflowHome
+from tests.browser.driving import drive
 from tests.live.site import LINE, Site
 
 pytestmark = pytest.mark.skipif("BROWSER" not in os.environ, reason="make browser")
-MODULES = Path(os.environ.get("BROWSER_MODULES", ROOT / ".venv" / "browser" / "node_modules"))
-SCREENSHOTS = ROOT / "build" / "browser"
 HOSTILE = "<script>alert(1)</script>"
 
 
@@ -62,13 +59,10 @@ def start_run(site: Site) -> str:
 
 
 def test_people_use_the_pages(tmp_path: Path) -> None:
-    chromium = shutil.which("chromium")
-    assert chromium is not None, "install Debian's chromium"
     options = {"AIRFLOW__MCP__CONFIRM_BY": "person", "AIRFLOW__MCP__OAUTH_ENABLED": "True"}
     home = AirflowHome(tmp_path / "airflow", options=options)
     home.prepare(ROOT / "examples" / "dags")
     home.airflow("dags", "reserialize")
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     there = Site(home)
     there.env[f"AIRFLOW__{'API' if LINE == 3 else 'WEBSERVER'}__BASE_URL"] = there.root
     with there.serving() as site:
@@ -78,22 +72,4 @@ def test_people_use_the_pages(tmp_path: Path) -> None:
         # A hostile name in the audit log, too.
         site.call("get_dag", dag_id="demo_params")
         site.rpc("tools/call", {"name": "list_dags", "arguments": {}}, headers={"User-Agent": HOSTILE})
-        asked = {
-            "root": site.root,
-            "line": LINE,
-            "user": "admin",
-            "approve": approve,
-            "decline": decline,
-            "run": start_run(site),
-            "folder": str(SCREENSHOTS),
-            "chromium": chromium,
-            "modules": str(MODULES),
-        }
-        done = subprocess.run(
-            ["node", str(Path(__file__).with_name("pages.mjs"))],
-            env={**os.environ, "ASKED": json.dumps(asked)},
-            capture_output=True,
-            text=True,
-            timeout=600,
-        )
-        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{site.log()[-3000:]}"
+        drive("pages.mjs", site, approve=approve, decline=decline, run=start_run(site))
