@@ -52,7 +52,7 @@ async def act_once(
     # Longer than the token itself is good for, whenever in its life it is used.
     expires = time.time() + 2 * TOKEN_SECONDS
     if not await claims.claim(key, expires):
-        return tell_again(tool.name, await claims.recall(key) or "")
+        return tell_again(tool.name, await claims.recall(key))
     try:
         result = await act()
     except Exception as failure:
@@ -65,10 +65,10 @@ async def act_once(
     return result
 
 
-def tell_again(tool_name: str, outcome: str) -> JSONObject:
+def tell_again(tool_name: str, outcome: str | None) -> JSONObject:
     """Return the answer to a second use of a confirmation.
 
-    :param outcome: What is kept of the first use; empty if nothing is.
+    :param outcome: What is kept of the first use, if anything is.
     :raises Conflict: What the first one did is not known, or too long to be told again.
     """
     record = json.loads(outcome) if outcome else {}

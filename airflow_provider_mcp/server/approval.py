@@ -150,7 +150,7 @@ class Act:
 
 
 async def approve_act(
-    act: Act, token: JSON, request: Request, *, sends_link: bool, was_sent: bool = False
+    act: Act, token: JSON, request: Request, *, sends_link: bool, was_sent: bool
 ) -> types.InputRequiredResult | str:
     """Return the token by which a person has confirmed, or what sends the client's user to the page.
 

@@ -35,7 +35,7 @@ from airflow_provider_mcp.sdk.schemas import outline
 from airflow_provider_mcp.sdk.tool import Tool
 from airflow_provider_mcp.server.acting import act_once, tell_again
 from airflow_provider_mcp.server.claims import name_claim
-from airflow_provider_mcp.server.confirmation import TOKEN_ARGUMENT, answers_form, confirm_call, preview_call
+from airflow_provider_mcp.server.confirmation import TOKEN_ARGUMENT, confirm_call, preview_call, read_answer
 from airflow_provider_mcp.server.failures import explain_failure
 from airflow_provider_mcp.server.foreign_text import withhold_texts
 from airflow_provider_mcp.server.identifiers import suggest_close_matches
@@ -182,7 +182,7 @@ async def _run(call: Call) -> Result:
         return await _act(call, checked, this_round)
     if this_round.confirmation:
         token = this_round.confirmation
-    elif answers_form(call.params):
+    elif read_answer(call.params) is not None:
         token, this_round = call.params.request_state, Round()
     if isinstance(token, str):
         earlier = await request.claims.recall(call.name_claim(token, this_round))

@@ -76,15 +76,16 @@ async def confirm_call(
     """
     preview, bound = await preview_call(tool, checked, request)
     by_person = request.policy.confirm_by == "person"
-    if answers_form(params) and not _agrees((params.input_responses or {})["confirm"], by_person):
+    answer = read_answer(params)
+    if answer is not None and not _agrees(answer, by_person):
         raise ConfirmationRequired(
             f"The user did not agree to {tool.name}; nothing was changed.",
             hint="Ask the user what to do instead.",
         )
     if by_person:
         act = Act(tool, tool.name, tool.title, arguments, preview, bound)
-        links, was_sent = request.client.opens_links, answers_form(params)
-        return await approve_act(act, token, request, sends_link=links, was_sent=was_sent)
+        links = request.client.opens_links
+        return await approve_act(act, token, request, sends_link=links, was_sent=answer is not None)
     confirmations, user = request.confirmations, request.caller.id
     if token is not None:
         confirmations.check(str(token), user, tool.name, arguments, bound)
@@ -107,12 +108,12 @@ async def confirm_call(
     raise question
 
 
-def answers_form(params: types.CallToolRequestParams) -> bool:
-    """Say whether a call answers the form that asks for a confirmation."""
-    return bool(params.request_state) and "confirm" in (params.input_responses or {})
+def read_answer(params: types.CallToolRequestParams) -> types.InputResponse | None:
+    """Return the answer to the form that asks for a confirmation; None if the call answers none."""
+    return (params.input_responses or {}).get("confirm") if params.request_state else None
 
 
-def _agrees(answer: object, by_person: bool) -> bool:
+def _agrees(answer: types.InputResponse, by_person: bool) -> bool:
     """Say whether the user agrees; a person does so on the page, and here to being sent there."""
     if not isinstance(answer, types.ElicitResult) or answer.action != "accept":
         return False

@@ -130,7 +130,7 @@ async def _confirm_cancel(tool: Tool, job: Job, job_id: JobId, ctx: Context, par
         title = f"Cancel the task of {tool.title}"
         act = Act(tool, ctx.method, title, {"taskId": params.task_id}, preview, bound)
         try:
-            await approve_act(act, token, request, sends_link=False)
+            await approve_act(act, token, request, sends_link=False, was_sent=False)
         except ConfirmationRequired as refusal:
             # An error of the protocol has no room beside its data.
             refusal.identifiers |= refusal.details

@@ -46,9 +46,9 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "server/signing.py": (f"{SERVER}/test_signing.py", f"{SERVER}/test_confirmation.py"),
     "server/rates.py": (f"{SERVER}/test_rates.py",),
     "server/confirmation.py": (f"{SERVER}/test_confirmation.py", "tests/unit/web/test_confirm.py"),
-    "server/acting.py": (f"{SERVER}/test_confirmation.py",),
-    "server/claims.py": (f"{SERVER}/test_confirmation.py",),
-    "server/approval.py": ("tests/unit/web/test_confirm.py",),
+    "server/acting.py": (f"{SERVER}/test_acting.py", f"{SERVER}/test_confirmation.py"),
+    "server/claims.py": (f"{SERVER}/test_claims.py", f"{SERVER}/test_confirmation.py"),
+    "server/approval.py": (f"{SERVER}/test_approval.py", "tests/unit/web/test_confirm.py"),
     "server/vetoes.py": (f"{SERVER}/test_vetoes.py",),
     "server/request.py": (
         f"{SERVER}/test_caller_tools.py",

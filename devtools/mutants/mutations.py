@@ -67,22 +67,26 @@ def find_mutants(source: str) -> Iterator[Mutant]:
     """Yield each mutant of a module, in the order of its lines."""
     tree = ast.parse(source)
     seen: dict[tuple[str, str], int] = {}
-    for parent, place in _walk(tree, "module"):
+    for parent, place, line in _walk(tree, "module", 1):
         for change in _find_changes(parent):
             key = (place, change.what)
             seen[key] = seen.get(key, 0) + 1
             number = "" if seen[key] == 1 else f" ({seen[key]})"
-            yield Mutant(place, change.what + number, getattr(parent, "lineno", 1), _apply(tree, change))
+            yield Mutant(place, change.what + number, line, _apply(tree, change))
 
 
-def _walk(node: ast.AST, place: str) -> Iterator[tuple[ast.AST, str]]:
-    """Yield each node in which something may be changed, with its place."""
+def _walk(node: ast.AST, place: str, line: int) -> Iterator[tuple[ast.AST, str, int]]:
+    """Yield each node in which something may be changed, with its place and line.
+
+    :param line: That of what it is in, for a node without one.
+    """
+    line = getattr(node, "lineno", line)
     if isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
         place = node.name if place == "module" else f"{place}.{node.name}"
-    yield node, place
+    yield node, place, line
     if isinstance(node, ast.Subscript):
         # Its index is a type as a rule, and else a name or a place.
-        yield from _walk(node.value, place)
+        yield from _walk(node.value, place, line)
         return
     for field, value in ast.iter_fields(node):
         if field in {"annotation", "returns", "decorator_list"}:
@@ -91,7 +95,7 @@ def _walk(node: ast.AST, place: str) -> Iterator[tuple[ast.AST, str]]:
             # An entry of a table goes as a whole.
             is_entry = isinstance(node, (ast.Set, ast.Tuple, ast.List)) and isinstance(child, ast.Tuple)
             if isinstance(child, ast.AST) and not is_entry:
-                yield from _walk(child, place)
+                yield from _walk(child, place, line)
 
 
 def _apply(tree: ast.Module, change: _Change) -> ast.Module:
