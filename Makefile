@@ -14,7 +14,7 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-.PHONY: help demo check test test-airflow2 test-airflow3 browser clients login replicas faults outages mutants questions bench bench-page versions smoke lint types docs audit generate clean airflow2 airflow3 tools node
+.PHONY: help demo check test test-airflow2 test-airflow3 browser clients login replicas faults outages mutants questions bench bench-page bench-limits versions smoke lint types docs audit generate clean airflow2 airflow3 tools node
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
@@ -93,6 +93,12 @@ bench: $(LINES:%=.venv/airflow%/.bench) .venv/peer/.installed node ## measure MC
 bench-page: $(LINES:%=.venv/airflow%/.bench) ## measure observing, the pages, and Dags as tools (ten minutes a line)
 	@set -e; for line in $(LINES); do for what in watched dag_tools; do \
 		.venv/airflow$$line/bin/python -m benchmarks.$$what build/bench-page/$$what$$line.json; \
+	done; done
+
+# It needs Debian's postgresql.
+bench-limits: $(LINES:%=.venv/airflow%/.bench) ## measure what waiting and flooding callers cost the others (some minutes a line)
+	@set -e; for line in $(LINES); do for what in callers; do \
+		.venv/airflow$$line/bin/python -m benchmarks.$$what build/bench/$$what$$line.json; \
 	done; done
 
 # The built wheel or sdist beside every supported Airflow minor, in clean environments: a minute or two each.

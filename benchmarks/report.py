@@ -38,6 +38,9 @@ IMPORT_MS = 15
 IMPORT_MIB = 1
 WORKER_MIB = 40
 LARGE = 2.0
+WAITING = 2.0
+FLOOD = 3.0
+GEVENT_SECONDS = 0.2
 TOKENS = {
     "tools/list": 9_000,
     "list_dags of 56 Dags": 3_400,
@@ -128,6 +131,25 @@ def soaked(results: dict[str, Any]) -> Iterator[str]:
         yield row(line, measure, one(held["end"] - held["begin"]), round(allowed, 1))
 
 
+def crowded(results: dict[str, Any]) -> Iterator[str]:
+    line = results["line"]
+    if waiting := results.get("waiting"):
+        beside = f"while {waiting['clients']} callers wait"
+        yield row(line, f"health check's p95 {beside}, over idle", waiting["ratio"], WAITING)
+        yield row(line, f"errors {beside}", one(waiting["errors"]), 0)
+    if flood := results.get("flood"):
+        what = "p95 of one caller's list_dags over that alone, another floods with 64 connections"
+        yield row(line, f"{what} and is answered", flood["at first"], FLOOD)
+        yield row(line, f"{what} and is refused", flood["refused"], FLOOD)
+        yield row(line, f"{what} by REST", flood["by REST"], None)
+        refused = sum(answers.get("rate_limited", 0) for answers in flood["answers"].values())
+        yield row(line, "calls of the flood that were told rate_limited", one(refused), 1, at_least=True)
+    for tool, found in results.get("gevent", {}).items():
+        beside = f"under gevent, {found['clients']} calls of {tool} at once"
+        yield row(line, f"health check's p95 in seconds, {beside}", found["s"], GEVENT_SECONDS)
+        yield row(line, f"errors, {beside}", one(found["errors"]), 0)
+
+
 def each_call(found: list[dict[str, Any]]) -> Iterator[str]:
     for results in found:
         for name, figures in results["large"]["tools"].items():
@@ -151,6 +173,7 @@ def main() -> None:
 
     rows = [line for results in read("measure") for line in measured(results)]
     rows += [line for results in read("large") for line in large(results)]
+    rows += [line for results in read("callers") for line in crowded(results)]
     rows += [line for results in read("soak") for line in soaked(results)]
     when = datetime.now(timezone.utc).date().isoformat()
     out = [

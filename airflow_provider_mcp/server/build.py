@@ -175,7 +175,7 @@ async def count_request(ctx: Context, call_next: CallNext) -> HandlerResult:
     if ctx.method not in NOT_COUNTED:
         request = Request.of(ctx)
         with protocol_errors(ctx.method, "server"):
-            request.rates.count(request.caller.id, "read", request.policy)
+            await request.count("read")
     return await call_next(ctx)
 
 

@@ -169,7 +169,7 @@ async def _run(call: Call) -> Result:
     """Check a call, have it confirmed if it must be, and act."""
     tool, request = call.tool, call.request
     await request.check(tool)
-    request.rates.count(request.caller.id, tool.access, request.policy)
+    await request.count(tool.access)
     # A client that sends each property it was shown sends an empty one.
     token = call.arguments.pop(TOKEN_ARGUMENT, None) or None
     checked = tool.check(call.arguments)

@@ -32,6 +32,12 @@ from airflow_provider_mcp.server.policy import Policy
 MAX_USERS = 10_000
 """How many users are remembered; beyond it, who has not called for longest begins anew."""
 
+REFUSALS_A_SECOND = 10
+"""How many refusals one user gets a second, where they can be held: each would call forth the next."""
+
+MOST_HOLD_SECONDS = 5
+"""For how long a refusal is held at most."""
+
 
 @dataclass
 class _Bucket:
@@ -39,6 +45,8 @@ class _Bucket:
 
     left: float
     filled_at: float
+    refused_at: float = 0
+    """When the last refusal goes out."""
 
     def take(self, per_minute: int, now: float) -> float:
         """Take one call; return 0, or the seconds until there is one."""
@@ -48,6 +56,12 @@ class _Bucket:
             return (1 - self.left) * 60 / per_minute
         self.left -= 1
         return 0
+
+    def hold(self, now: float) -> float:
+        """Return for how many seconds the next refusal is held."""
+        next_one = max(now, self.refused_at + 1 / REFUSALS_A_SECOND)
+        self.refused_at = min(next_one, now + MOST_HOLD_SECONDS)
+        return self.refused_at - now
 
 
 class Rates:
@@ -66,6 +80,17 @@ class Rates:
         self._take(user, "calls", policy.calls_per_minute)
         if access != "read":
             self._take(user, "writes", policy.writes_per_minute)
+
+    def hold_refusal(self, user: str) -> float:
+        """Return for how many seconds the refusal of a user's call is to be held.
+
+        Who has many connections, and calls again at once, would take the processor by refusals alone.
+        """
+        with self._lock:
+            found = [
+                self._buckets[user, kind] for kind in ("calls", "writes") if (user, kind) in self._buckets
+            ]
+            return found[0].hold(self._now()) if found else 0
 
     def _take(self, user: str, kind: str, per_minute: int) -> None:
         if per_minute == 0:

@@ -25,14 +25,15 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+import anyio
 from mcp.server.context import ServerRequestContext
 
 from airflow_provider_mcp.sdk.airflow import Airflow, Caller
 from airflow_provider_mcp.sdk.client import Client
-from airflow_provider_mcp.sdk.errors import PermissionDenied, ReadOnly
+from airflow_provider_mcp.sdk.errors import PermissionDenied, RateLimited, ReadOnly
 from airflow_provider_mcp.sdk.prompts import Prompt
 from airflow_provider_mcp.sdk.resources import Resource
-from airflow_provider_mcp.sdk.tool import Tool
+from airflow_provider_mcp.sdk.tool import Access, Tool
 from airflow_provider_mcp.server.caller_tools import CallerTools, DynamicCatalogue
 from airflow_provider_mcp.server.catalogue import Catalogue
 from airflow_provider_mcp.server.claims import Claims
@@ -53,6 +54,7 @@ class Identity:
     :param scopes: What their token is limited to; None for a credential without such a limit.
     :param pages: The address that the pages of this Airflow are below; None where it has none of ours.
     :param credential: A digest of what they authenticated with, if a browser could log in by it as well.
+    :param waits_alone: Whether a request that waits holds up no other: it takes no worker or thread.
     """
 
     caller: Caller
@@ -60,6 +62,7 @@ class Identity:
     scopes: frozenset[str] | None = None
     pages: str | None = None
     credential: str = ""
+    waits_alone: bool = False
 
 
 Context: TypeAlias = "ServerRequestContext[None, Request]"
@@ -136,6 +139,18 @@ class Request:
             raise PermissionDenied(
                 f"{tool.name} is not offered to {self.caller.name}.", hint="Ask an Airflow administrator."
             )
+
+    async def count(self, access: Access) -> None:
+        """Count this as a call of the caller's, and hold a refusal where that holds up nobody else.
+
+        :raises RateLimited: The caller has called too often.
+        """
+        try:
+            self.rates.count(self.caller.id, access, self.policy)
+        except RateLimited:
+            if self.identity.waits_alone:
+                await anyio.sleep(self.rates.hold_refusal(self.caller.id))
+            raise
 
     def forbid_writing(self, tool: Tool) -> ReadOnly:
         """Return the refusal of a tool that would change something where only reading is allowed."""

@@ -42,7 +42,7 @@ from airflow_provider_mcp.endpoint.door import (
     unavailable,
 )
 from airflow_provider_mcp.endpoint.elsewhere import HEADERS, NO_LOGIN
-from airflow_provider_mcp.endpoint.loops import LoopPool, step_aside
+from airflow_provider_mcp.endpoint.loops import LoopPool, shares_threads, step_aside
 from airflow_provider_mcp.endpoint.serve import serve
 from airflow_provider_mcp.hosts.airflow2 import browser, users
 from airflow_provider_mcp.hosts.airflow2.backends import Backends
@@ -200,6 +200,7 @@ class Host(ServiceHost):
             lambda access: self.open_airflow(transport, base_url, caller, access, may, scopes),
             scopes,
             pages=self.pages,
+            waits_alone=shares_threads(),
         )
 
     def _act_for(self, access: Access) -> Identity:

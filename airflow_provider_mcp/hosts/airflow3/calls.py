@@ -29,16 +29,11 @@ import anyio
 import anyio.to_thread
 import httpx
 
+from airflow_provider_mcp.hosts.airflow3.turns import NESTED_CALLS, Turns, UserTurns
 from airflow_provider_mcp.hosts.database import UNAVAILABLE, is_database_fault
 from airflow_provider_mcp.sdk.airflow import INNER_HOST
 
 log = logging.getLogger(__name__)
-
-NESTED_CALLS = 10
-"""Calls into Airflow at once in one process: each may hold one of the database pool's 15 connections."""
-
-NESTED_CALLS_A_USER = 4
-"""Of these, the calls of one user: those that are blocked hold up nobody else."""
 
 STREAMED = "application/x-ndjson"
 """What a caller accepts to read an answer line by line; in Airflow's API, logs are sent so."""
@@ -66,7 +61,7 @@ class InnerApp:
         self.root = getattr(app, "root_path", "").rstrip("/")
         self.base_url = httpx.URL(f"http://{INNER_HOST}{self.root}/api/v2/")
         self.limit = anyio.Semaphore(NESTED_CALLS, fast_acquire=True)
-        self._user_limits: WeakValueDictionary[str, anyio.Semaphore] = WeakValueDictionary()
+        self._user_turns: WeakValueDictionary[str, UserTurns] = WeakValueDictionary()
         self._whole = app
         self.app = copy.copy(app)
         self.app.user_middleware = [each for each in app.user_middleware if _name(each) not in DONE_OUTSIDE]
@@ -92,30 +87,10 @@ class InnerApp:
         return Transport(self, turns, {}, {"user": user, **self._vouched})
 
     def _turns(self, user_id: str) -> Turns:
-        limit = self._user_limits.get(user_id)
-        if limit is None:
-            limit = self._user_limits[user_id] = anyio.Semaphore(NESTED_CALLS_A_USER, fast_acquire=True)
-        return Turns(limit, self.limit)
-
-
-class Turns:
-    """The turns of one user's calls: a call waits for the user's other calls, then for those of all."""
-
-    def __init__(self, of_user: anyio.Semaphore, of_all: anyio.Semaphore) -> None:
-        self._of_user = of_user
-        self._of_all = of_all
-
-    async def __aenter__(self) -> None:
-        await self._of_user.acquire()
-        try:
-            await self._of_all.acquire()
-        except BaseException:
-            self._of_user.release()
-            raise
-
-    async def __aexit__(self, *_: object) -> None:
-        self._of_all.release()
-        self._of_user.release()
+        turns = self._user_turns.get(user_id)
+        if turns is None:
+            turns = self._user_turns[user_id] = UserTurns()
+        return Turns(turns, self.limit)
 
 
 def _name(middleware: Any) -> str:

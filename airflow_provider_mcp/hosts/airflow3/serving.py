@@ -205,6 +205,7 @@ class Host(ServiceHost):
             lambda access: self.open_airflow(transport, base_url, caller, access, may, scopes),
             scopes,
             pages=self.pages if self._sees_logins else None,
+            waits_alone=True,
         )
 
 

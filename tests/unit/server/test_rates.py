@@ -18,12 +18,15 @@
 
 from __future__ import annotations
 
+import anyio
 import pytest
 
+from airflow_provider_mcp.sdk.airflow import Caller
 from airflow_provider_mcp.sdk.errors import RateLimited
 from airflow_provider_mcp.server import rates
 from airflow_provider_mcp.server.policy import Policy
 from airflow_provider_mcp.server.rates import Rates
+from airflow_provider_mcp.server.request import Identity, Request
 
 
 class Clock:
@@ -109,3 +112,43 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     # Who called lately is remembered.
     with pytest.raises(RateLimited):
         limits.count("999", "read", policy)
+
+
+def test_refusals_are_held_so_that_they_go_out_one_after_the_other() -> None:
+    clock = Clock()
+    limits, policy = Rates(clock), Policy(calls_per_minute=1)
+    assert limits.hold_refusal("a") == 0
+    assert made(limits, "a", policy) == 1
+    # One that waits for its answer is not slowed.
+    for _ in range(3):
+        assert limits.hold_refusal("a") == 0
+        clock.now += 1
+    # Of a flood, ten go out a second.
+    held = [limits.hold_refusal("a") for _ in range(200)]
+    assert held[:3] == pytest.approx([0, 0.1, 0.2])
+    assert max(held) == held[-1] == rates.MOST_HOLD_SECONDS
+    assert made(limits, "b", policy) == 1
+    assert limits.hold_refusal("b") == 0
+    clock.now += 60
+    assert limits.hold_refusal("a") == 0
+
+
+@pytest.mark.parametrize(("waits_alone", "held"), [(True, [0.5]), (False, [])])
+def test_a_refusal_is_held_only_where_it_holds_up_nobody(
+    waits_alone: bool, held: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    limits = Rates(Clock())
+    monkeypatch.setattr(anyio, "sleep", sleep)
+    monkeypatch.setattr(limits, "hold_refusal", lambda user: 0.5 if user == "7" else 0)
+    identity = Identity(Caller("7", "ada"), lambda _: None, waits_alone=waits_alone)  # type: ignore[arg-type, return-value]
+    request = Request(identity, Policy(calls_per_minute=1), None, None, None, rates=limits)  # type: ignore[arg-type]
+    anyio.run(request.count, "read")
+    assert slept == []
+    with pytest.raises(RateLimited):
+        anyio.run(request.count, "read")
+    assert slept == held

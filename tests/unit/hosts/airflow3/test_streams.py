@@ -24,7 +24,7 @@ import anyio
 import httpx
 import pytest
 
-from airflow_provider_mcp.hosts.airflow3 import calls
+from airflow_provider_mcp.hosts.airflow3 import calls, turns
 
 NDJSON = {"Accept": calls.STREAMED}
 
@@ -72,7 +72,7 @@ def test_an_answer_is_made_no_faster_than_it_is_read() -> None:
             async for line in answer.aiter_lines():
                 seen.append(line)
                 assert len(sent) <= len(seen) + 2
-        assert limit.value == calls.NESTED_CALLS
+        assert limit.value == turns.NESTED_CALLS
         return seen
 
     assert anyio.run(run) == [str(number) for number in range(50)]
@@ -87,7 +87,7 @@ def test_who_reads_no_further_stops_the_app() -> None:
             async for line in answer.aiter_lines():
                 if line == "3":
                     break
-        assert limit.value == calls.NESTED_CALLS
+        assert limit.value == turns.NESTED_CALLS
 
     anyio.run(run)
     assert len(sent) < 10
@@ -134,7 +134,7 @@ def test_blocked_calls_of_one_user_hold_up_nobody_else() -> None:
             return httpx.AsyncClient(transport=transport, base_url="http://in")
 
         async with anyio.create_task_group() as group:
-            for _ in range(2 * calls.NESTED_CALLS):
+            for _ in range(2 * turns.NESTED_CALLS):
                 # Each request opens a client of its own.
                 group.start_soon(open_for("ada").get, "/blocked")
             await anyio.sleep(0.05)
@@ -142,11 +142,11 @@ def test_blocked_calls_of_one_user_hold_up_nobody_else() -> None:
                 answer = await open_for("bob").get("/x")
             waiting = len(blocked)
             free.set()
-        assert len(blocked) == 2 * calls.NESTED_CALLS
-        assert inner.limit.value == calls.NESTED_CALLS
+        assert len(blocked) == 2 * turns.NESTED_CALLS
+        assert inner.limit.value == turns.NESTED_CALLS
         return waiting, answer.text
 
-    assert anyio.run(run) == (calls.NESTED_CALLS_A_USER, "done")
+    assert anyio.run(run) == (turns.NESTED_CALLS_A_USER, "done")
 
 
 def test_other_answers_come_whole() -> None:
