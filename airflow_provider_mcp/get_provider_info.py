@@ -352,8 +352,8 @@ def get_provider_info() -> dict[str, Any]:
                                                                  'why.\n',
                                                   'version_added': '0.1.0',
                                                   'type': 'boolean',
-                                                  'example': 'True',
-                                                  'default': 'False'},
+                                                  'example': 'False',
+                                                  'default': 'True'},
                                 'oauth_client_metadata': {'description': 'Which Client ID '
                                                                          'Metadata Documents '
                                                                          'are taken from '

@@ -41,9 +41,15 @@ def read_cookies(root: str, user: str, verify: ssl.SSLContext = TLS) -> dict[str
             return {"_token": answer.json()["access_token"]}
         csrf = browser.get("/login/").text.split('name="csrf_token"')[1].split('value="')[1].split('"')[0]
         form = {"username": user, "password": user, "csrf_token": csrf}
+        # Over TLS Airflow takes no form without it.
+        came_from = {"Referer": f"{root}/login/"}
         until = time.monotonic() + 60
-        while browser.post("/login/", data=form).status_code == 429 and time.monotonic() < until:
+        while (answer := browser.post("/login/", data=form, headers=came_from)).status_code == 429:
+            if time.monotonic() > until:
+                break
             time.sleep(5)
+        if not answer.is_redirect:
+            raise RuntimeError(f"{user} cannot log in at {root}: {answer.status_code} {answer.text[:200]}")
         return {cookie.name: cookie.value or "" for cookie in browser.cookies.jar}
 
 

@@ -93,10 +93,7 @@ def create_home(line: int) -> AirflowHome:
 def create_site(home: AirflowHome) -> AirflowSite:
     port = hold_port(8080)
     section = "API" if home.line == 3 else "WEBSERVER"
-    options = {
-        f"AIRFLOW__{section}__BASE_URL": f"http://localhost:{port}",
-        "AIRFLOW__MCP__OAUTH_ENABLED": "True",
-    }
+    options = {f"AIRFLOW__{section}__BASE_URL": f"http://localhost:{port}"}
     return AirflowSite(home, port, options=options)
 
 

@@ -150,10 +150,12 @@ class ServiceHost:
     @property
     def login_parameters(self) -> Mapping[str, str]:
         login = self._service.login
-        # Airflow 2's default base URL is on loopback: whoever came by another name would be sent elsewhere.
-        if login is None or (login.addresses.on_loopback and not is_loopback(self._host)):
+        if login is None:
             return {}
-        return challenge_parameters(login.addresses)
+        addresses = login.addresses
+        # Airflow 2's default base URL is on loopback: who came by another name or port would be led astray.
+        is_here = addresses.secure or addresses.origin == f"http://{self._host}".lower()
+        return challenge_parameters(addresses) if is_here else {}
 
     async def find_access(self, request: HTTPRequest) -> Access | None:
         """Return what a token of the login allows; None if the request's credential is none of these.

@@ -76,7 +76,7 @@ class Policy:
     """On Airflow 2: whether a password is not hashed again while the user's row stays the same."""
     accept_airflow_tokens: bool = True
     """Whether Airflow's own credentials are taken, or those of the login by OAuth alone."""
-    oauth_enabled: bool = False
+    oauth_enabled: bool = True
     oauth_client_metadata: ClientDocuments = "pinned"
     oauth_redirect_targets: frozenset[str] = frozenset()
     problem: str | None = None

@@ -39,7 +39,7 @@ HOSTILE = "<b onmouseover=alert(1)>Clod</b>"
 
 
 def test_a_person_is_asked(tmp_path: Path) -> None:
-    home = AirflowHome(tmp_path / "airflow", options={"AIRFLOW__MCP__OAUTH_ENABLED": "True"})
+    home = AirflowHome(tmp_path / "airflow")
     home.prepare()
     with Site(home, prefix="/air/flow").serving() as site, waiting_for_answers() as (callback, answers):
         body = {"client_name": HOSTILE, "redirect_uris": [callback]}

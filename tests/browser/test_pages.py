@@ -59,7 +59,7 @@ def start_run(site: Site) -> str:
 
 
 def test_people_use_the_pages(tmp_path: Path) -> None:
-    options = {"AIRFLOW__MCP__CONFIRM_BY": "person", "AIRFLOW__MCP__OAUTH_ENABLED": "True"}
+    options = {"AIRFLOW__MCP__CONFIRM_BY": "person"}
     home = AirflowHome(tmp_path / "airflow", options=options)
     home.prepare(ROOT / "examples" / "dags")
     home.airflow("dags", "reserialize")

@@ -66,7 +66,6 @@ def prefixed(home: AirflowHome, site: Site, statsd: StatsD) -> Iterator[Site]:
     Clients may log in there, and its metrics go to a StatsD.
     """
     options = {
-        "AIRFLOW__MCP__OAUTH_ENABLED": "True",
         "AIRFLOW__METRICS__STATSD_ON": "True",
         "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
         "AIRFLOW__METRICS__STATSD_PORT": str(statsd.port),

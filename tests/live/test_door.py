@@ -40,8 +40,8 @@ SCHEMES = 'Bearer realm="Airflow"' if LINE == 3 else 'Bearer realm="Airflow", Ba
 
 @pytest.fixture(scope="module")
 def web(home: AirflowHome) -> Iterator[Site]:
-    """A web process under a path prefix, which a page of another origin may call."""
-    options = {"AIRFLOW__MCP__ALLOWED_ORIGINS": INSPECTOR}
+    """A web process under a path prefix, without a login, which a page of another origin may call."""
+    options = {"AIRFLOW__MCP__ALLOWED_ORIGINS": INSPECTOR, "AIRFLOW__MCP__OAUTH_ENABLED": "False"}
     with Site(home, prefix=PREFIX, options=options).serving(WORKERS) as running:
         yield running
 
@@ -270,7 +270,10 @@ def test_a_body_that_never_ends_is_given_up(web: Site, chunked: bool) -> None:
 
 @pytest.mark.skipif(LINE != 2, reason="a setting of Airflow 2")
 def test_the_setting_that_stands_in_the_way_is_named(home: AirflowHome) -> None:
-    options = {"AIRFLOW__API__AUTH_BACKENDS": "airflow.api.auth.backend.session"}
+    options = {
+        "AIRFLOW__API__AUTH_BACKENDS": "airflow.api.auth.backend.session",
+        "AIRFLOW__MCP__OAUTH_ENABLED": "False",
+    }
     with Site(home, options=options).serving() as running:
         answer = running.post(PING)
         assert answer.status_code == 401

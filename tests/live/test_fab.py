@@ -37,7 +37,6 @@ def fab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         "AIRFLOW__CORE__AUTH_MANAGER": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
         # Airflow itself takes note of a deactivation only after this many seconds.
         "AIRFLOW__FAB__CACHE_TTL": "0",
-        "AIRFLOW__MCP__OAUTH_ENABLED": "True",
     }
     home = AirflowHome(tmp_path_factory.mktemp("fab"), options=options)
     home.prepare()

@@ -73,7 +73,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
 @pytest.fixture(scope="module")
 def options(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     paths = offer_plugins(tmp_path_factory.mktemp("packages"), short_logins="short_logins")
-    return {"AIRFLOW__MCP__OAUTH_ENABLED": "True", "PYTHONPATH": paths}
+    return {"PYTHONPATH": paths}
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,6 @@ pytestmark = pytest.mark.skipif("REPLICAS" not in os.environ, reason="make repli
 WORKERS = 1 if LINE == 3 else 4
 CLIENTS = 16
 NO_RATES = {"AIRFLOW__MCP__CALLS_PER_MINUTE": "0", "AIRFLOW__MCP__WRITES_PER_MINUTE": "0"}
-LOGIN = {"AIRFLOW__MCP__OAUTH_ENABLED": "True"}
 ACCEPT = {"Accept": "application/json, text/event-stream"}
 
 
@@ -57,10 +56,7 @@ def two() -> Iterator[Replicas]:
     assert not missing(), f"install Debian's packages of {missing()}"
     block = named_block("deployments", "nginx")
     # Not in pytest's own folder: PostgreSQL's user may not look into it.
-    with (
-        TemporaryDirectory() as folder,
-        replicas(Path(folder), block, WORKERS, **NO_RATES, **LOGIN) as running,
-    ):
+    with TemporaryDirectory() as folder, replicas(Path(folder), block, WORKERS, **NO_RATES) as running:
         running.sites[0].call("unpause_dag", dag_id="demo_params")
         yield running
 

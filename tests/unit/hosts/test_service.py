@@ -57,6 +57,10 @@ def test_links_lead_to_where_people_reach_it(base_url: str, host: str, pages: st
         ("http://localhost:8080", "localhost:8080", True),
         # Airflow 2's default base URL, of an Airflow that is somewhere else.
         ("http://localhost:8080", "airflow.example.com", False),
+        # Another port of this machine leads to it, a container's for one.
+        ("http://localhost:8080", "localhost:8081", False),
+        ("http://localhost:8080", "127.0.0.1:8080", False),
+        ("http://localhost:8080/air", "LOCALHOST:8080", True),
     ],
 )
 def test_the_login_is_told_of_where_it_can_be_reached(base_url: str, host: str, told: bool) -> None:
@@ -105,7 +109,8 @@ def test_grants_are_those_of_the_user_where_there_is_a_login() -> None:
     assert asked == [Person("1", "ada"), (Person("1", "ada"), "g")]
 
 
-def test_without_a_login_there_are_no_grants_and_a_reason() -> None:
+def test_without_a_login_there_are_no_grants_and_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__MCP__OAUTH_ENABLED", "False")
     host = host_with(None)
     assert host.login_obstacle == "[mcp] oauth_enabled is False"
     assert anyio.run(host.list_grants, ADA) == []

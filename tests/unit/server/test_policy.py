@@ -163,7 +163,7 @@ def test_the_file_is_read_as_airflow_reads_it() -> None:
         "allowed_origins": "https://a.example.com",
         "conn_id": "other",
         "accept_airflow_tokens": "False",
-        "oauth_enabled": "True",
+        "oauth_enabled": "False",
         "oauth_client_metadata": "Fetch",
         "oauth_redirect_targets": "https://a.example.com/callback",
         "dag_tool_tag": "mcp",
@@ -178,7 +178,7 @@ def test_the_file_is_read_as_airflow_reads_it() -> None:
         allowed_origins=frozenset({"https://a.example.com"}),
         conn_id="other",
         accept_airflow_tokens=False,
-        oauth_enabled=True,
+        oauth_enabled=False,
         oauth_client_metadata="fetch",
         oauth_redirect_targets=frozenset({"https://a.example.com/callback"}),
     )
