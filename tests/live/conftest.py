@@ -78,7 +78,10 @@ def prefixed(home: AirflowHome, site: Site, statsd: StatsD) -> Iterator[Site]:
 def provisioned(home: AirflowHome, site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A second web process, with the plugins of ``tests/fixtures/plugins``."""
     path = offer_plugins(
-        tmp_path_factory.mktemp("packages"), conformance="conformance_plugin", by_hook="hook_plugin"
+        tmp_path_factory.mktemp("packages"),
+        conformance="conformance_plugin",
+        by_hook="hook_plugin",
+        tickets="acme_reliability.tickets",
     )
     options = {
         "PYTHONPATH": path,

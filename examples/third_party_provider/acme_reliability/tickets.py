@@ -25,6 +25,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import httpx
+from airflow.exceptions import AirflowNotFoundException
 from airflow.hooks.base import BaseHook
 from anyio import to_thread
 from pydantic import Field
@@ -51,8 +52,12 @@ class TicketsHook(BaseHook):
 
     def get_conn(self) -> httpx.Client:
         connection = self.get_connection("acme_tickets")
-        headers = {"Authorization": f"Bearer {connection.password}"}
-        return httpx.Client(base_url=f"https://{connection.host}", headers=headers, timeout=10)
+        port = f":{connection.port}" if connection.port else ""
+        return httpx.Client(
+            base_url=f"{connection.schema or 'https'}://{connection.host}{port}",
+            headers={"Authorization": f"Bearer {connection.password}"},
+            timeout=10,
+        )
 
     def ask(self, method: str, route: str, **options: JSON) -> JSONObject:
         with self.get_conn() as client:
@@ -66,6 +71,11 @@ async def ask_tickets(method: str, route: str, **options: JSON) -> JSONObject:
     """Ask the service in a thread, since a hook blocks; its faults are told without its own words."""
     try:
         return await to_thread.run_sync(lambda: TicketsHook().ask(method, route, **options))
+    except AirflowNotFoundException as missing:
+        raise Unavailable(
+            "This Airflow has no connection acme_tickets.",
+            hint="An administrator adds it: the service's host, and its token as the password.",
+        ) from missing
     except httpx.HTTPError as failure:
         raise Unavailable(
             f"The ticket service does not answer ({type(failure).__name__}).",

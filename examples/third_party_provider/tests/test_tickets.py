@@ -25,6 +25,7 @@ import anyio
 import httpx
 import pytest
 from acme_reliability import tickets
+from airflow.exceptions import AirflowNotFoundException
 
 from airflow_provider_mcp.testing import Recording, ToolTester
 
@@ -95,6 +96,18 @@ def test_a_service_that_is_down_is_told_without_its_own_words(tester: ToolTester
     error = tester.error("search_tickets", dag_id="sales")
     assert (error["code"], error["retryable"]) == ("unavailable", True)
     assert "acme_tickets" in error["hint"]
+
+
+def test_without_a_connection_it_says_what_an_administrator_does(
+    tester: ToolTester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> httpx.Client:
+        raise AirflowNotFoundException("The conn_id `acme_tickets` isn't defined")
+
+    monkeypatch.setattr(tickets.TicketsHook, "get_conn", fail)
+    error = tester.error("search_tickets", dag_id="sales")
+    assert error["code"] == "unavailable"
+    assert "no connection acme_tickets" in error["message"]
 
 
 def test_the_resource_and_the_prompt(tester: ToolTester, service: Service) -> None:
