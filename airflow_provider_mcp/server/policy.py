@@ -185,12 +185,11 @@ def check_option(name: str, value: object) -> str | None:
 
 def _parse_flag(value: object) -> bool:
     """Take what Airflow's configuration takes for a boolean, and no more: ``yes`` is a mistake there too."""
-    text = str(value).split("#", 1)[0].strip().lower()
-    if isinstance(value, (bool, int, str)):
-        if text in {"true", "t", "1"}:
-            return True
-        if text in {"false", "f", "0"}:
-            return False
+    text = str(value).partition("#")[0].strip().lower()
+    if text in {"true", "t", "1"}:
+        return True
+    if text in {"false", "f", "0"}:
+        return False
     raise ValueError(f"is {_quote(value)}; write True or False")
 
 
@@ -277,7 +276,6 @@ FILE_OPTIONS: Mapping[str, Callable[[object], object]] = {
 
 _STRICTEST: Mapping[str, object] = {
     "enabled": False,
-    "read_only": True,
     "confirm": "write",
     "confirm_by": "person",
     "untrusted_text": "lockdown",
@@ -286,7 +284,7 @@ _STRICTEST: Mapping[str, object] = {
     "oauth_enabled": False,
     "oauth_client_metadata": "off",
 }
-"""What stands in for a value that cannot be understood."""
+"""What stands in for a value that cannot be understood, beside that only reading is allowed."""
 
 
 def _stricter_toolsets(mine: frozenset[str] | None, wanted: frozenset[str] | None) -> frozenset[str] | None:
@@ -328,5 +326,5 @@ def _describe_unknown(option: str, names: Iterable[str], known: Iterable[str]) -
 
 
 def _suggest(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), 1, 0.6)
+    close = difflib.get_close_matches(name, list(known))
     return f" (did you mean {close[0]}?)" if close else ""

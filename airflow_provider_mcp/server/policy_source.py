@@ -86,7 +86,7 @@ class PolicySource:
         """Return the last known policy at once; a reader begins if it is stale."""
         with self._lock:
             # In a process that was forked meanwhile, the reader is not alive.
-            reading = self._reader is not None and self._reader.is_alive() and not self._done.done()
+            reading = self._reader is not None and self._reader.is_alive()
             now = time.monotonic()
             if reading and now >= self._began + READING_SECONDS and now >= self._stale_at:
                 self._keep_last(f"the connection {self.conn_id} could not be read in {READING_SECONDS} s")
@@ -102,11 +102,10 @@ class PolicySource:
 
     async def fresh(self) -> Policy:
         """Return the policy; wait for a reader that has just begun, but never long."""
-        policy = self.current()
-        if self._done.done() or time.monotonic() >= self._began + PATIENCE_SECONDS:
-            return policy
-        with anyio.move_on_after(PATIENCE_SECONDS):
-            await asyncio.wrap_future(self._done)
+        self.current()
+        if time.monotonic() < self._began + PATIENCE_SECONDS:
+            with anyio.move_on_after(PATIENCE_SECONDS):
+                await asyncio.wrap_future(self._done)
         return self._policy
 
     def _read_in_thread(self, done: Future[None]) -> None:

@@ -41,7 +41,7 @@ PACKAGE = "airflow_provider_mcp"
 SERVER, SDK, ENDPOINT = "tests/unit/server", "tests/unit/sdk", "tests/unit/endpoint"
 
 TARGETS: dict[str, tuple[str, ...]] = {
-    "server/policy.py": (f"{SERVER}/test_policy.py", f"{SERVER}/test_confirmation.py"),
+    "server/policy.py": (f"{SERVER}/test_policy.py",),
     "server/policy_source.py": (f"{SERVER}/test_policy_source.py",),
     "server/signing.py": (f"{SERVER}/test_signing.py", f"{SERVER}/test_confirmation.py"),
     "server/rates.py": (f"{SERVER}/test_rates.py",),

@@ -16,8 +16,9 @@
 # under the License.
 """Run tests against mutants, each in a fork of a process that has run them before.
 
-A change within functions is put into those that are there. Any other, and each that seems to survive, is
-tried in a process that imports the module anew.
+A change within functions is put into those that are there; for any other, the module is run again in its
+place, if its tests pass with it itself run again. What seems to survive is tried once more in a process that
+imports the module anew.
 """
 
 from __future__ import annotations
@@ -37,8 +38,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
+from typing import TYPE_CHECKING
 
 from devtools.mutants.mutations import Mutant, find_mutants
+
+if TYPE_CHECKING:
+    import pytest
 
 FACTOR, LEAST_SECONDS = 8, 30
 """A mutant that takes so many times as long as the module itself goes round in circles."""
@@ -62,8 +67,7 @@ def find_survivors(name: str, path: Path, tests: Sequence[str]) -> tuple[list[Mu
     source = path.read_text(encoding="utf-8")
     mutants = list(find_mutants(source))
     original = compile(ast.parse(source), str(path), "exec")
-    inside = [number for number, mutant in enumerate(mutants) if _keeps_the_rest(original, mutant, path)]
-    usual, killed = _try_in_place(path, mutants, inside, original, tests)
+    usual, killed = _try_in_place(name, path, mutants, original, tests)
     survivors = []
     for number, mutant in enumerate(mutants):
         if number not in killed:
@@ -75,33 +79,40 @@ def find_survivors(name: str, path: Path, tests: Sequence[str]) -> tuple[list[Mu
 
 
 def _try_in_place(
-    path: Path, mutants: Sequence[Mutant], numbers: Sequence[int], original: CodeType, tests: Sequence[str]
+    name: str, path: Path, mutants: Sequence[Mutant], original: CodeType, tests: Sequence[str]
 ) -> tuple[float, set[int]]:
-    """Try some mutants in a process that has run the tests; return how long they take, and who was killed."""
+    """Try mutants in a process that has run the tests; return how long they take, and who was killed."""
     reading, writing = os.pipe()
 
-    def work() -> int:
-        os.close(reading)
+    def try_all(run_tests: Callable[[], int]) -> None:
         began = time.monotonic()
-        if _run_pytest(tests) != 0:
-            return 1
+        if run_tests() != 0:
+            return
         usual = time.monotonic() - began
+        seconds = max(LEAST_SECONDS, FACTOR * usual)
         functions = _find_functions(path)
         before = dict(_list_functions(original))
+        may_run_again = _fork(lambda: _run_again(name, original, run_tests), seconds) == 0
         killed = []
-        for number in numbers:
-            code = compile(mutants[number].tree, str(path), "exec")
+        gc.freeze()
+        for number, mutant in enumerate(mutants):
+            code = compile(mutant.tree, str(path), "exec")
 
-            def run(code: CodeType = code) -> int:
+            def run(mutant: Mutant = mutant, code: CodeType = code) -> int:
+                if not _keeps_the_rest(original, mutant, path):
+                    return _run_again(name, code, run_tests) if may_run_again else NOT_IN_PLACE
                 if not _replace(functions, before, dict(_list_functions(code))):
                     return NOT_IN_PLACE
-                return _run_pytest(tests)
+                return run_tests()
 
-            if _fork(run, max(LEAST_SECONDS, FACTOR * usual)) not in {0, NOT_IN_PLACE}:
+            if _fork(run, seconds) not in {0, NOT_IN_PLACE}:
                 killed.append(number)
         with os.fdopen(writing, "w") as pipe:
             json.dump([usual, killed], pipe)
-        return 0
+
+    def work() -> int:
+        os.close(reading)
+        return _run_pytest(tests, _Loop(try_all))
 
     child = _start(work)
     os.close(writing)
@@ -151,10 +162,30 @@ def _fork(work: Callable[[], int], seconds: float) -> int:
     return 1
 
 
-def _run_pytest(tests: Sequence[str]) -> int:
+def _run_pytest(tests: Sequence[str], *plugins: object) -> int:
     import pytest
 
-    return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=no", *tests]))
+    options = ["-x", "-q", "-p", "no:cacheprovider", "--no-header", "--tb=no"]
+    return int(pytest.main([*options, *tests], plugins=plugins))
+
+
+class _Loop:
+    """A plugin of pytest that collects tests once, and hands on what runs them any number of times."""
+
+    def __init__(self, use: Callable[[Callable[[], int]], None]) -> None:
+        self._use = use
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        def run_tests() -> int:
+            for item, following in zip(session.items, [*session.items[1:], None], strict=True):
+                session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+                if session.testsfailed:
+                    return 1
+            return 0
+
+        if not session.testsfailed:
+            self._use(run_tests)
+        return True
 
 
 # ---- a mutant in the functions that are there --------------------------------------------------------
@@ -214,6 +245,23 @@ def _replace(
                 return False
             given.add(key)
     return bool(given)
+
+
+# ---- a mutant that is run again in its module's place ------------------------------------------------
+
+
+def _run_again(name: str, code: CodeType, run_tests: Callable[[], int]) -> int:
+    """Run a module's code in its place, give what it makes to those that have imported it, and run tests."""
+    module = sys.modules[name]
+    before = dict(vars(module))
+    exec(code, vars(module))  # noqa: S102
+    made = {key: (old, vars(module)[key]) for key, old in before.items() if vars(module).get(key) is not old}
+    for other in [each for each in sys.modules.values() if isinstance(each, ModuleType)]:
+        if other.__name__.partition(".")[0] in {name.partition(".")[0], "tests"}:
+            for key, (old, new) in made.items():
+                if vars(other).get(key) is old:
+                    setattr(other, key, new)
+    return run_tests()
 
 
 # ---- a mutant that is imported anew ------------------------------------------------------------------

@@ -19,13 +19,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from airflow_provider_mcp.connection_fields import POLICY_KEYS
 from airflow_provider_mcp.server.catalogue import load_catalogue
-from airflow_provider_mcp.server.policy import Policy, parse_options
+from airflow_provider_mcp.server.policy import Policy, check_option, parse_options
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_a_connection_narrows() -> None:
@@ -249,3 +253,132 @@ def test_every_option_of_a_connection_can_be_narrowed() -> None:
     for name in POLICY_KEYS:
         with pytest.raises(ValueError, match=f"^{name} is "):
             Policy().narrowed({name: {"a": 1}})
+
+
+def test_the_defaults_are_those_that_the_documentation_names() -> None:
+    options = yaml.safe_load((ROOT / "provider.yaml").read_text())["config"]["mcp"]["options"]
+    assert parse_options({name: option["default"] for name, option in options.items()}) == Policy()
+
+
+@pytest.mark.parametrize(
+    ("confirm", "asks"),
+    [("none", set()), ("destructive", {"destructive"}), ("write", {"write", "destructive"})],
+)
+def test_which_levels_need_a_confirmation(confirm: str, asks: set[str]) -> None:
+    policy = parse_options({"confirm": confirm})
+    levels: list[Any] = ["read", "write", "destructive"]
+    assert {level for level in levels if policy.needs_confirmation(level)} == asks
+
+
+@pytest.mark.parametrize(
+    ("name", "strictest"),
+    [
+        ("enabled", False),
+        ("read_only", True),
+        ("confirm", "write"),
+        ("confirm_by", "person"),
+        ("untrusted_text", "lockdown"),
+        ("remember_credentials", False),
+        ("accept_airflow_tokens", False),
+        ("oauth_enabled", False),
+        ("oauth_client_metadata", "off"),
+    ],
+)
+def test_a_value_that_cannot_be_understood_counts_as_the_strictest(name: str, strictest: object) -> None:
+    assert getattr(parse_options({name: "perhaps"}), name) == strictest
+    if name in POLICY_KEYS:
+        lax = Policy(confirm="none", untrusted_text="off")
+        assert getattr(lax.narrowed_or_closed({name: "perhaps"}), name) == strictest
+
+
+def test_what_is_taken_for_a_flag() -> None:
+    for value in (True, 1, "True", "t", "T # for now # and later", " 1 "):
+        assert Policy().narrowed({"read_only": value}).read_only
+    for value in (False, 0, "False", "f", "F # for now", " 0 "):
+        assert not Policy().narrowed({"read_only": value}).read_only
+        assert Policy(read_only=True).narrowed({"read_only": value}).read_only
+
+
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [
+        ("calls_per_minute", 0),
+        ("writes_per_minute", 0),
+        ("max_result_chars", 1),
+        ("max_request_bytes", 1),
+        ("max_dag_tools", 1),
+    ],
+)
+def test_what_is_taken_for_a_number(name: str, least: int) -> None:
+    assert getattr(parse_options({name: str(least)}), name) == least
+    for text in (str(least - 1), "٣", "²", "1 0", "1_0", "-1", ""):
+        assert parse_options({name: text}).problem == (
+            f"[mcp] is malformed: {name} is {text!r}; write a whole number of at least {least}"
+        )
+    # What is compared with it is a number of 64 bits, if not less.
+    assert getattr(parse_options({name: "9" * 5000}), name) == 10**18 - 1
+
+
+@pytest.mark.parametrize(
+    ("mine", "wanted", "stricter"), [(600, 5, 5), (5, 600, 5), (0, 5, 5), (5, 0, 5), (0, 0, 0)]
+)
+def test_of_two_rates_the_lower_one_wins_and_none_is_no_limit(mine: int, wanted: int, stricter: int) -> None:
+    for name in ("calls_per_minute", "writes_per_minute"):
+        assert getattr(Policy(**{name: mine}).narrowed({name: wanted}), name) == stricter  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "lax_to_strict"),
+    [
+        ("confirm", ["none", "destructive", "write"]),
+        ("confirm_by", ["any", "person"]),
+        ("untrusted_text", ["off", "fence", "lockdown"]),
+    ],
+)
+def test_of_two_levels_the_stricter_one_wins(name: str, lax_to_strict: list[str]) -> None:
+    for first, mine in enumerate(lax_to_strict):
+        for second, wanted in enumerate(lax_to_strict):
+            both = parse_options({name: mine}).narrowed({name: wanted.upper()})
+            assert getattr(both, name) == lax_to_strict[max(first, second)]
+
+
+def test_of_two_sizes_the_smaller_one_wins() -> None:
+    assert Policy(max_result_chars=100).narrowed({"max_result_chars": 99}).max_result_chars == 99
+    assert Policy(max_result_chars=100).narrowed({"max_result_chars": 101}).max_result_chars == 100
+
+
+def test_one_value_can_be_checked_before_it_is_stored() -> None:
+    assert check_option("confirm", "often") == "confirm is 'often'; write none, destructive or write"
+    assert check_option("max_result_chars", "20k") == (
+        "max_result_chars is '20k'; write a whole number of at least 1"
+    )
+    for value in (None, "", 5):
+        assert check_option("max_result_chars", value) is None
+
+
+def test_a_value_is_quoted_whole_if_it_is_short() -> None:
+    for length, quoted in ((38, "'" + "x" * 38 + "'"), (39, "'" + "x" * 39 + "…")):
+        assert check_option("confirm", "x" * length) == (
+            f"confirm is {quoted}; write none, destructive or write"
+        )
+
+
+def test_a_tool_is_offered_by_its_toolset_its_name_and_its_access() -> None:
+    tools = load_catalogue("3.3.2", found=[]).tools
+    pause, list_dags = tools["pause_dag"], tools["list_dags"]
+    for policy, offered, switched_on in (
+        (Policy(), {pause.name, list_dags.name}, True),
+        (Policy(read_only=True), {list_dags.name}, True),
+        (Policy(toolsets=frozenset({"runs"})), set(), False),
+        (Policy(toolsets=frozenset({"runs", "dags"})), {pause.name, list_dags.name}, True),
+        (Policy(disabled_tools=frozenset({"pause_dag"})), {list_dags.name}, False),
+        (Policy(toolsets=frozenset({"dags"}), disabled_tools=frozenset({"pause_dag"})), {"list_dags"}, False),
+    ):
+        assert {tool.name for tool in (pause, list_dags) if policy.offers(tool)} == offered
+        assert policy.switches_on(pause) == switched_on
+
+
+def test_a_connections_id_that_is_empty_is_the_default() -> None:
+    assert parse_options({"conn_id": " "}).conn_id == "mcp_default"
+    assert parse_options({"conn_id": " mine "}).conn_id == "mine"
+    assert parse_options({"dag_tool_tag": " "}).dag_tool_tag == ""

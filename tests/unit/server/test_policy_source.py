@@ -165,15 +165,84 @@ def test_the_files_own_problem_is_logged_when_serving_begins(caplog: pytest.LogC
     assert source.read().read_only
 
 
-@pytest.mark.parametrize("failure", [ValueError("the extra is not JSON"), RuntimeError("anything")])
-def test_whatever_goes_wrong_closes(failure: Exception, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("failure", "problem"),
+    [
+        (ValueError("the extra is no JSON"), "the connection mcp_default is malformed: the extra is no JSON"),
+        (RuntimeError("anything"), "the connection mcp_default could not be read: RuntimeError"),
+        (ConnectionUnreadable("the backend is down"), "the backend is down"),
+    ],
+)
+def test_whatever_goes_wrong_closes_and_is_logged(
+    failure: Exception, problem: str, caplog: pytest.LogCaptureFixture
+) -> None:
     def read(_: str) -> None:
         raise failure
 
     policy = PolicySource(read, Policy()).read()
     assert policy.read_only
-    assert policy.problem is not None
-    assert policy.problem.startswith("the connection mcp_default ")
+    assert policy.problem == problem
+    assert f"MCP: {problem}" in [record.getMessage() for record in caplog.records]
+    # Where the failure is nobody's we know, the log has its traceback.
+    assert ("Traceback" in caplog.text) == isinstance(failure, RuntimeError)
+
+
+def test_a_connection_that_is_in_order_leaves_nothing_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    assert PolicySource(lambda _: {"read_only": True}, Policy()).read() == Policy(read_only=True)
+    assert caplog.records == []
+
+
+def test_a_backend_that_is_down_is_not_asked_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    reads: list[str] = []
+
+    def read(conn_id: str) -> None:
+        reads.append(conn_id)
+        raise ConnectionUnreadable("down")
+
+    source = PolicySource(read, Policy())
+    for later, count in ((0, 1), (29, 1), (1, 2)):
+        now += later
+        assert anyio.run(source.fresh).problem == "down"
+        source._reader.join(5)  # type: ignore[union-attr]
+        assert len(reads) == count
+
+
+def test_a_reader_that_takes_too_long_is_told_as_soon_as_its_time_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    go_on = threading.Event()
+    source = PolicySource(lambda _: go_on.wait(10) and None, Policy())
+    assert source.current().problem == UNREAD
+    now += policy_source.READING_SECONDS - 0.1
+    assert source.current().problem == UNREAD
+    now = 1000.0 + policy_source.READING_SECONDS
+    assert source.current().problem == "the connection mcp_default could not be read in 10 s"
+    assert source._reader is not None
+    # A process that stops does not wait for it.
+    assert source._reader.daemon
+    go_on.set()
+    source._reader.join(5)
+    # Its thread may live on for a moment when it has read.
+    source._reader = threading.current_thread()
+    assert source.current() == Policy()
+
+
+def test_a_forked_process_has_a_reader_of_its_own() -> None:
+    source = PolicySource(lambda _: None, Policy())
+    dead = threading.Thread(target=lambda: None)
+    dead.start()
+    dead.join()
+    source._reader = dead
+    assert anyio.run(source.fresh) == Policy()
+
+
+def test_nobody_waits_long_and_a_reader_ends_before_the_next_one_is_due() -> None:
+    assert policy_source.PATIENCE_SECONDS <= 1
+    assert policy_source.READING_SECONDS <= 10 < policy_source.CONNECTION_SECONDS
 
 
 def test_names_that_there_are_not_are_kept_and_logged(caplog: pytest.LogCaptureFixture) -> None:
