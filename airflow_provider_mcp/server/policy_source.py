@@ -86,7 +86,7 @@ class PolicySource:
         """Return the last known policy at once; a reader begins if it is stale."""
         with self._lock:
             # In a process that was forked meanwhile, the reader is not alive.
-            reading = self._reader is not None and self._reader.is_alive()
+            reading = self._reader is not None and self._reader.is_alive() and not self._done.done()
             now = time.monotonic()
             if reading and now >= self._began + READING_SECONDS and now >= self._stale_at:
                 self._keep_last(f"the connection {self.conn_id} could not be read in {READING_SECONDS} s")

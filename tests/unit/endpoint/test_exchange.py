@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import cache
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, Literal
@@ -58,9 +59,14 @@ PLUGIN = EntryPoint("conformance", "tests.fixtures.plugins.conformance_plugin", 
 SECRET = b"0123456789abcdef" * 2
 
 
+@cache
+def load() -> Catalogue:
+    return load_catalogue("3.3.2", found=[PLUGIN])
+
+
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:
-    loaded = load_catalogue("3.3.2", found=[PLUGIN])
+    loaded = load()
     assert loaded.problems == []
     return loaded
 

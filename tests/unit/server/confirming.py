@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import cache
 from importlib.metadata import EntryPoint
 from types import ModuleType
 from typing import Annotated, Any
@@ -179,6 +180,7 @@ def httpx_json(data: Any) -> httpx.Response:
     return httpx.Response(200, json=data)
 
 
+@cache
 def load_test_catalogue() -> Catalogue:
     """Return the catalogue of all built-in tools and those above."""
     made = ModuleType("plugin_of_the_confirmations")

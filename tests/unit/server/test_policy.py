@@ -19,6 +19,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,17 @@ import pytest
 import yaml
 
 from airflow_provider_mcp.connection_fields import POLICY_KEYS
-from airflow_provider_mcp.server.catalogue import load_catalogue
+from airflow_provider_mcp.server.catalogue import Catalogue, load_catalogue
 from airflow_provider_mcp.server.policy import Policy, check_option, parse_options
 
 ROOT = Path(__file__).resolve().parents[3]
+
+BUILT_IN = load_catalogue("3.3.2", found=[])
+
+
+@cache
+def load_airflow2() -> Catalogue:
+    return load_catalogue("2.11.2", found=[])
 
 
 def test_a_connection_narrows() -> None:
@@ -42,7 +50,7 @@ def test_a_connection_narrows() -> None:
             "max_result_chars": 500,
         }
     )
-    tools = load_catalogue("3.3.2", found=[]).tools
+    tools = BUILT_IN.tools
     assert {name for name, tool in tools.items() if narrow.offers(tool)} == {
         "list_dags",
         "list_dag_runs",
@@ -230,7 +238,7 @@ def test_whether_it_is_enabled_must_be_clear() -> None:
 
 
 def test_names_that_there_are_not_are_told_with_the_nearest() -> None:
-    catalogue = load_catalogue("2.11.2", found=[])
+    catalogue = load_airflow2()
     # `materialize_asset` is a tool of Airflow 3.
     wanted = {"toolsets": "dags,taks", "disabled_tools": "delete_dagg,get_dag,materialize_asset,quux"}
     assert catalogue.describe_unknown(Policy().narrowed(wanted)) == [
@@ -364,7 +372,7 @@ def test_a_value_is_quoted_whole_if_it_is_short() -> None:
 
 
 def test_a_tool_is_offered_by_its_toolset_its_name_and_its_access() -> None:
-    tools = load_catalogue("3.3.2", found=[]).tools
+    tools = BUILT_IN.tools
     pause, list_dags = tools["pause_dag"], tools["list_dags"]
     for policy, offered, switched_on in (
         (Policy(), {pause.name, list_dags.name}, True),

@@ -214,21 +214,40 @@ def test_a_reader_that_takes_too_long_is_told_as_soon_as_its_time_is_over(
 ) -> None:
     now = 1000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    go_on = threading.Event()
-    source = PolicySource(lambda _: go_on.wait(10) and None, Policy())
+    go_on, reads = threading.Event(), []
+
+    def read(conn_id: str) -> None:
+        reads.append(conn_id)
+        if len(reads) == 1:
+            go_on.wait(10)
+
+    source = PolicySource(read, Policy())
     assert source.current().problem == UNREAD
     now += policy_source.READING_SECONDS - 0.1
     assert source.current().problem == UNREAD
     now = 1000.0 + policy_source.READING_SECONDS
     assert source.current().problem == "the connection mcp_default could not be read in 10 s"
+    # What was read meanwhile stands.
+    now += 1
+    assert source.read() == source.current() == Policy()
     assert source._reader is not None
     # A process that stops does not wait for it.
     assert source._reader.daemon
     go_on.set()
     source._reader.join(5)
-    # Its thread may live on for a moment when it has read.
+
+
+def test_a_reader_that_has_read_is_not_waited_for_though_its_thread_lives_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    source = PolicySource(lambda _: None, Policy())
+    assert anyio.run(source.fresh) == Policy()
     source._reader = threading.current_thread()
-    assert source.current() == Policy()
+    now += 31
+    assert anyio.run(source.fresh) == Policy()
+    assert source._reader is not threading.current_thread()
 
 
 def test_a_forked_process_has_a_reader_of_its_own() -> None:

@@ -34,13 +34,14 @@ from airflow_provider_mcp.sdk.airflow import Caller
 from airflow_provider_mcp.server import approval
 from airflow_provider_mcp.server.approval import digest_credential, name_approval
 from airflow_provider_mcp.server.build import build_server
-from airflow_provider_mcp.server.catalogue import Catalogue, load_catalogue
+from airflow_provider_mcp.server.catalogue import Catalogue
 from airflow_provider_mcp.server.claims import MemoryClaims
 from airflow_provider_mcp.server.policy import Policy
 from airflow_provider_mcp.server.request import Identity
 from airflow_provider_mcp.server.signing import Confirmations
 from airflow_provider_mcp.testing import open_airflow
 from tests.unit.fake_airflow import FakeAirflow
+from tests.unit.server.confirming import BUILT_IN
 from tests.unit.web.browser import PAGES, SESSIONS, Browser, PretendedHost, text_of, token_of
 
 ADA, BOB = SESSIONS["ada"], SESSIONS["bob"]
@@ -59,7 +60,7 @@ ACTED = ("PATCH", "dags/a/dagRuns/r")
 
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:
-    return load_catalogue("3.3.2", found=[])
+    return BUILT_IN
 
 
 class World:
