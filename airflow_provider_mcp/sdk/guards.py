@@ -54,8 +54,9 @@ def build_url(root: str, url: httpx.URL | str, params: Any = None) -> httpx.URL:
     :raises ToolError: ``invalid_argument`` for another host or for a path with ``..``.
     """
     text = str(url)
-    segments = unquote(text.split("?", 1)[0]).replace("\\", "/").split("/")
-    if ".." in segments or "." in segments or "://" in text.split("?", 1)[0] or text.startswith("//"):
+    route = text.partition("?")[0]
+    segments = unquote(route).replace("\\", "/").split("/")
+    if ".." in segments or "." in segments or "://" in route or text.startswith("//"):
         raise InvalidArgument(
             "The path leaves Airflow's REST API.",
             hint="Give a path below the API's root, built of identifiers exactly as Airflow lists them.",

@@ -62,7 +62,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     ),
     "endpoint/door.py": (f"{ENDPOINT}/test_door.py", f"{ENDPOINT}/test_serve.py"),
     "endpoint/serve.py": (f"{ENDPOINT}/test_serve.py",),
-    "sdk/guards.py": (f"{SDK}/test_airflow.py", f"{SDK}/test_unsendable.py"),
+    "sdk/guards.py": (f"{SDK}/test_guards.py", f"{SDK}/test_airflow.py", f"{SDK}/test_unsendable.py"),
     "sdk/masking.py": (f"{SDK}/test_masking.py", f"{SDK}/test_masking_without_airflow.py"),
     "sdk/secret_forms.py": (f"{SDK}/test_secret_forms.py",),
 }
