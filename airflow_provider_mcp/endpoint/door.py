@@ -191,7 +191,7 @@ def challenge(
 
 def refuse_body(request: HTTPRequest, policy: Policy) -> Reply | None:
     """Return the refusal of a body by what its headers say; None if there is none."""
-    content_type = (request.header("content-type") or "").split(";", 1)[0].strip().lower()
+    content_type = (request.header("content-type") or "").partition(";")[0].strip().lower()
     if content_type != "application/json":
         return refuse(415, "The body must be application/json.")
     length = request.header("content-length") or ""

@@ -135,7 +135,7 @@ def narrow(policy: Policy, request: HTTPRequest, catalogue: Catalogue) -> Policy
             continue
         if name in _NARROWING:
             policy = _narrow_by(policy, name, value, catalogue)
-        elif difflib.get_close_matches(name.lower(), _NARROWING, 1, 0.8):
+        elif difflib.get_close_matches(name.lower(), _NARROWING, cutoff=0.8):
             # Other parameters are for others. A misspelt one must not leave open what it was to close.
             raise ValueError(f"The address has {name!r}; to narrow a connection, write {_join(_NARROWING)}.")
     # Asked for twice, it names one of several: to take what is in both would offer nothing.

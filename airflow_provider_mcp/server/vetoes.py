@@ -39,8 +39,6 @@ async def drop_vetoed(plugins: Plugins, tools: Sequence[Tool], user: Caller) -> 
     """Return the tools that no plugin vetoes. A hook that raises, or takes too long, vetoes."""
     allowed = list(tools)
     for owner, hook in plugins.implementations(HOOK):
-        if not allowed:
-            break
         name = f"{HOOK} of the MCP plugin {owner}"
         asking = ask_apart(owner, name, partial(_ask, owner, hook, allowed, user))
         try:

@@ -50,11 +50,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "server/claims.py": (f"{SERVER}/test_claims.py", f"{SERVER}/test_confirmation.py"),
     "server/approval.py": (f"{SERVER}/test_approval.py", "tests/unit/web/test_confirm.py"),
     "server/vetoes.py": (f"{SERVER}/test_vetoes.py",),
-    "server/request.py": (
-        f"{SERVER}/test_caller_tools.py",
-        f"{SERVER}/test_confirmation.py",
-        f"{SERVER}/test_vetoes.py",
-    ),
+    "server/request.py": (f"{SERVER}/test_request.py", f"{SERVER}/test_confirmation.py"),
     "server/calls.py": (
         f"{SERVER}/test_confirmation.py",
         f"{SERVER}/test_rates.py",

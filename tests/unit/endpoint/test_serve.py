@@ -252,6 +252,75 @@ def test_the_call_has_what_is_left_of_the_requests_time(monkeypatch: pytest.Monk
     assert 40 < deadlines[0] <= door_sequence.REQUEST_SECONDS - 0.2
 
 
+def test_who_cannot_be_found_out_in_time_is_asked_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door_sequence, "AUTHENTICATION_SECONDS", 0.05)
+
+    class Hangs(PretendedHost):
+        async def authenticate(self, request: HTTPRequest) -> Identity:
+            await anyio.sleep(20)
+            raise AssertionError
+
+    reply = ask(Hangs())
+    assert (reply.status, message(reply)) == (
+        503,
+        "Airflow could not check the credential. Try again in a few seconds.",
+    )
+
+
+def test_a_request_ends_within_55_seconds_and_leaves_time_for_the_call() -> None:
+    assert door_sequence.REQUEST_SECONDS < 55
+    before_the_call = door_sequence.AUTHENTICATION_SECONDS + door_sequence.BODY_SECONDS
+    assert before_the_call + 20 <= door_sequence.REQUEST_SECONDS
+
+
+def test_a_body_of_just_the_limit_is_taken_and_read_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, float]] = []
+    body = json.dumps(PING).encode()
+
+    async def read_body(most: int, seconds: float) -> bytes:
+        asked.append((most, seconds))
+        return body
+
+    headers = [("content-type", "application/json"), ("authorization", "Bearer good")]
+    host = PretendedHost(max_request_bytes=len(body))
+    reply = anyio.run(serve, HTTPRequest("POST", headers, read_body), host)
+    assert reply is not None
+    assert reply.status == 200
+    assert asked == [(len(body), door_sequence.BODY_SECONDS)]
+
+
+def test_an_answer_that_was_streamed_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def stream(*_: Any, deadline: float) -> None:
+        pass
+
+    async def read_body(_most: int, _seconds: float) -> bytes:
+        return b"{}"
+
+    monkeypatch.setattr(door_sequence, "exchange", stream)
+    headers = [("content-type", "application/json"), ("authorization", "Bearer good")]
+    assert anyio.run(serve, HTTPRequest("POST", headers, read_body), PretendedHost()) is None
+
+
+def test_narrowing_to_all_or_to_nothing_named_changes_nothing() -> None:
+    for query in ("toolsets=all", "toolsets=", "toolsets=all,dags", "read_only=false"):
+        assert offered(query=query) == offered()
+    for header in (("x-mcp-toolsets", ""), ("x-mcp-toolsets", "all"), ("x-mcp-readonly", "")):
+        assert offered(header) == offered()
+    assert (
+        offered(query="toolsets=dags,")
+        == offered(("x-mcp-toolsets", " ,dags"))
+        == offered(query="toolsets=dags")
+    )
+
+
+@pytest.mark.parametrize("header", [("x-mcp-toolsets", "dagz"), ("x-mcp-readonly", "perhaps")])
+def test_a_narrowing_by_a_header_that_is_misspelt_is_refused(header: tuple[str, str]) -> None:
+    host = PretendedHost()
+    reply = ask(host, header, body=LIST_TOOLS)
+    assert reply.status == 400
+    assert header[1] in message(reply)
+
+
 def offered(*headers: tuple[str, str], query: str = "") -> set[str]:
     reply = ask(PretendedHost(), *headers, body=LIST_TOOLS, query=query)
     assert reply.status == 200, reply.body

@@ -96,3 +96,18 @@ def test_who_blocks_is_taken_for_a_veto_and_stops_no_other(
     assert anyio.run(run) == []
     assert longest < 2
     assert "tool_allowed of the MCP plugin plugin0" in caplog.text
+
+
+def test_an_answer_that_is_no_veto_and_a_plugin_that_is_asked_about_nothing() -> None:
+    asked: list[str] = []
+
+    def note(tool: Any, user: Any) -> None:
+        asked.append(tool.name)
+
+    assert names(load(Plugin(note)), BOB) == asked == ["list_dags", "get_dag"]
+    # Plugins are asked about what those before them have left, the last one first.
+    assert names(load(Plugin(note), Plugin(fails)), BOB) == []
+
+
+def test_a_veto_holds_a_call_up_for_a_moment_only() -> None:
+    assert vetoes.VETO_SECONDS <= 5
