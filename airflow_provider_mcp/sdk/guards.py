@@ -100,7 +100,7 @@ def refuse_policy_change(conn_ids: frozenset[str], request: httpx.Request, root:
     :raises ToolError: ``permission_denied``.
     """
     route = unquote(request.url.path.removeprefix(root)).strip("/")
-    if not conn_ids or request.method in _SAFE_METHODS or not route.startswith("connections"):
+    if request.method in _SAFE_METHODS or not route.startswith("connections"):
         return
     if route == "connections/test":
         return
@@ -163,7 +163,7 @@ def _fold_sign(char: str, foreign: bool) -> str:
     name = unicodedata.name(char, "")
     if ("LATIN" in name and not name.startswith("TAG ")) or name.startswith("MODIFIER LETTER SMALL"):
         # With a stroke, in a square, above another letter: the letter stands alone in its name.
-        letters = [word for word in name.split() if len(word) <= 2 and word.isalpha()]
+        letters = [word for word in name.split() if len(word) <= 2]
         return "d" if "ETH" in name.split() else letters[0].lower() if letters else ""
     return char if foreign and unicodedata.category(char)[0] in "LN" else ""
 
@@ -216,5 +216,5 @@ def path(template: str, *identifiers: str | int, slashes: bool = False) -> str:
                 hint="Give the identifier alone; if the slash is part of its name, use Airflow's own pages.",
             )
         with refuse_unsendable():
-            parts.append(quote(text, safe="/" if slashes else ""))
+            parts.append(quote(text))
     return template.format(*parts)

@@ -96,7 +96,7 @@ FORMS = (
     _form("Hugging Face token", "hf_", rf"hf_[A-Za-z0-9]{{30,}}{_END}"),
     _form("npm token", "npm_", rf"npm_[A-Za-z0-9]{{36}}{_END}"),
     _form("PyPI token", "pypi-", r"pypi-AgE[\w-]{30,}"),
-    _form("Docker token", "dckr_pat_", r"dckr_(?:pat|oat)_[\w-]{20,}"),
+    _form("Docker token", "dckr_pat_ dckr_oat_", r"dckr_(?:pat|oat)_[\w-]{20,}"),
     _form("SendGrid key", "SG.", r"SG\.[\w-]{16,}\.[\w-]{16,}"),
     _form("Twilio key", "SK", rf"SK[0-9a-f]{{32}}{_END}"),
     _form("Mailgun key", "key-", rf"key-[0-9a-f]{{32}}{_END}"),
@@ -126,7 +126,7 @@ FORMS = (
     ),
 )
 
-_SHORTEST = 16
+_SHORTEST = 15
 """No form is shorter than this."""
 
 _LONG = 1000
