@@ -214,8 +214,10 @@ class Masker:
             if name is None or not self.is_secret_name(name):
                 continue
             value = _VALUE.match(text, match.end())
-            bare = value and (value[1] or value[2] or value[0])
-            if not value or not bare or not bare.strip("*") or bare in {"None", "True", "False"}:
+            if value is None:
+                continue
+            bare = next((part for part in value.groups() if part is not None), value[0])
+            if not bare.strip("*") or bare in {"None", "True", "False"}:
                 continue
             quote = value[0][0] if value[0][0] in "\"'" else ""
             pieces += [text[done : match.end()], f"{quote}{MASK}{quote}"]

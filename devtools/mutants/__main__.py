@@ -50,16 +50,16 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "server/claims.py": (f"{SERVER}/test_claims.py", f"{SERVER}/test_confirmation.py"),
     "server/approval.py": (f"{SERVER}/test_approval.py", "tests/unit/web/test_confirm.py"),
     "server/vetoes.py": (f"{SERVER}/test_vetoes.py",),
-    "server/request.py": (f"{SERVER}/test_request.py", f"{SERVER}/test_confirmation.py"),
+    "server/request.py": (f"{SERVER}/test_request.py", f"{SERVER}/test_rates.py"),
     "server/calls.py": (
+        f"{SERVER}/test_calls.py",
         f"{SERVER}/test_confirmation.py",
         f"{SERVER}/test_rates.py",
-        f"{SERVER}/test_running.py",
     ),
     "endpoint/door.py": (f"{ENDPOINT}/test_door.py", f"{ENDPOINT}/test_serve.py"),
     "endpoint/serve.py": (f"{ENDPOINT}/test_serve.py",),
     "sdk/guards.py": (f"{SDK}/test_guards.py", f"{SDK}/test_airflow.py", f"{SDK}/test_unsendable.py"),
-    "sdk/masking.py": (f"{SDK}/test_masking.py", f"{SDK}/test_masking_without_airflow.py"),
+    "sdk/masking.py": (f"{SDK}/test_masking_without_airflow.py", f"{SDK}/test_masking.py"),
     "sdk/secret_forms.py": (f"{SDK}/test_secret_forms.py",),
 }
 """Each module that refuses or hides, and the tests that hold it to that, the fastest first."""

@@ -27,7 +27,7 @@ import pytest
 
 from airflow_provider_mcp.sdk import hookimpl
 from airflow_provider_mcp.sdk.airflow import Airflow
-from airflow_provider_mcp.sdk.errors import PermissionDenied
+from airflow_provider_mcp.sdk.errors import PermissionDenied, RateLimited
 from airflow_provider_mcp.sdk.prompts import Prompt
 from airflow_provider_mcp.sdk.resources import Resource
 from airflow_provider_mcp.sdk.tool import Tool
@@ -239,6 +239,17 @@ def test_prompts_and_resources_go_with_their_tools(options: dict[str, Any], offe
     request = make(**options)
     assert names(anyio.run(request.prompts)) == offered
     assert names(anyio.run(request.resources)) == {f"acme://{name}" for name in offered}
+
+
+def test_a_refusal_is_held_only_where_the_host_says_that_it_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def sleep(seconds: float) -> None:
+        pytest.fail(f"held for {seconds} s")
+
+    monkeypatch.setattr(anyio, "sleep", sleep)
+    request = make(calls_per_minute=1)
+    anyio.run(request.count, "read")
+    with pytest.raises(RateLimited):
+        anyio.run(request.count, "read")
 
 
 def test_the_way_out_of_reading_only() -> None:
