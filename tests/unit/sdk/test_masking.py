@@ -19,7 +19,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import httpx
@@ -111,22 +110,6 @@ def test_deep_data_is_masked_and_not_an_error() -> None:
     masker = Masker(mask_by_name)
     assert "kept" not in repr(masker.mask(deep))
     assert masker.count == 1
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "a=" * 200_000,
-        "'a': '" * 100_000,
-        "[" * 400_000,
-        "name" * 100_000,
-        '{"a": "' * 50_000,
-    ],
-)
-def test_masking_looks_at_each_character_a_few_times(text: str) -> None:
-    began = time.process_time()
-    Masker(mask_by_name).mask(text)
-    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize(
