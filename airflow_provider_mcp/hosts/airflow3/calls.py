@@ -20,14 +20,17 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import inspect
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
 
 import anyio
 import anyio.to_thread
 import httpx
+from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_provider_mcp.hosts.airflow3.turns import NESTED_CALLS, Turns, UserTurns
 from airflow_provider_mcp.hosts.database import UNAVAILABLE, is_database_fault
@@ -66,6 +69,10 @@ class InnerApp:
         self.app = copy.copy(app)
         self.app.user_middleware = [each for each in app.user_middleware if _name(each) not in DONE_OUTSIDE]
         self.app.middleware_stack = None
+        airflows = app.exception_handlers.get(SQLAlchemyError)
+        if airflows is not None:
+            handler = partial(_answer_database_error, airflows)
+            self.app.exception_handlers = {**app.exception_handlers, SQLAlchemyError: handler}
         # A middleware that stays may look for, or add, the header.
         self._vouched = None if self.app.user_middleware else _trusted_state()
 
@@ -91,6 +98,14 @@ class InnerApp:
         if turns is None:
             turns = self._user_turns[user_id] = UserTurns()
         return Turns(turns, self.limit)
+
+
+async def _answer_database_error(airflows: Any, request: Any, failure: Exception) -> Any:
+    """Leave a database that cannot be used to the transport; Airflow's handler makes one fault of all."""
+    if is_database_fault(failure):
+        raise failure
+    answer = airflows(request, failure)
+    return await answer if inspect.isawaitable(answer) else answer
 
 
 def _name(middleware: Any) -> str:

@@ -24,11 +24,12 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 from airflow_provider_mcp.hosts.airflow3 import calls
 
+fastapi = pytest.importorskip("fastapi")
 starlette = pytest.importorskip("starlette.applications", reason="Airflow 2 has no Starlette")
 security = pytest.importorskip("airflow.api_fastapi.core_api.security", reason="of Airflow 3")
 
@@ -143,6 +144,35 @@ def test_a_database_that_is_gone_is_told_from_a_fault(fault: Exception, status: 
     assert answer.status_code == status
     assert "SELECT" not in answer.text
     assert ("database does not answer" in answer.text) == (status == 503)
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "told"),
+    [
+        (OperationalError("SELECT 1", {}, Exception("database is locked")), 503, "database does not answer"),
+        (NoFreeConnection("QueuePool limit of size 5 overflow 10 reached"), 503, "database does not answer"),
+        (ProgrammingError("SELECT 1", {}, Exception("no such table")), 500, "Database error"),
+        (DataError("SELECT 1", {}, Exception("value too long")), 422, "Value rejected"),
+    ],
+)
+def test_airflows_handlers_hide_no_database_that_is_gone(
+    fault: Exception, status: int, told: str
+) -> None:
+    exceptions = pytest.importorskip("airflow.api_fastapi.common.exceptions")
+    if not hasattr(exceptions, "SQLAlchemyErrorHandler"):
+        pytest.skip("an Airflow that has none")
+
+    app = fastapi.FastAPI()
+    exceptions.init_error_handlers(app)
+
+    @app.get("/api/v2/dags")
+    def read() -> None:
+        raise fault
+
+    answer = get(app, "dags")
+    assert answer.status_code == status
+    assert told in answer.text
+    assert "SELECT" not in answer.text
 
 
 def test_the_access_log_has_no_line_of_a_call(caplog: pytest.LogCaptureFixture) -> None:
