@@ -91,7 +91,8 @@ class Caller:
 
     def runs(self, pattern: str) -> list[str]:
         found = self.call("list_dag_runs", dag_id=DAG, run_id_pattern=pattern, limit=100)
-        assert not found["next_cursor"], found
+        assert "dag_runs" in found, found
+        assert not found.get("next_cursor"), found
         return [run["dag_run_id"] for run in found["dag_runs"]]
 
 

@@ -52,6 +52,7 @@ async def find_before(airflow: Airflow, run: Row, instance: Row) -> Row | None:
     if failed:
         read, _, why = await read_failures(airflow, failed[:1], LogBudget(1, 3))
         if read and read[0].failure is not None:
+            found["exception"] = read[0].failure.source.exception
             found["error"] = cut(read[0].failure.source.text, 300)
         elif why:
             found["error_not_read"] = cut(why, 200)
@@ -59,8 +60,8 @@ async def find_before(airflow: Airflow, run: Row, instance: Row) -> Row | None:
 
 
 def describe_before(before: Row) -> str:
-    """Return what is to say of the run before, as sentences."""
+    """Return what is to say of the run before; others wrote its error, so its type alone is named."""
     if "state" not in before:
         return f"The run before could not be read: {cut(str(before['not_read']), 200)}"
-    error = f": {before['error']}" if before.get("error") else ""
+    error = f" with {before['exception']} (run_before.error)" if before.get("exception") else ""
     return f"In the run before, `{before['dag_run_id']}`, it is {before['state']}{error}."

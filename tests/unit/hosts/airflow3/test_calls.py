@@ -155,9 +155,7 @@ def test_a_database_that_is_gone_is_told_from_a_fault(fault: Exception, status: 
         (DataError("SELECT 1", {}, Exception("value too long")), 422, "Value rejected"),
     ],
 )
-def test_airflows_handlers_hide_no_database_that_is_gone(
-    fault: Exception, status: int, told: str
-) -> None:
+def test_airflows_handlers_hide_no_database_that_is_gone(fault: Exception, status: int, told: str) -> None:
     exceptions = pytest.importorskip("airflow.api_fastapi.common.exceptions")
     if not hasattr(exceptions, "SQLAlchemyErrorHandler"):
         pytest.skip("an Airflow that has none")
