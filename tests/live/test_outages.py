@@ -185,24 +185,36 @@ def test_writes_through_a_restart_of_the_database(on_postgres: tuple[Postgres, S
 
 
 def test_a_full_disk(on_postgres: tuple[Postgres, Site]) -> None:
-    """No process of the web server can write to any file, its log first of all."""
+    """No process of the web server can write to any file, its log first of all.
+
+    Airflow 3.3 fails to start a run then, by its REST API as well: it writes a line to its log first.
+    """
     _, site = on_postgres
     caller = Caller(site)
+    headers = {"Authorization": site.authorization("admin")}
+    runs = f"/api/v{2 if LINE == 3 else 1}/dags/{DAG}/dagRuns"
+    body = {"dag_run_id": "by-rest", **({"logical_date": None} if LINE == 3 else {})}
     processes = [int(process.name) for process in web_processes(site)]
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    assert caller.code("trigger_dag", dag_id=DAG, dag_run_id="before") == "ok"
     before = len(site.log())
     for process in processes:
         resource.prlimit(process, resource.RLIMIT_FSIZE, (0, hard))
     try:
         assert caller.code("list_dags") == "ok"
-        assert caller.code("trigger_dag", dag_id=DAG, dag_run_id="no-space") == "ok"
+        by_rest = httpx.post(f"{site.root}{runs}", json=body, headers=headers, timeout=60, verify=TLS)
+        started = by_rest.status_code == 200
+        run = "no-space" if started else "before"
+        assert caller.code("trigger_dag", dag_id=DAG, dag_run_id="no-space") == (
+            "ok" if started else "internal"
+        )
         assert caller.code("get_dag", dag_id="there_is_none") == "not_found"
-        assert caller.code("wait_for_dag_run", dag_id=DAG, dag_run_id="no-space", timeout_seconds=3) == "ok"
+        assert caller.code("wait_for_dag_run", dag_id=DAG, dag_run_id=run, timeout_seconds=3) == "ok"
         assert len(site.log()) == before
     finally:
         for process in processes:
             resource.prlimit(process, resource.RLIMIT_FSIZE, (hard, hard))
-    assert caller.code("trigger_dag", dag_id=DAG, dag_run_id="no-space") == "conflict"
+    assert caller.code("trigger_dag", dag_id=DAG, dag_run_id="no-space") == ("conflict" if started else "ok")
     assert caller.runs("no-space") == ["no-space"]
 
 
@@ -215,7 +227,14 @@ def ready(home: AirflowHome) -> AirflowHome:
     return home
 
 
-@pytest.mark.parametrize("patience", [5, 60])
+BLOCKED_BY_AIRFLOW = pytest.mark.xfail(
+    LINE == 3,
+    reason="Airflow 3 commits its audit row of a write on the event loop, by REST as well",
+    strict=True,
+)
+
+
+@pytest.mark.parametrize("patience", [5, pytest.param(60, marks=BLOCKED_BY_AIRFLOW)])
 def test_a_locked_database(ready: AirflowHome, patience: int) -> None:
     """Somebody writes for long; SQLite waits for so many seconds before it gives up."""
     address = f"sqlite:///{ready.folder}/airflow.db?timeout={patience}"
