@@ -227,16 +227,24 @@ class Transport(httpx.AsyncBaseTransport):
     def _send(self, request: httpx.Request) -> httpx.Response:
         """Send one v1 request."""
         request.headers["Accept-Encoding"] = "identity"
-        # Without a context of its own, the call would have the login of the request that is being served.
-        with self._inner.app.app_context():
-            answer = self._wsgi.handle_request(request)
-            answer.request = request
-            answer.read()
-        failure = self._thread.environ.get(_FAILURE_KEY)
-        if answer.status_code == 500 and is_database_fault(failure):
+        try:
+            # Without a context of its own, the call would have the login of the request that is being served.
+            with self._inner.app.app_context():
+                answer = self._wsgi.handle_request(request)
+                answer.request = request
+                answer.read()
+        except Exception:
+            # Airflow's page for faults asks the database, too, and may fail as the route did.
+            if not self._lost_database():
+                raise
+            answer = httpx.Response(500)
+        if answer.status_code == 500 and self._lost_database():
             json_type = {"Content-Type": "application/json"}
             return httpx.Response(503, content=UNAVAILABLE, headers=json_type, request=request)
         return answer
+
+    def _lost_database(self) -> bool:
+        return is_database_fault(self._thread.environ.get(_FAILURE_KEY))
 
     def _call(self, environ: MutableMapping[str, Any], start_response: Any) -> Any:
         environ[_CALLER_KEY] = self._principal

@@ -56,6 +56,27 @@ def test_a_database_that_is_gone_is_told_from_a_fault(fault: Exception, status: 
     assert "SELECT" not in answer.text
 
 
+def test_a_page_for_faults_that_fails_as_well_hides_no_database_that_is_gone() -> None:
+    app = flask.Flask("airflow")
+
+    @app.route("/api/v1/version")
+    def version() -> Any:
+        raise OperationalError("SELECT 1", {}, Exception("database is locked"))
+
+    @app.errorhandler(500)
+    def show(_: Exception) -> Any:
+        raise RuntimeError("the user's row is not bound to a session")
+
+    async def get() -> httpx.Response:
+        transport = calls.InnerApp(app).open_transport(calls.Principal(lambda: "ada"), "")
+        async with httpx.AsyncClient(transport=transport, base_url=calls.InnerApp.base_url) as client:
+            return await client.get("version")
+
+    answer = anyio.run(get)
+    assert answer.status_code == 503
+    assert "database does not answer" in answer.text
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "passes"),
     [
