@@ -54,7 +54,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "server/calls.py": (
         f"{SERVER}/test_calls.py",
         f"{SERVER}/test_confirmation.py",
-        f"{SERVER}/test_rates.py",
+        f"{ENDPOINT}/test_exchange.py",
     ),
     "endpoint/door.py": (f"{ENDPOINT}/test_door.py", f"{ENDPOINT}/test_serve.py"),
     "endpoint/serve.py": (f"{ENDPOINT}/test_serve.py",),

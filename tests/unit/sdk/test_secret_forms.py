@@ -251,6 +251,9 @@ def test_a_key_ends_in_a_later_text_or_where_something_else_begins() -> None:
         ("<db://u:p@h>", "<db://u:***@h>"),
         ("x@y db://u:p", "x@y db://u:p"),
         ("://:@", "://:@"),
+        ("://u:p@h", "://u:***@h"),
+        ("ada@x db://host", "ada@x db://host"),
+        ("ada@x db://h:pass word", "ada@x db://h:pass word"),
     ],
 )
 def test_where_a_password_stands_in_an_address(text: str, shown: str) -> None:

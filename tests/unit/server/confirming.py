@@ -105,7 +105,7 @@ class World:
         ).unconnected("a")
         self.run, self.instance = dict(RUN), dict(INSTANCE)
         self.policy = Policy(**policy)
-        self._catalogue = catalogue
+        self.catalogue = catalogue
         claims = MemoryClaims()
         self.replicas = [build_server(catalogue, Confirmations(b"secret"), claims) for _ in range(2)]
 

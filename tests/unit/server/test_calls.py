@@ -26,7 +26,7 @@ import anyio
 import pytest
 from pydantic import BaseModel
 
-from airflow_provider_mcp.sdk import NotFound, tool
+from airflow_provider_mcp.sdk import Client, Form, Job, JobStarted, NotFound, hookimpl, tool
 from airflow_provider_mcp.sdk.binding import bind_tool
 from airflow_provider_mcp.sdk.tool import Tool, ToolCall
 from airflow_provider_mcp.server import calls
@@ -159,6 +159,16 @@ def test_what_was_left_out_of_the_list_is_told() -> None:
     assert answer.meta == {"org.apache.airflow/leftOut": ["acme: run_b and run-b are one"]}
 
 
+@tool(access="read")
+async def ask_name(client: Client) -> Answer:
+    """Ask for a name."""
+    return Answer(dag_id=str(client.ask(name=Form("Which?", {"type": "object", "properties": {}}))))
+
+
+async def never(*_: Any) -> Any:
+    raise AssertionError("not called")
+
+
 # ---- one call ----------------------------------------------------------------------------------------
 
 
@@ -195,6 +205,58 @@ def test_a_tool_that_is_not_there_is_a_protocol_error() -> None:
     assert refused["message"].startswith("Unknown tool: no_such_tool")
     assert len(refused["message"]) < 1000
     assert heard == []
+
+
+def test_a_question_that_the_client_cannot_take_is_a_protocol_error_that_watchers_hear_of() -> None:
+    world, heard = make_world(bind_tool(ask_name, toolset="t", owner="o"))
+    # The call comes without arguments.
+    refused = world.ask("tools/call", {"name": "ask_name"}, ADA, False, 0)["error"]
+    assert refused["code"] == -32021
+    assert [call.outcome for call in heard] == ["-32021"]
+    asked = world.ask("tools/call", {"name": "ask_name"}, ADA, True, 0)["result"]
+    assert asked["resultType"] == "input_required"
+    assert heard[1].outcome == "ok"
+
+
+TASKS = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
+
+
+@pytest.mark.parametrize(
+    ("required", "takes", "served"), [(True, False, False), (True, True, True), (False, False, True)]
+)
+def test_a_tool_that_answers_with_a_task_needs_a_client_that_takes_it(
+    required: bool, takes: bool, served: bool
+) -> None:
+    starts = replace(GET, name="start", job=Job(get=never, cancel=never, required=required))
+    world, _ = make_world(starts)
+    answer = world.call("start", {"dag_id": "a"}, capabilities=TASKS if takes else {})
+    assert ("result" in answer) == served
+    if not served:
+        assert "start answers with a task" in answer["error"]["message"]
+
+
+def test_a_job_that_was_started_is_what_watchers_hear_of() -> None:
+    @tool(access="read", job=Job(get=never, cancel=never))
+    async def start_thing(client: Client) -> Answer | JobStarted:
+        """Start a thing."""
+        return JobStarted({"dag_id": "started"})
+
+    world, heard = make_world(bind_tool(start_thing, toolset="t", owner="o"))
+    assert "taskId" in world.call("start_thing", {}, capabilities=TASKS)["result"]
+    assert heard[0].dag_id == "started"
+
+
+def test_a_tool_that_is_vetoed_is_refused_when_it_is_called() -> None:
+    world, heard = make_world()
+
+    class Vetoes:
+        @hookimpl
+        def tool_allowed(self, tool: Any, user: Any) -> bool:
+            return False
+
+    world.catalogue.plugins._add("vetoes", Vetoes(), lambda owner, message: pytest.fail(message))
+    assert world.refusal("get_thing", {"dag_id": "a"})["code"] == "permission_denied"
+    assert heard[0].outcome == "permission_denied"
 
 
 def test_close_matches_are_looked_for_what_is_missing(
