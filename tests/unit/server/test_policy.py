@@ -28,7 +28,7 @@ import yaml
 
 from airflow_provider_mcp.connection_fields import POLICY_KEYS
 from airflow_provider_mcp.server.catalogue import Catalogue, load_catalogue
-from airflow_provider_mcp.server.policy import Policy, check_option, parse_options
+from airflow_provider_mcp.server.policy import _STRICTEST, Policy, check_option, parse_options
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -294,6 +294,8 @@ def test_which_levels_need_a_confirmation(confirm: str, asks: set[str]) -> None:
 )
 def test_a_value_that_cannot_be_understood_counts_as_the_strictest(name: str, strictest: object) -> None:
     assert getattr(parse_options({name: "perhaps"}), name) == strictest
+    # Whatever the default is.
+    assert name == "read_only" or _STRICTEST[name] == strictest
     if name in POLICY_KEYS:
         lax = Policy(confirm="none", untrusted_text="off")
         assert getattr(lax.narrowed_or_closed({name: "perhaps"}), name) == strictest
