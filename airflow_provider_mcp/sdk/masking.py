@@ -25,6 +25,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 
 from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
 from airflow_provider_mcp.sdk.secret_forms import MASK, FormMasker
@@ -238,10 +239,9 @@ def _name_before(text: str, assignment: re.Match[str]) -> str | None:
 
 
 def _parse(text: str) -> JSON:
-    try:
+    with suppress(ValueError, RecursionError):
         return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+    return None
 
 
 def mask_secrets(redact: Redact, value: JSON, name: str | None = None) -> JSON:
@@ -257,8 +257,7 @@ def holds_mask(value: JSON) -> bool:
         return any(holds_mask(inner) for inner in value)
     if not isinstance(value, str):
         return False
-    if value.lstrip()[:1] in {"{", "["}:
-        parsed = _parse(value)
-        if parsed is not None:
-            return holds_mask(parsed)
-    return value.strip().strip('"') == MASK or f":{MASK}@" in value
+    parsed = _parse(value)
+    if parsed is not None:
+        return holds_mask(parsed)
+    return value.strip() == MASK or f":{MASK}@" in value

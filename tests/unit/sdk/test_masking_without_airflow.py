@@ -18,6 +18,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -168,14 +169,32 @@ def test_how_deep_data_is_looked_into() -> None:
     # Well below the depth at which Python gives up.
     assert 100 <= MAX_DEPTH <= 250
     objects: Any = "kept"
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(MAX_DEPTH):
         objects = {"a": objects}
+    assert masked(objects) == (objects, 0)
+    objects = {"a": objects}
     assert "kept" not in str(masked(objects)[0])
+
+
+def test_how_deep_json_in_a_text_is_looked_into() -> None:
+    text = json.dumps(nest(MAX_DEPTH - 2, 5))
+    assert masked(text) == (text, 0)
+    assert masked(json.dumps(nest(MAX_DEPTH - 1, 5)))[1] == 1
+    # What is no JSON, or nested so deep that it cannot be read, is a text.
+    for text in ("[" * 100_000, "{" * 5, "[1"):
+        assert masked(text) == (text, 0)
+
+
+def test_what_is_below_a_secret_name_is_masked_whole_an_extra_too() -> None:
+    connection = {"conn_type": "http", "extra": '{"mode": "a"}'}
+    assert masked(connection) == (connection, 0)
+    assert masked({"secret": connection}) == ({"secret": {"conn_type": "***", "extra": "***"}}, 2)
 
 
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
+        ('[{"password": ["x", "y"]}]', '[{"password": ["***", "***"]}]'),
         (' {"password": "é"}', '{"password": "***"}'),
         ('[{"password": "x", "a": "é"}]', '[{"password": "***", "a": "é"}]'),
         (' {"a":  1}', ' {"a":  1}'),
@@ -210,6 +229,13 @@ def test_what_airflow_itself_hides_in_a_text_is_counted() -> None:
     assert masker.count == 1
 
 
+def test_a_secret_that_is_a_number_is_hidden_in_a_text() -> None:
+    def redact(value: Any, name: str | None) -> Any:
+        return "***" if value == "271828" else value
+
+    assert Masker(redact).mask("271828") == "***"
+
+
 @pytest.mark.parametrize(
     ("value", "held"),
     [
@@ -223,6 +249,10 @@ def test_what_airflow_itself_hides_in_a_text_is_counted() -> None:
         ("db://u:***@h", True),
         ("db://u:***", False),
         (None, False),
+        ("{db://u:***@h", True),
+        ('"db://u:***@h"', True),
+        ("null", False),
+        ("3", False),
     ],
 )
 def test_which_values_hold_a_mask_in_place_of_a_secret(value: Any, held: bool) -> None:
