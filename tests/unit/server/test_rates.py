@@ -152,3 +152,11 @@ def test_a_refusal_is_held_only_where_it_holds_up_nobody(
     with pytest.raises(RateLimited):
         anyio.run(request.count, "read")
     assert slept == held
+
+
+def test_refusals_to_write_are_paced_where_calls_have_no_limit() -> None:
+    limits, policy = Rates(Clock()), Policy(calls_per_minute=0, writes_per_minute=1)
+    limits.count("a", "write", policy)
+    with pytest.raises(RateLimited):
+        limits.count("a", "write", policy)
+    assert [limits.hold_refusal("a") for _ in range(3)] == pytest.approx([0, 0.1, 0.2])

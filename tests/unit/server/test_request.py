@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -261,3 +262,10 @@ def test_the_way_out_of_reading_only() -> None:
     by_token = make(READ).forbid_writing(PAUSE_DAG)
     assert by_token.message == "pause_dag would change something, and the access token is for reading only."
     assert by_token.hint == "Nothing was changed; a login with the scope airflow:write may write."
+
+
+def test_a_handler_finds_its_request_and_is_never_called_without_one() -> None:
+    request = make()
+    assert Request.of(SimpleNamespace(request=request)) is request  # type: ignore[arg-type]
+    with pytest.raises(AssertionError):
+        Request.of(SimpleNamespace(request=None))  # type: ignore[arg-type]
