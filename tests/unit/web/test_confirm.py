@@ -262,6 +262,25 @@ def test_a_client_that_opens_links_is_sent_there_and_waits(
     assert world.airflow.changes().count(ACTED) == 1
 
 
+def test_only_a_call_whose_client_sent_its_user_to_the_page_waits(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[str] = []
+
+    async def wait_for(_approvals: Any, name: str, _request: Any) -> None:
+        waited.append(name)
+
+    monkeypatch.setattr(approval, "_wait_for", wait_for)
+    world, capable = World(catalogue), {"elicitation": {"url": {}}}
+    world.call(arguments={**CALL, "confirmation_token": world.ask()["confirmation_token"]})
+    assert waited == []
+    question = world.call(capabilities=capable)
+    accepted = {"confirm": {"action": "accept"}}
+    world.call(requestState=question["requestState"], inputResponses=accepted, capabilities=capable)
+    link = question["inputRequests"]["confirm"]["params"]["url"]
+    assert waited == [link.rpartition("/")[2]]
+
+
 @pytest.mark.parametrize(
     "fault",
     [
