@@ -96,8 +96,8 @@ bench-page: $(LINES:%=.venv/airflow%/.bench) ## measure observing, the pages, an
 	done; done
 
 # It needs Debian's postgresql.
-bench-limits: $(LINES:%=.venv/airflow%/.bench) ## measure what waiting and flooding callers cost the others (some minutes a line)
-	@set -e; for line in $(LINES); do for what in callers; do \
+bench-limits: $(LINES:%=.venv/airflow%/.bench) ## measure callers who wait or flood, statements, cleaning (half an hour)
+	@set -e; for line in $(LINES); do for what in callers statements cleaning; do \
 		.venv/airflow$$line/bin/python -m benchmarks.$$what build/bench/$$what$$line.json; \
 	done; done
 

@@ -29,9 +29,9 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ from benchmarks.airflow_home import LINE, WORKERS, prepared, serving
 from benchmarks.measure import calls_of, figure, p95, seconds, settle
 from devtools.airflow_process import AirflowHome, AirflowSite
 
-TURNS = 3
+TURNS = 2
 ALONE = 20.0
 """Seconds of a turn without the others."""
 
@@ -53,12 +53,16 @@ AGAIN = 5.0
 
 FLOOD = 64
 FLOOD_SECONDS = 20.0
-SPEND_SECONDS = 15.0
 LONGEST = 120.0
 """For so many seconds at most is the one caller timed: a flood by REST may end much later."""
 
 PAUSE = 0.12
 """Seconds between the calls of one caller, who stays below the own limit, 600 a minute."""
+
+ALLOWED = 120
+"""Calls a minute, where the flood is to be refused: a slow machine would take minutes to use up 600."""
+
+PAUSE_OF_ALLOWED = 0.9
 
 AT_ONCE = 40
 """So many calls are made at once under gevent's workers."""
@@ -202,21 +206,9 @@ def beside_waiting(site: AirflowSite, workers: int) -> dict[str, Any]:
     }
 
 
-def beside_flood(site: AirflowSite) -> dict[str, Any]:
-    """Return the p95 of one caller's list of Dags while another floods, over that alone.
-
-    The flood is by lists of Dags, first with a minute's allowance and then without, and by REST.
-    """
-    rest, listing = calls_of(site)["list"]
-    flooder = site.authorization("viewer")
-    cheap = tool_call(site, "list_dags", limit="all")
-    crowds = {
-        "at first": Crowd(listing, flooder, FLOOD, seconds=FLOOD_SECONDS),
-        # What is wrong counts as a call, too, and soon uses up what a minute allows.
-        "spending": Crowd(cheap, flooder, FLOOD, seconds=SPEND_SECONDS),
-        "refused": Crowd(listing, flooder, FLOOD, seconds=FLOOD_SECONDS),
-        "by REST": Crowd(rest, flooder, FLOOD, seconds=FLOOD_SECONDS),
-    }
+def beside_floods(site: AirflowSite, crowds: Mapping[str, Crowd], pause: float) -> dict[str, Any]:
+    """Return the p95 of one caller's list of Dags beside each of these, in turn, over that alone."""
+    listing = calls_of(site)["list"][1]
     found: dict[str, list[float]] = defaultdict(list)
     answers: dict[str, Counter[str]] = {name: Counter() for name in crowds}
     own = Counter[str]()
@@ -229,23 +221,38 @@ def beside_flood(site: AirflowSite) -> dict[str, Any]:
             except httpx.HTTPError as failure:
                 own[type(failure).__name__] += 1
 
-        time_each(ask, 0, lambda: True, 3)
+        time_each(ask, pause, lambda: True, 3)
         for _ in range(TURNS):
-            alone = p95(time_each(ask, PAUSE, lambda: True, ALONE))
+            alone = p95(time_each(ask, pause, lambda: True, ALONE))
             found["ms alone"].append(1000 * alone)
             for name, crowd in crowds.items():
                 with beside(crowd, answers[name]) as goes_on:
-                    took = p95(time_each(ask, PAUSE, goes_on, LONGEST))
+                    took = p95(time_each(ask, pause, goes_on, LONGEST))
                 found[f"ms {name}"].append(1000 * took)
                 found[name].append(took / alone)
-            print(f"flood: {dict(found)} {answers}", flush=True)
+                print(f"flood: {name} {dict(found)} {answers[name]} {own}", flush=True)
             settle(site)
     figures: dict[str, Any] = {name: figure(values) for name, values in found.items()}
-    return {
-        **figures,
-        "errors": own.total() - own["ok"],
-        "answers": {name: dict(each) for name, each in answers.items()},
-    }
+    counts = {name: dict(each) for name, each in answers.items()}
+    return {**figures, "errors": own.total() - own["ok"], "answers": counts}
+
+
+def beside_flood(home: AirflowHome) -> dict[str, Any]:
+    """Return what a flood costs that is answered, one that is refused, and one by REST."""
+    with serving(home, AIRFLOW__MCP__CALLS_PER_MINUTE="600") as site:
+        rest, listing = calls_of(site)["list"]
+        crowd = Crowd(listing, site.authorization("viewer"), FLOOD, seconds=FLOOD_SECONDS)
+        answered = beside_floods(site, {"answered": crowd, "by REST": replace(crowd, request=rest)}, PAUSE)
+    # Each worker counts for itself.
+    allowed = str(ALLOWED // WORKERS)
+    with serving(home, AIRFLOW__MCP__CALLS_PER_MINUTE=allowed) as site:
+        listing = calls_of(site)["list"][1]
+        crowd = Crowd(listing, site.authorization("viewer"), FLOOD, seconds=FLOOD_SECONDS)
+        # What is wrong counts as a call, too, and soon uses up what a minute allows.
+        spending = replace(crowd, request=tool_call(site, "list_dags", limit="all"))
+        crowds = {"spending": spending, "refused": crowd}
+        refused = beside_floods(site, crowds, PAUSE_OF_ALLOWED)
+    return {"answered": answered, "refused": refused}
 
 
 def under_gevent(home: AirflowHome) -> dict[str, Any]:
@@ -286,10 +293,7 @@ def main() -> None:
                 results["waiting"] = beside_waiting(site, WORKERS)
                 print(f"waiting: {results['waiting']}", flush=True)
         if "flood" in parts:
-            # The limits as they are by default.
-            limits = {"AIRFLOW__MCP__CALLS_PER_MINUTE": "600", "AIRFLOW__MCP__WRITES_PER_MINUTE": "60"}
-            with serving(home, **limits) as site:
-                results["flood"] = beside_flood(site)
+            results["flood"] = beside_flood(home)
         if LINE == 2 and "gevent" in parts:
             results["gevent"] = under_gevent(home)
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -137,6 +137,8 @@ async def exchange(
         except Exception as failure:
             # The SDK's own mapping: what is not a protocol error is logged by it and hidden from the caller.
             error = modern_error_data(failure)
+        finally:
+            identity.end()
     if error is not None:
         status = _choose_status(error, modern)
         error = _clean_error(error, policy)

@@ -45,6 +45,7 @@ from airflow_provider_mcp.hosts.connections import read_extra
 from airflow_provider_mcp.hosts.database import get_engine
 from airflow_provider_mcp.hosts.logins import NO_WAY_IN, ONLY_LOGIN, explain_off
 from airflow_provider_mcp.hosts.options import read_options
+from airflow_provider_mcp.hosts.queries import watch_queries
 from airflow_provider_mcp.hosts.tracing import share_tracing
 from airflow_provider_mcp.oauth.errors import Refused
 from airflow_provider_mcp.oauth.grants import ACCESS_MARK, MACHINE_MARK, Access, Grant, Person
@@ -77,6 +78,7 @@ class Service:
         self.base_url: str = conf.get(section, "base_url", fallback="").rstrip("/")
         self.page_url = page_url
         share_tracing()
+        watch_queries()
         options = read_options()
         self.catalogue = load_catalogue(self.version, of_host=_find_watchers(options))
         self.policy_source = PolicySource(read_extra, options, self.catalogue.describe_unknown)

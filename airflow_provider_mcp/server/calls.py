@@ -36,7 +36,7 @@ from airflow_provider_mcp.sdk.tool import Tool
 from airflow_provider_mcp.server.acting import act_once, tell_again
 from airflow_provider_mcp.server.claims import name_claim
 from airflow_provider_mcp.server.confirmation import TOKEN_ARGUMENT, confirm_call, preview_call, read_answer
-from airflow_provider_mcp.server.failures import explain_failure
+from airflow_provider_mcp.server.failures import explain_failure, name_filters
 from airflow_provider_mcp.server.foreign_text import withhold_texts
 from airflow_provider_mcp.server.identifiers import suggest_close_matches
 from airflow_provider_mcp.server.jobs import TASKS, start_job
@@ -137,7 +137,8 @@ async def call_tool(
             observed.outcome = str(failure.error.code)
             raise
         except Exception as failure:
-            error = explain_failure(tool.name, tool.owner, failure)
+            less = name_filters(tool, arguments)
+            error = explain_failure(tool.name, tool.owner, failure, less=less)
             observed.outcome = error.code
             observed.note(error.identifiers)
             if error.code == "not_found":

@@ -27,7 +27,8 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
 from airflow_provider_mcp.sdk.errors import InternalError, InvalidArgument, ToolError, Unavailable
-from airflow_provider_mcp.sdk.json_types import JSON
+from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
+from airflow_provider_mcp.sdk.tool import Tool
 from airflow_provider_mcp.server import running
 from airflow_provider_mcp.server.shaping import shape_result
 from airflow_provider_mcp.server.wire import brief
@@ -42,17 +43,36 @@ MOST_DATA_CHARS = 25_000
 _FAULTS_OF_OURS = frozenset({"internal", "unavailable", "failed"})
 
 
-def explain_failure(name: str, owner: str, failure: Exception) -> ToolError:
+NARROWING = (
+    *("dag_id", "dag_run_id", "task_id", "dag_pattern", "pattern", "run_id_pattern", "state", "event"),
+    *("start_after", "after", "logical_after", "since", "runs", "depth", "limit"),
+)
+"""Arguments by which a call asks for less, those that help most first."""
+
+
+def name_filters(tool: Tool, arguments: JSONObject) -> str:
+    """Say which arguments that a call did not have would make it ask for less."""
+    offered = [name for name in NARROWING if name in tool.input_schema.get("properties", {})]
+    names = [name for name in offered if arguments.get(name) is None][:3]
+    if not names:
+        return f"Ask for less by {', '.join(offered)}, or try again later." if offered else ""
+    return (
+        f"Narrow it by {', '.join(names[:-1])}{' or ' if names[1:] else ''}{names[-1]}, or try again later."
+    )
+
+
+def explain_failure(name: str, owner: str, failure: Exception, *, less: str = "") -> ToolError:
     """Return the error that the caller gets; a fault of Airflow or of a plugin is logged.
 
     :param name: What failed, for example a tool's name.
+    :param less: How to ask for less, in a sentence.
     """
     if isinstance(failure, ToolError):
         return failure
     if isinstance(failure, TimeoutError):
         return Unavailable(
             f"{name} took longer than {running.CALL_SECONDS} s and was stopped.",
-            hint="Ask for less at once, or try again later.",
+            hint=less or "Ask for less at once, or try again later.",
         )
     if isinstance(failure, httpx.InvalidURL):
         return InvalidArgument(

@@ -55,6 +55,7 @@ class Identity:
     :param pages: The address that the pages of this Airflow are below; None where it has none of ours.
     :param credential: A digest of what they authenticated with, if a browser could log in by it as well.
     :param waits_alone: Whether a request that waits holds up no other: it takes no worker or thread.
+    :param end: Called when the request is answered: what Airflow still does for it is broken off.
     """
 
     caller: Caller
@@ -63,6 +64,7 @@ class Identity:
     pages: str | None = None
     credential: str = ""
     waits_alone: bool = False
+    end: Callable[[], None] = lambda: None
 
 
 Context: TypeAlias = "ServerRequestContext[None, Request]"

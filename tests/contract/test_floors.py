@@ -112,7 +112,7 @@ FLOORS = (
         "hosts.airflow3.permissions "
         "hosts.airflow3.serving hosts.airflow3.turns "
         "hosts.audit_log hosts.claims hosts.connections hosts.database hosts.log_table hosts.metrics "
-        "hosts.once hosts.options hosts.page_urls hosts.service hosts.tracing "
+        "hosts.once hosts.options hosts.page_urls hosts.queries hosts.service hosts.tracing "
         "hosts.airflow2.users hosts.airflow3.users hosts.grant_rows hosts.logins",
     ),
     (

@@ -35,6 +35,7 @@ from sqlalchemy.orm import lazyload
 
 from airflow_provider_mcp.hosts.airflow2.rest import serve_v2
 from airflow_provider_mcp.hosts.database import UNAVAILABLE, is_database_fault
+from airflow_provider_mcp.hosts.queries import Queries
 from airflow_provider_mcp.sdk.airflow import INNER_HOST, NATIVE
 from airflow_provider_mcp.sdk.guards import only_reads
 
@@ -137,12 +138,15 @@ class InnerApp:
         self.document: bytes | None = None
         """The API's own OpenAPI document, the same for everyone, which Airflow 2 writes anew each time."""
 
-    def open_transport(self, principal: Principal, script_name: str) -> Transport:
+    def open_transport(
+        self, principal: Principal, script_name: str, queries: Queries | None = None
+    ) -> Transport:
         """Return a transport for calls as one user.
 
         :param script_name: The path below which the request that is served has reached the app.
+        :param queries: Takes note of what the calls have the database do.
         """
-        return Transport(self, principal, script_name)
+        return Transport(self, principal, script_name, queries or Queries())
 
     async def find_triggerable(self, load_user: LoadUser, dag_ids: Sequence[str]) -> frozenset[str]:
         """Return those of some Dags of which a user may start a run."""
@@ -188,8 +192,9 @@ def _keep_failure(_: object, exception: BaseException, **__: object) -> None:
 class Transport(httpx.AsyncBaseTransport):
     """Speaks Airflow 3's REST API, and sends the calls of one user to Airflow 2's."""
 
-    def __init__(self, inner: InnerApp, principal: Principal, script_name: str) -> None:
+    def __init__(self, inner: InnerApp, principal: Principal, script_name: str, queries: Queries) -> None:
         self._inner = inner
+        self._queries = queries
         self._principal = principal
         self._v1_url = f"http://{INNER_HOST}{script_name}/api/v1/"
         # `app.wsgi_app` is the outermost app, Airflow's dispatcher included: the path carries the prefix.
@@ -203,7 +208,8 @@ class Transport(httpx.AsyncBaseTransport):
 
     def _run_and_release(self, outer: httpx.Request) -> httpx.Response:
         try:
-            return self._run(outer)
+            with self._queries.watching():
+                return self._run(outer)
         finally:
             # Airflow leaves this thread's database session open where it refuses the caller.
             settings.Session.remove()

@@ -51,6 +51,7 @@ from airflow_provider_mcp.hosts.airflow2.known_credentials import KnownCredentia
 from airflow_provider_mcp.hosts.airflow2.waiting import take_place
 from airflow_provider_mcp.hosts.logins import open_login
 from airflow_provider_mcp.hosts.page_urls import page_url_of_airflow2
+from airflow_provider_mcp.hosts.queries import Queries
 from airflow_provider_mcp.hosts.service import Service, ServiceHost
 from airflow_provider_mcp.oauth.grants import Access, Person
 from airflow_provider_mcp.sdk.airflow import Caller
@@ -193,7 +194,8 @@ class Host(ServiceHost):
         inner = self._serving.inner
         load_user = prepare_user(inner.app, user)
         may_write = scopes is None or WRITE_SCOPE in scopes
-        transport = inner.open_transport(Principal(load_user, may_write), self._script_name)
+        queries = Queries()
+        transport = inner.open_transport(Principal(load_user, may_write), self._script_name, queries)
         base_url, may = inner.base_url, partial(inner.find_triggerable, load_user)
         return Identity(
             caller,
@@ -201,6 +203,7 @@ class Host(ServiceHost):
             scopes,
             pages=self.pages,
             waits_alone=shares_threads(),
+            end=queries.stop,
         )
 
     def _act_for(self, access: Access) -> Identity:

@@ -34,6 +34,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_provider_mcp.hosts.airflow3.turns import NESTED_CALLS, Turns, UserTurns
 from airflow_provider_mcp.hosts.database import UNAVAILABLE, is_database_fault
+from airflow_provider_mcp.hosts.queries import Queries
 from airflow_provider_mcp.sdk.airflow import INNER_HOST
 
 log = logging.getLogger(__name__)
@@ -82,16 +83,20 @@ class InnerApp:
         if write is not None:
             write()
 
-    def open_transport(self, user: Any, authorize: Callable[[], str]) -> Transport:
+    def open_transport(
+        self, user: Any, authorize: Callable[[], str], queries: Queries | None = None
+    ) -> Transport:
         """Return a transport for calls as one user.
 
         :param user: Whom Airflow's auth manager has found to send the request that is served.
         :param authorize: Returns an ``Authorization`` header of this user, for an Airflow that asks for one.
+        :param queries: Takes note of what the calls have the database do.
         """
         turns = self._turns(str(user.get_id() if hasattr(user, "get_id") else user))
+        queries = queries or Queries()
         if self._vouched is None:
-            return Transport(self, turns, {"authorization": authorize()}, {})
-        return Transport(self, turns, {}, {"user": user, **self._vouched})
+            return Transport(self, turns, queries, {"authorization": authorize()}, {})
+        return Transport(self, turns, queries, {}, {"user": user, **self._vouched})
 
     def _turns(self, user_id: str) -> Turns:
         turns = self._user_turns.get(user_id)
@@ -135,10 +140,16 @@ class Transport(httpx.AsyncBaseTransport):
     """
 
     def __init__(
-        self, inner: InnerApp, turns: Turns, headers: Mapping[str, str], state: Mapping[str, Any]
+        self,
+        inner: InnerApp,
+        turns: Turns,
+        queries: Queries,
+        headers: Mapping[str, str],
+        state: Mapping[str, Any],
     ) -> None:
         self._inner = inner
         self._turns = turns
+        self._queries = queries
         self._headers = headers
         self._state = state
         self._asgi = httpx.ASGITransport(self._call, raise_app_exceptions=False)
@@ -160,7 +171,8 @@ class Transport(httpx.AsyncBaseTransport):
         scope["state"] = dict(self._state)
         answer = _Answer(send)
         try:
-            await self._inner.app(scope, receive, answer.send)
+            with self._queries.watching():
+                await self._inner.app(scope, receive, answer.send)
         except Exception as failure:
             # The transport answers with 500 and would keep the cause to itself.
             route = getattr(scope.get("route"), "path", "/api/v2")

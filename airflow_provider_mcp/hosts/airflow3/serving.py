@@ -45,6 +45,7 @@ from airflow_provider_mcp.hosts.airflow3.calls import InnerApp
 from airflow_provider_mcp.hosts.airflow3.permissions import find_triggerable
 from airflow_provider_mcp.hosts.logins import open_login
 from airflow_provider_mcp.hosts.page_urls import page_url_of_airflow3
+from airflow_provider_mcp.hosts.queries import Queries
 from airflow_provider_mcp.hosts.service import Service, ServiceHost
 from airflow_provider_mcp.oauth.grants import Person
 from airflow_provider_mcp.sdk.airflow import Caller
@@ -198,7 +199,8 @@ class Host(ServiceHost):
         :param scopes: What their token is limited to.
         """
         caller = Caller(str(user.get_id()), user.get_name())
-        transport = self._inner.open_transport(user, lambda: f"Bearer {mint_token(user)}")
+        queries = Queries()
+        transport = self._inner.open_transport(user, lambda: f"Bearer {mint_token(user)}", queries)
         base_url, may = self._inner.base_url, partial(find_triggerable, user)
         return Identity(
             caller,
@@ -206,6 +208,7 @@ class Host(ServiceHost):
             scopes,
             pages=self.pages if self._sees_logins else None,
             waits_alone=True,
+            end=queries.stop,
         )
 
 

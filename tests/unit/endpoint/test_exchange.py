@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -193,6 +194,27 @@ def test_a_tool_ends_in_time(served: Server[Any], monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(running, "CALL_SECONDS", 0.05)
     result = call(served, "wait_until_gone", arguments={"note": "n"})
     assert result["structuredContent"]["error"]["code"] == "unavailable"
+    # It has no argument by which it asks for less.
+    assert result["structuredContent"]["error"]["hint"].startswith("Ask for less at once")
+
+
+def test_what_a_request_began_is_broken_off_when_it_is_answered(served: Server[Any]) -> None:
+    ended: list[str] = []
+    headers, body = request("tools/call", name="wait_until_gone", arguments={"note": "n"})
+    identity, policy = sender()
+    identity = replace(identity, end=lambda: ended.append("end"))
+
+    async def answer_and_go_away() -> None:
+        await exchange(served, *request("tools/list"), identity, policy)
+        assert ended == ["end"]
+        work = asyncio.ensure_future(exchange(served, headers, body, identity, policy))
+        await asyncio.sleep(0.05)
+        assert ended == ["end"]
+        work.cancel()
+        await asyncio.wait([work])
+
+    asyncio.run(answer_and_go_away())
+    assert ended == ["end", "end"]
 
 
 def test_the_watcher_hears_of_a_client_that_went_away(

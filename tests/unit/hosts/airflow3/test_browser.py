@@ -108,7 +108,8 @@ def test_who_is_logged_in_calls_airflow_by_a_token_made_for_it(monkeypatch: pyte
     monkeypatch.setattr(serving, "get_auth_manager", manager)
     opened = []
     inner = SimpleNamespace(
-        open_transport=lambda user, authorize: opened.append((user, authorize())), base_url="http://in/"
+        open_transport=lambda user, authorize, _queries: opened.append((user, authorize())),
+        base_url="http://in/",
     )
     host = Host(
         cast(

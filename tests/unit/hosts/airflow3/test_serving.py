@@ -57,7 +57,7 @@ def authenticate(
             raise answer
         return answer
 
-    def open_transport(_user: Any, authorize: Any) -> None:
+    def open_transport(_user: Any, authorize: Any, _queries: Any) -> None:
         # What was sent goes to no other place: calls within carry a token that was made for them.
         assert authorize() == "Bearer minted"
 
