@@ -164,8 +164,19 @@ class Transport(httpx.AsyncBaseTransport):
         request.headers.update(self._headers)
         if request.headers.get("accept") == STREAMED:
             return await _open_stream(self._call, request, self._turns)
-        async with self._turns:
+        await self._turns.acquire()
+        # Were a route cancelled, Airflow would close its session here, and the event loop would wait for the
+        # statement that the route's thread waits for: it ends by itself, and its statement is broken off.
+        answering = asyncio.ensure_future(self._answer(request))
+        answering.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.wait([answering])
+        return answering.result()
+
+    async def _answer(self, request: httpx.Request) -> httpx.Response:
+        try:
             return await self._asgi.handle_async_request(request)
+        finally:
+            self._turns.release()
 
     async def _call(self, scope: Any, receive: Any, send: Any) -> None:
         scope["state"] = dict(self._state)

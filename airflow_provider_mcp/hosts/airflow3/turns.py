@@ -78,7 +78,8 @@ class Turns:
         self._of_user = of_user
         self._of_all = of_all
 
-    async def __aenter__(self) -> None:
+    async def acquire(self) -> None:
+        """Wait for a turn."""
         await self._of_user.acquire()
         try:
             await self._of_all.acquire()
@@ -86,6 +87,13 @@ class Turns:
             self._of_user.release()
             raise
 
-    async def __aexit__(self, *_: object) -> None:
+    def release(self) -> None:
+        """Give a turn back."""
         self._of_all.release()
         self._of_user.release()
+
+    async def __aenter__(self) -> None:
+        await self.acquire()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.release()

@@ -18,6 +18,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, ClassVar
 
 import anyio
@@ -46,6 +47,7 @@ class App:
     """As much of a Starlette app as calls into it need."""
 
     user_middleware: ClassVar[list[Any]] = []
+    exception_handlers: ClassVar[dict[Any, Any]] = {}
 
     def __init__(self, serve: Any) -> None:
         self.serve = serve
@@ -155,3 +157,32 @@ def test_other_answers_come_whole() -> None:
         return (await http.get("/x")).text
 
     assert anyio.run(run) == "0\n1\n2\n"
+
+
+def test_a_call_that_nobody_waits_for_ends_by_itself_and_keeps_its_turn_until_then() -> None:
+    async def run() -> None:
+        free = anyio.Event()
+        ended: list[str] = []
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            try:
+                await free.wait()
+            except BaseException as failure:
+                ended.append(type(failure).__name__)
+                raise
+            ended.append("by itself")
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+        http, limit = client(app)
+        asked = asyncio.ensure_future(http.get("/x"))
+        await anyio.wait_all_tasks_blocked()
+        asked.cancel()
+        await asyncio.wait([asked])
+        assert asked.cancelled()
+        assert (ended, limit.value) == ([], turns.NESTED_CALLS - 1)
+        free.set()
+        await anyio.wait_all_tasks_blocked()
+        assert (ended, limit.value) == (["by itself"], turns.NESTED_CALLS)
+
+    anyio.run(run)
