@@ -95,9 +95,9 @@ bench-page: $(LINES:%=.venv/airflow%/.bench) ## measure observing, the pages, an
 		.venv/airflow$$line/bin/python -m benchmarks.$$what build/bench-page/$$what$$line.json; \
 	done; done
 
-# It needs Debian's postgresql.
-bench-limits: $(LINES:%=.venv/airflow%/.bench) ## measure callers who wait or flood, statements, cleaning (half an hour)
-	@set -e; for line in $(LINES); do for what in callers statements cleaning; do \
+# It needs Debian's postgresql. HUGE_RUNS=10 makes a million task instances and not ten.
+bench-limits: $(LINES:%=.venv/airflow%/.bench) ## measure callers who wait or flood, statements, cleaning, a huge Airflow (over an hour)
+	@set -e; for line in $(LINES); do for what in callers statements cleaning huge; do \
 		.venv/airflow$$line/bin/python -m benchmarks.$$what build/bench/$$what$$line.json; \
 	done; done
 

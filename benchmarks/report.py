@@ -166,6 +166,16 @@ def cleaned(results: dict[str, Any]) -> Iterator[str]:
         yield row(results["line"], measure, found, CLEANING_LOG if "MB" in name else CLEANING_LIST)
 
 
+def huge(results: dict[str, Any]) -> Iterator[str]:
+    line, size = results["line"], f"{results['dags']:,} Dags, {results['instances']:,} task instances"
+    for kind, calls in (("calls", results["calls"]), ("calls that never end", results["endless"])):
+        slowest = max(calls, key=lambda name: calls[name]["seconds"])
+        measure = f"{size}: seconds of the slowest of {len(calls)} {kind}, {slowest}"
+        yield row(line, measure, one(calls[slowest]["seconds"]), 50)
+        active = sum(each["active"] for each in calls.values())
+        yield row(line, f"{size}: statements that go on after {kind}", one(active), 0)
+
+
 def each_call(found: list[dict[str, Any]]) -> Iterator[str]:
     for results in found:
         for name, figures in results["large"]["tools"].items():
@@ -192,6 +202,7 @@ def main() -> None:
     rows += [line for results in read("callers") for line in crowded(results)]
     rows += [line for results in read("statements") for line in counted(results)]
     rows += [line for results in read("cleaning") for line in cleaned(results)]
+    rows += [line for results in read("huge") for line in huge(results)]
     rows += [line for results in read("soak") for line in soaked(results)]
     when = datetime.now(timezone.utc).date().isoformat()
     out = [

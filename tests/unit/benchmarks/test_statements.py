@@ -14,12 +14,13 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""Statements in PostgreSQL's log."""
+"""Statements in PostgreSQL's log, and the rows of a huge Airflow."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from benchmarks.huge import copy_rows
 from benchmarks.statements import count_statements, read_statements
 
 LOG = """
@@ -52,3 +53,8 @@ def test_what_was_sent_before_is_not_counted(tmp_path: Path) -> None:
             file.write(LOG + LOG)
 
     assert count_statements(log, send)["SELECT dag.dag_id"] == 2
+
+
+def test_rows_are_copied_with_some_columns_made_anew() -> None:
+    sql = copy_rows("dag", ["dag_id", "owner"], {"dag_id": "m.dag_id", "of_newer": "m.x"}, "one t, many m")
+    assert sql == 'insert into dag ("dag_id", "owner") select m.dag_id, t."owner" from one t, many m;'
