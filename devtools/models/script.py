@@ -36,7 +36,7 @@ class Call:
     arguments: JSONObject
 
 
-MOST_PROMPTS = 100
+MOST_PROMPTS = 400
 """A client that sends a prompt again and again would never end."""
 
 Play: TypeAlias = Generator[Call, str, str]
