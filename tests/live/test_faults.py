@@ -231,7 +231,8 @@ def test_the_failures_are_counted_as_the_database_counts_them(all_faulty: Site) 
             break
     assert shown["failed"] == before
     first = shown["clusters"][0]
-    assert (first["dags_hit"], first["error"]) == (3, "ValueError: price list # has no currency"), json.dumps(first)
+    named = (first["dags_hit"], first["error"])
+    assert named == (3, "ValueError: price list # has no currency"), json.dumps(first)
     assert first["failed_because_of_it"] == ["fault_child_run.run_child", "fault_grandchild_run.run_parent"]
     assert "not_importable.py" in shown["beside"]["import_errors"]
 
