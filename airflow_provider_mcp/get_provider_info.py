@@ -223,11 +223,12 @@ def get_provider_info() -> dict[str, Any]:
                                                                   'marks it in the text that\n'
                                                                   'a model reads, ``lockdown`` '
                                                                   'leaves nothing of it but '
-                                                                  'exception types and frames, '
-                                                                  '``off`` does\n'
-                                                                  'neither. Hidden characters '
-                                                                  'and known forms of secrets '
-                                                                  'are removed in any case.\n',
+                                                                  'exception types, frames and '
+                                                                  'names of signals,\n'
+                                                                  '``off`` does neither. '
+                                                                  'Hidden characters and known '
+                                                                  'forms of secrets are '
+                                                                  'removed in any case.\n',
                                                    'version_added': '0.1.0',
                                                    'type': 'string',
                                                    'example': 'lockdown',

@@ -18,7 +18,8 @@
 
 Logs, XComs, notes, conf, sources and error messages were written by others. Whatever goes out loses hidden
 characters and known forms of secrets here, and both are counted. With ``fence`` the text that a model reads
-says where foreign text stands; with ``lockdown`` nothing is left of it but exception types and frames.
+says where foreign text stands; with ``lockdown`` nothing is left of it but exception types, frames and
+names of signals.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from __future__ import annotations
 import math
 import re
 import secrets
+import signal
 from dataclasses import dataclass, field, replace
 
 from airflow_provider_mcp.sdk.json_types import JSON, JSONObject
@@ -82,6 +84,8 @@ _PLAIN = re.compile(r"[\w.:+\-/@%=,~\[\]{}*#?&<>()|]{0,300}")
 
 _FRAME = re.compile(r"\s*File \"([^\"\n]{1,300})\", line (\d{1,9})(?:, in ([\w<>.]{1,200}))?")
 _NAME = re.compile(r"[A-Za-z_][\w.]*")
+_SIGNAL = re.compile(r"\bSIG[A-Z0-9]{2,7}\b")
+_SIGNALS = frozenset(signal.Signals.__members__)
 _EXCEPTIONS = ("Error", "Exception", "Warning", "Exit", "Interrupt", "Timeout")
 
 WITHHELD = "(withheld: [mcp] untrusted_text is lockdown)"
@@ -198,6 +202,7 @@ class Cleaner:
         facts = [f'File "{file}", line {line}, in {name}' for file, line, name in _FRAME.findall(text)]
         names = (name for name in dict.fromkeys(_NAME.findall(text)) if name.endswith(_EXCEPTIONS))
         facts += [name for name in names if len(name) <= 100 and name.rpartition(".")[2][0].isupper()]
+        facts += [name for name in dict.fromkeys(_SIGNAL.findall(text)) if name in _SIGNALS]
         return "\n".join([*facts[:50], WITHHELD])
 
 
