@@ -278,6 +278,10 @@ def asking(way: str, *arguments: str, **env: str) -> Iterator[Callable[..., Any]
         output.close()
 
 
+SCHEDULED_SECONDS = 3
+"""After them the scheduler has put aside a Dag that was paused."""
+
+
 @pytest.mark.parametrize("way", ["stdio", "http"])
 @pytest.mark.parametrize("several", [False, True])
 def test_a_run_is_a_task(site: Site, way: str, several: bool) -> None:
@@ -294,8 +298,10 @@ def test_a_run_is_a_task(site: Site, way: str, several: bool) -> None:
         task_id = created["taskId"]
         assert ask("tasks/get", taskId=task_id)["result"]["status"] == "working"
         assert ask("tasks/get", taskId="nothing")["error"]["code"] == -32602
-        # SQLite locks no rows: a scheduler that starts a queued run undoes its end.
+        # SQLite locks no rows: a scheduler that looks after the run at this moment undoes its end.
         until(lambda: "running" in ask("tasks/get", taskId=task_id)["result"]["statusMessage"])
+        ask("tools/call", name="pause_dag", arguments={"dag_id": "demo_waiting", **which})
+        time.sleep(SCHEDULED_SECONDS)
         token = ask("tasks/cancel", taskId=task_id)["error"]["data"]["confirmation_token"]
         meta = {"org.apache.airflow/confirmation_token": token}
         assert ask("tasks/cancel", taskId=task_id, _meta=meta)["result"]["resultType"] == "complete"
