@@ -123,7 +123,7 @@ def _show_common(row: JSONObject) -> JSONObject:
     )
 
 
-@tool(access="read")
+@tool(access="read", search_hint="which pipelines, workflows or jobs do we have, whose are they")
 async def list_dags(
     airflow: Airflow,
     pattern: Annotated[str | None, Field(description="Part of the Dag ID.")] = None,
@@ -326,7 +326,7 @@ async def pause_dag(airflow: Airflow, dag_id: DagId) -> PausedState:
     return paused
 
 
-@tool(access="write", idempotent=True, search_hint="turn the job back on")
+@tool(access="write", idempotent=True, search_hint="turn the job back on, enable the pipeline again")
 async def unpause_dag(airflow: Airflow, dag_id: DagId) -> PausedState:
     """Unpause a Dag.
 
