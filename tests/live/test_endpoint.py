@@ -176,7 +176,7 @@ def test_the_inspector_lists_and_calls(site: Site, finished: dict[str, str]) -> 
             [*base, *arguments],
             env=env,
             capture_output=True,
-            timeout=90,
+            timeout=240,
             stdin=subprocess.DEVNULL,
             check=False,
         )
