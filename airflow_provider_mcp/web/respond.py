@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from airflow_provider_mcp.endpoint.door import AuthenticationUnavailable, HTTPRequest, Reply, json_reply
 from airflow_provider_mcp.sdk.client import Client
@@ -57,9 +58,14 @@ async def respond(request: HTTPRequest, host: PageHost) -> Reply:
         identity = await host.identify(request)
         if identity is None:
             return _ask_for_login(request, host)
-        if confirm is not None:
-            return await answer_confirm(request, host, identity, confirm[1])
-        return await _show(request, host, identity)
+        # A page makes several calls, and what one began may not be broken off before the last.
+        asking = replace(identity, end=lambda: None)
+        try:
+            if confirm is not None:
+                return await answer_confirm(request, host, asking, confirm[1])
+            return await _show(request, host, asking)
+        finally:
+            identity.end()
     except AuthenticationUnavailable:
         sentence = "Try again in a few seconds."
         return render(

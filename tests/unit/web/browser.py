@@ -37,6 +37,9 @@ from airflow_provider_mcp.web.respond import respond
 PAGES = "https://airflow.example.com/air/flow"
 SESSIONS = {"ada": Caller("1", "ada"), "bob": Caller("2", "bob")}
 
+ENDED: list[str] = []
+"""The paths of the requests after which nothing may go on in the database."""
+
 
 class PretendedHost:
     """A host whose users log in by the cookie ``session``."""
@@ -63,7 +66,10 @@ class PretendedHost:
         for session in request.cookies("session"):
             if session in SESSIONS:
                 return Identity(
-                    SESSIONS[session], lambda access: open_airflow(self.airflow, access), pages=PAGES
+                    SESSIONS[session],
+                    lambda access: open_airflow(self.airflow, access),
+                    pages=PAGES,
+                    end=lambda: ENDED.append(request.path),
                 )
         return None
 

@@ -36,7 +36,7 @@ from airflow_provider_mcp.server.policy import Policy
 from airflow_provider_mcp.server.signing import Confirmations
 from airflow_provider_mcp.web.calls import Bar, count_by_tool, read_call
 from tests.unit.fake_airflow import FakeAirflow
-from tests.unit.web.browser import PAGES, Browser, PretendedHost, text_of, token_of
+from tests.unit.web.browser import ENDED, PAGES, Browser, PretendedHost, text_of, token_of
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 PATHS = ["/", "/tools", "/calls", "/faults", "/diagnose"]
@@ -386,7 +386,10 @@ def test_what_could_not_be_offered_to_who_looks_is_told() -> None:
 def test_a_run_is_diagnosed_for_people(catalogue: Catalogue) -> None:
     airflow = FakeAirflow(**{"GET dags/a/dagRuns/r": 404, "GET dags/a/details": 404, "GET dags/a": 404})
     one = browser(catalogue, airflow)
+    ENDED.clear()
     page = text_of(one.get("/diagnose?dag_id=a&dag_run_id=r"))
+    # It makes two calls: nothing of the second is broken off when the first is answered.
+    assert ENDED == ["/diagnose"]
     assert "What happened" in page
     assert 'value="a"' in page
     airflow.unexpected.clear()
