@@ -14,7 +14,7 @@
 # KIND, either express or implied.  See the License for the
 # specific language governing permissions and limitations
 # under the License.
-"""The statements that a request's calls into Airflow have in the database, so that none outlives its answer.
+"""The statements that a request's reads of Airflow have in the database, so that none outlives its answer.
 
 A route's thread cannot be stopped: it waits for the database. The database can be told to break off, by the
 drivers that have a public way for it (psycopg); of any other, a statement ends by itself.
@@ -48,9 +48,13 @@ class Queries:
         self._over = False
 
     @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Watch what is sent to the database meanwhile, in this thread or those that it starts for it."""
-        token = _CURRENT.set(self)
+    def watching(self, method: str) -> Iterator[None]:
+        """Watch what is sent to the database meanwhile, in this thread or those that it starts for it.
+
+        :param method: The call's. What may change something goes on to its end: Airflow commits some changes
+            in steps, of which half must not be left.
+        """
+        token = _CURRENT.set(self if method == "GET" else None)
         try:
             yield
         finally:

@@ -208,7 +208,7 @@ class Transport(httpx.AsyncBaseTransport):
 
     def _run_and_release(self, outer: httpx.Request) -> httpx.Response:
         try:
-            with self._queries.watching():
+            with self._queries.watching(outer.method):
                 return self._run(outer)
         finally:
             # Airflow leaves this thread's database session open where it refuses the caller.

@@ -182,7 +182,7 @@ class Transport(httpx.AsyncBaseTransport):
         scope["state"] = dict(self._state)
         answer = _Answer(send)
         try:
-            with self._queries.watching():
+            with self._queries.watching(scope["method"]):
                 await self._inner.app(scope, receive, answer.send)
         except Exception as failure:
             # The transport answers with 500 and would keep the cause to itself.

@@ -113,7 +113,7 @@ def test_a_connection_does_not_go_on_while_others_are_broken_off() -> None:
 def test_each_statement_of_a_call_is_known_while_it_goes_on(engine: Engine) -> None:
     found, seen = Queries(), []
     with looking(engine, lambda: seen.append(len(found._connections)) or 1) as connection:
-        with found.watching():
+        with found.watching("GET"):
             connection.execute(text("select look()"))
             with pytest.raises(DBAPIError):
                 connection.execute(text("select nothing from nowhere"))
@@ -126,9 +126,22 @@ def test_each_statement_of_a_call_is_known_while_it_goes_on(engine: Engine) -> N
 def test_the_next_statement_of_a_call_that_is_over_is_not_sent(engine: Engine) -> None:
     found = Queries()
     with engine.connect() as connection:
-        with found.watching():
+        with found.watching("GET"):
             connection.execute(text("select 1"))
             found.stop()
             with pytest.raises(RequestIsOverError):
                 connection.execute(text("select 2"))
         assert connection.execute(text("select 3")).scalar() == 3
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH", "PUT", "DELETE"])
+def test_what_may_change_something_goes_on_to_its_end(method: str) -> None:
+    engine = create_engine("sqlite://")
+    watch_queries()
+    found = Queries()
+    with found.watching("GET"), found.watching(method), engine.begin() as connection:
+        connection.execute(text("CREATE TABLE t (n INTEGER)"))
+        found.stop()
+        # The second step of a change, after the client has gone.
+        connection.execute(text("INSERT INTO t VALUES (1)"))
+        assert connection.execute(text("SELECT n FROM t")).scalar() == 1
